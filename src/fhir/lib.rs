@@ -1,0 +1,9 @@
+//! A record as a value: its JSON kept byte-true, its identity, and the outcome of judging it.
+
+pub mod body;
+pub mod document;
+pub mod identity;
+pub mod moment;
+pub mod outcome;
+pub mod parse;
+pub mod tree;
