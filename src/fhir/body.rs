@@ -108,17 +108,17 @@ pub fn splice(header: Header<'_>, body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\",\"lastUpdated\":\"");
     out.extend_from_slice(moment::instant(header.updated).as_bytes());
     out.push(b'"');
-    for part in [meta, rest] {
-        let closes_meta = std::ptr::eq(part, meta);
-        if !part.is_empty() {
-            out.push(b',');
-            out.extend_from_slice(part);
-        }
-        if closes_meta {
-            out.push(b'}');
-        }
-    }
+    append_members(meta, out);
     out.push(b'}');
+    append_members(rest, out);
+    out.push(b'}');
+}
+
+fn append_members(members: &[u8], out: &mut Vec<u8>) {
+    if !members.is_empty() {
+        out.push(b',');
+        out.extend_from_slice(members);
+    }
 }
 
 #[cfg(test)]
@@ -133,17 +133,33 @@ mod tests {
         let (kind, id) = (Kind::new("Patient").unwrap(), Id::new("7").unwrap());
         let version = VersionId { node: 0, counter: 3 };
         let mut out = Vec::new();
-        splice(Header { kind: &kind, id: &id, version, updated: 0 }, &body, &mut out);
+        splice(
+            Header {
+                kind: &kind,
+                id: &id,
+                version,
+                updated: 0,
+            },
+            &body,
+            &mut out,
+        );
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn splices_the_servers_words_in_front() {
-        let front = r#"{"resourceType":"Patient","id":"7","meta":{"versionId":"0-3","lastUpdated":"1970-01-01T00:00:00.000Z""#;
+        let front =
+            r#"{"resourceType":"Patient","id":"7","meta":{"versionId":"0-3","lastUpdated":"1970-01-01T00:00:00.000Z""#;
         let table = [
             (r#"{"resourceType":"Patient"}"#, "}}"),
-            (r#"{"id":"1","meta":{"versionId":"9","tag":[ ]},"active":true,"x":1.0}"#, r#","tag":[]},"active":true,"x":1.0}"#),
-            (r#"{"b":["\u0041",{}], "a":{"a": 2}}"#, r#"},"b":["\u0041",{}],"a":{"a":2}}"#),
+            (
+                r#"{"id":"1","meta":{"versionId":"9","tag":[ ]},"active":true,"x":1.0}"#,
+                r#","tag":[]},"active":true,"x":1.0}"#,
+            ),
+            (
+                r#"{"b":["\u0041",{}], "a":{"a": 2}}"#,
+                r#"},"b":["\u0041",{}],"a":{"a":2}}"#,
+            ),
         ];
         for (text, end) in table {
             assert_eq!(spliced(text, &|_, _| None), format!("{front}{end}"));
@@ -154,6 +170,9 @@ mod tests {
     fn rewrites_strings_by_name() {
         let rewrite = |name: &str, text: &str| (name == "reference" && text == "urn:a").then(|| "Patient/1".to_owned());
         let text = spliced(r#"{"link":[{"reference":"urn:a"},{"display":"urn:a"}]}"#, &rewrite);
-        assert!(text.ends_with(r#""link":[{"reference":"Patient/1"},{"display":"urn:a"}]}"#), "{text}");
+        assert!(
+            text.ends_with(r#""link":[{"reference":"Patient/1"},{"display":"urn:a"}]}"#),
+            "{text}"
+        );
     }
 }

@@ -52,7 +52,10 @@ impl Document {
     /// The node at a place that [`Node::place`] gave for this document.
     pub fn node(&self, place: u32) -> Node<'_> {
         assert!((place as usize) < self.tape.len(), "a place of another document");
-        Node { document: self, at: place }
+        Node {
+            document: self,
+            at: place,
+        }
     }
 
     /// The JSON text this document was parsed from.
@@ -168,15 +171,31 @@ impl<'a> Node<'a> {
     /// The members of an object in their order; nothing for anything else.
     pub fn members(&self) -> Members<'a> {
         let e = self.entry();
-        let (from, to) = if e.shape == Shape::Object { (self.at + 1, e.next) } else { (0, 0) };
-        Members { document: self.document, from, to }
+        let (from, to) = if e.shape == Shape::Object {
+            (self.at + 1, e.next)
+        } else {
+            (0, 0)
+        };
+        Members {
+            document: self.document,
+            from,
+            to,
+        }
     }
 
     /// The items of an array in their order; nothing for anything else.
     pub fn items(&self) -> Items<'a> {
         let e = self.entry();
-        let (from, to) = if e.shape == Shape::Array { (self.at + 1, e.next) } else { (0, 0) };
-        Items { document: self.document, from, to }
+        let (from, to) = if e.shape == Shape::Array {
+            (self.at + 1, e.next)
+        } else {
+            (0, 0)
+        };
+        Items {
+            document: self.document,
+            from,
+            to,
+        }
     }
 
     /// The items of an array, or the value itself: FHIR reads both as a collection.
@@ -184,7 +203,11 @@ impl<'a> Node<'a> {
         if self.is_array() {
             return self.items();
         }
-        Items { document: self.document, from: self.at, to: self.entry().next }
+        Items {
+            document: self.document,
+            from: self.at,
+            to: self.entry().next,
+        }
     }
 
     /// Appends the value to `out` without white space, strings and numbers as received.
@@ -231,8 +254,15 @@ impl<'a> Iterator for Members<'a> {
         if self.from >= self.to {
             return None;
         }
-        let key = Node { document: self.document, at: self.from }.as_str()?;
-        let value = Node { document: self.document, at: self.from + 1 };
+        let key = Node {
+            document: self.document,
+            at: self.from,
+        }
+        .as_str()?;
+        let value = Node {
+            document: self.document,
+            at: self.from + 1,
+        };
         self.from = value.entry().next;
         Some((key, value))
     }
@@ -252,7 +282,10 @@ impl<'a> Iterator for Items<'a> {
         if self.from >= self.to {
             return None;
         }
-        let node = Node { document: self.document, at: self.from };
+        let node = Node {
+            document: self.document,
+            at: self.from,
+        };
         self.from = node.entry().next;
         Some(node)
     }

@@ -37,7 +37,9 @@ pub struct Id(Arc<str>);
 impl Id {
     /// An id, where the text is one.
     pub fn new(text: &str) -> Option<Id> {
-        let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        let fits = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
         (fits && (1..=64).contains(&text.len())).then(|| Id(text.into()))
     }
 
@@ -79,7 +81,8 @@ impl FromStr for VersionId {
 
     fn from_str(text: &str) -> Result<Self, NoVersionId> {
         let (node, counter) = text.split_once('-').ok_or(NoVersionId)?;
-        let canonical = |part: &str| part == "0" || (!part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit()));
+        let canonical =
+            |part: &str| part == "0" || (!part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit()));
         if !canonical(node) || !canonical(counter) {
             return Err(NoVersionId);
         }
@@ -140,7 +143,12 @@ impl<'a> Reference<'a> {
         let (base, kind) = front.rsplit_once('/').unwrap_or(("", front));
         let absolute = base.starts_with("http://") || base.starts_with("https://");
         let fits = is_type_name(kind) && Id::new(id).is_some() && (base.is_empty() || absolute);
-        (fits && version.is_none_or(|v| Id::new(v).is_some())).then_some(Reference::Literal { base, kind, id, version })
+        (fits && version.is_none_or(|v| Id::new(v).is_some())).then_some(Reference::Literal {
+            base,
+            kind,
+            id,
+            version,
+        })
     }
 }
 
@@ -154,7 +162,14 @@ mod tests {
 
     #[test]
     fn ids_are_fhir_ids() {
-        for (text, fits) in [("a", true), ("A-1.b", true), ("", false), ("a_b", false), ("a/b", false), ("ü", false)] {
+        for (text, fits) in [
+            ("a", true),
+            ("A-1.b", true),
+            ("", false),
+            ("a_b", false),
+            ("a/b", false),
+            ("ü", false),
+        ] {
             assert_eq!(Id::new(text).is_some(), fits, "{text}");
         }
         assert!(Id::new(&"x".repeat(64)).is_some() && Id::new(&"x".repeat(65)).is_none());
@@ -164,20 +179,44 @@ mod tests {
     fn version_ids_have_one_spelling() {
         let v = VersionId { node: 3, counter: 17 };
         assert_eq!(v.to_string().parse(), Ok(v));
-        for text in ["", "3", "3-", "-3", "03-1", "3-01", "3-1-1", "+3-1", "3-99999999999999999999"] {
+        for text in [
+            "",
+            "3",
+            "3-",
+            "-3",
+            "03-1",
+            "3-01",
+            "3-1-1",
+            "+3-1",
+            "3-99999999999999999999",
+        ] {
             assert_eq!(text.parse::<VersionId>(), Err(NoVersionId), "{text}");
         }
     }
 
     #[test]
     fn references_come_apart() {
-        let literal = |base, kind, id, version| Reference::Literal { base, kind, id, version };
+        let literal = |base, kind, id, version| Reference::Literal {
+            base,
+            kind,
+            id,
+            version,
+        };
         let table = [
             ("Patient/1", literal("", "Patient", "1", None)),
             ("Patient/1/_history/2", literal("", "Patient", "1", Some("2"))),
-            ("http://a.b/fhir/Patient/1", literal("http://a.b/fhir", "Patient", "1", None)),
+            (
+                "http://a.b/fhir/Patient/1",
+                literal("http://a.b/fhir", "Patient", "1", None),
+            ),
             ("#x", Reference::Contained("x")),
-            ("Patient?identifier=a|b", Reference::Conditional { kind: "Patient", query: "identifier=a|b" }),
+            (
+                "Patient?identifier=a|b",
+                Reference::Conditional {
+                    kind: "Patient",
+                    query: "identifier=a|b",
+                },
+            ),
             ("urn:uuid:a/b", Reference::Other("urn:uuid:a/b")),
             ("x/Patient/1", Reference::Other("x/Patient/1")),
         ];

@@ -72,7 +72,11 @@ pub fn stretch(text: &str, zone: i32) -> Option<Stretch> {
     }
     let start = days_from_civil(year, month, day) * DAY;
     if let Some(time) = time {
-        return if parts.len() == 3 { time_of_day(time, start, zone) } else { None };
+        return if parts.len() == 3 {
+            time_of_day(time, start, zone)
+        } else {
+            None
+        };
     }
     let end = match parts.len() {
         1 => days_from_civil(year + 1, 1, 1) * DAY,
@@ -81,7 +85,10 @@ pub fn stretch(text: &str, zone: i32) -> Option<Stretch> {
         _ => start + DAY,
     };
     let shift = i64::from(zone) * 60 * SECOND;
-    Some(Stretch { start: start - shift, end: end - shift })
+    Some(Stretch {
+        start: start - shift,
+        end: end - shift,
+    })
 }
 
 fn digits(text: &str, length: usize) -> Option<i64> {
@@ -107,7 +114,10 @@ fn time_of_day(text: &str, day: i64, zone: i32) -> Option<Stretch> {
             length
         }
     };
-    Some(Stretch { start, end: start + length })
+    Some(Stretch {
+        start,
+        end: start + length,
+    })
 }
 
 /// The offset of a second with its fraction, and the length its precision covers.
@@ -128,7 +138,9 @@ fn split_zone(text: &str, zone: i32) -> Option<(&str, i32)> {
     if let Some(clock) = text.strip_suffix('Z') {
         return Some((clock, 0));
     }
-    let Some(at) = text.rfind(['+', '-', ' ']) else { return Some((text, zone)) };
+    let Some(at) = text.rfind(['+', '-', ' ']) else {
+        return Some((text, zone));
+    };
     let (hours, minutes) = text[at + 1..].split_once(':')?;
     let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
     if hours > 14 || minutes > 59 {
@@ -148,7 +160,9 @@ pub fn instant(micros: i64) -> String {
 }
 
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// An HTTP date (RFC 9110, 5.6.7): `Sat, 21 Nov 2026 18:31:59 GMT`.
 pub fn http_date(micros: i64) -> String {
@@ -163,7 +177,9 @@ pub fn http_date(micros: i64) -> String {
 /// The moment an HTTP date names, to the second; `None` where the text is none.
 pub fn parse_http_date(text: &str) -> Option<i64> {
     let parts: Vec<&str> = text.split(' ').collect();
-    let [_, day, month, year, clock, "GMT"] = parts[..] else { return None };
+    let [_, day, month, year, clock, "GMT"] = parts[..] else {
+        return None;
+    };
     let month = MONTHS.iter().position(|m| *m == month)? + 1;
     let iso = format!("{year}-{month:02}-{day:0>2}T{clock}Z");
     stretch(&iso, 0).map(|s| s.start)
@@ -187,17 +203,56 @@ mod tests {
         let table = [
             ("2012", 0, "2012-01-01T00:00:00.000Z", "2013-01-01T00:00:00.000Z"),
             ("2012-12", 0, "2012-12-01T00:00:00.000Z", "2013-01-01T00:00:00.000Z"),
-            ("2012-02-29", 360, "2012-02-28T18:00:00.000Z", "2012-02-29T18:00:00.000Z"),
-            ("2012-02-01T10:30", 0, "2012-02-01T10:30:00.000Z", "2012-02-01T10:31:00.000Z"),
-            ("2012-02-01T10:30:05+05:30", 0, "2012-02-01T05:00:05.000Z", "2012-02-01T05:00:06.000Z"),
-            ("2012-02-01T10:30:05 05:30", 0, "2012-02-01T05:00:05.000Z", "2012-02-01T05:00:06.000Z"),
-            ("2012-02-01T10:30:05.12Z", 360, "2012-02-01T10:30:05.120Z", "2012-02-01T10:30:05.130Z"),
+            (
+                "2012-02-29",
+                360,
+                "2012-02-28T18:00:00.000Z",
+                "2012-02-29T18:00:00.000Z",
+            ),
+            (
+                "2012-02-01T10:30",
+                0,
+                "2012-02-01T10:30:00.000Z",
+                "2012-02-01T10:31:00.000Z",
+            ),
+            (
+                "2012-02-01T10:30:05+05:30",
+                0,
+                "2012-02-01T05:00:05.000Z",
+                "2012-02-01T05:00:06.000Z",
+            ),
+            (
+                "2012-02-01T10:30:05 05:30",
+                0,
+                "2012-02-01T05:00:05.000Z",
+                "2012-02-01T05:00:06.000Z",
+            ),
+            (
+                "2012-02-01T10:30:05.12Z",
+                360,
+                "2012-02-01T10:30:05.120Z",
+                "2012-02-01T10:30:05.130Z",
+            ),
         ];
         for (text, zone, start, end) in table {
             let s = stretch(text, zone).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((instant(s.start).as_str(), instant(s.end).as_str()), (start, end), "{text}");
+            assert_eq!(
+                (instant(s.start).as_str(), instant(s.end).as_str()),
+                (start, end),
+                "{text}"
+            );
         }
-        for text in ["", "12", "2012-13", "2013-02-29", "2012-1", "2012-02T10:00", "2012-02-01T25:00", "2012-01-01T10:00:00.Z", "0000"] {
+        for text in [
+            "",
+            "12",
+            "2012-13",
+            "2013-02-29",
+            "2012-1",
+            "2012-02T10:00",
+            "2012-02-01T25:00",
+            "2012-01-01T10:00:00.Z",
+            "0000",
+        ] {
             assert_eq!(stretch(text, 0), None, "{text}");
         }
     }

@@ -107,22 +107,36 @@ pub struct Issue {
 impl Issue {
     /// An error, without a place.
     pub fn error(code: Code, text: impl Into<String>) -> Issue {
-        Issue { severity: Severity::Error, code, text: text.into(), expression: String::new() }
+        Issue {
+            severity: Severity::Error,
+            code,
+            text: text.into(),
+            expression: String::new(),
+        }
     }
 
     /// A warning, without a place.
     pub fn warning(code: Code, text: impl Into<String>) -> Issue {
-        Issue { severity: Severity::Warning, ..Issue::error(code, text) }
+        Issue {
+            severity: Severity::Warning,
+            ..Issue::error(code, text)
+        }
     }
 
     /// A remark, without a place.
     pub fn information(code: Code, text: impl Into<String>) -> Issue {
-        Issue { severity: Severity::Information, ..Issue::error(code, text) }
+        Issue {
+            severity: Severity::Information,
+            ..Issue::error(code, text)
+        }
     }
 
     /// The same issue at a place.
     pub fn at(self, expression: impl Into<String>) -> Issue {
-        Issue { expression: expression.into(), ..self }
+        Issue {
+            expression: expression.into(),
+            ..self
+        }
     }
 }
 
@@ -145,7 +159,10 @@ fn write_issue(issue: &Issue, out: &mut Vec<u8>) {
         Severity::Error => "error",
         Severity::Fatal => "fatal",
     };
-    let start = format!("{{\"severity\":\"{severity}\",\"code\":\"{}\",\"diagnostics\":", issue.code.as_str());
+    let start = format!(
+        "{{\"severity\":\"{severity}\",\"code\":\"{}\",\"diagnostics\":",
+        issue.code.as_str()
+    );
     out.extend_from_slice(start.as_bytes());
     write_string(out, &issue.text);
     if !issue.expression.is_empty() {

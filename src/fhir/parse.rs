@@ -17,7 +17,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { depth: 64, bytes: 256 << 20 }
+        Limits {
+            depth: 64,
+            bytes: 256 << 20,
+        }
     }
 }
 
@@ -39,7 +42,11 @@ pub struct Malformed {
 
 impl std::fmt::Display for Malformed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "The JSON cannot be read: at line {}, column {}, {}.", self.line, self.column, self.what)
+        write!(
+            f,
+            "The JSON cannot be read: at line {}, column {}, {}.",
+            self.line, self.column, self.what
+        )
     }
 }
 
@@ -58,9 +65,17 @@ impl Document {
             Ok(text) => text,
             Err(e) => return Err(malformed(bytes, e.valid_up_to(), "a byte is not valid UTF-8".into())),
         };
-        let mut reader = Reader { bytes, at: 0, tape: Vec::with_capacity(bytes.len() / 12 + 4), limits };
+        let mut reader = Reader {
+            bytes,
+            at: 0,
+            tape: Vec::with_capacity(bytes.len() / 12 + 4),
+            limits,
+        };
         reader.read().map_err(|what| malformed(bytes, reader.at, what))?;
-        Ok(Document { text: text.into(), tape: reader.tape })
+        Ok(Document {
+            text: text.into(),
+            tape: reader.tape,
+        })
     }
 }
 
@@ -105,7 +120,12 @@ impl Reader<'_> {
 
     fn push(&mut self, shape: Shape, start: usize, end: usize) -> usize {
         let place = self.tape.len();
-        self.tape.push(Entry { shape, start: start as u32, end: end as u32, next: place as u32 + 1 });
+        self.tape.push(Entry {
+            shape,
+            start: start as u32,
+            end: end as u32,
+            next: place as u32 + 1,
+        });
         place
     }
 
@@ -192,8 +212,10 @@ impl Reader<'_> {
     }
 
     fn member(&mut self, depth: usize, keys: &mut Keys) -> Step {
-        if self.peek() != Some(b'"') {
-            return Err("the name of a member, in quotes, was expected".into());
+        match self.peek() {
+            Some(b'"') => {}
+            Some(_) => return Err("the name of a member, in quotes, was expected".into()),
+            None => return Err("the text ends inside an object".into()),
         }
         let start = self.at;
         let key = self.string()?;
@@ -263,7 +285,9 @@ impl Reader<'_> {
 
     fn unit(&self, at: usize) -> Step<u32> {
         let escape = self.bytes.get(at..at + 6).filter(|e| e.starts_with(b"\\u"));
-        escape.and_then(|e| hex4(&e[2..])).ok_or_else(|| "\\u is not followed by four hex digits".into())
+        escape
+            .and_then(|e| hex4(&e[2..]))
+            .ok_or_else(|| "\\u is not followed by four hex digits".into())
     }
 
     fn number(&mut self) -> Step {
@@ -307,7 +331,11 @@ impl Reader<'_> {
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
         }
-        if self.at == start { Err("a number has no digits".into()) } else { Ok(()) }
+        if self.at == start {
+            Err("a number has no digits".into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -339,7 +367,9 @@ impl Keys {
 }
 
 fn hex4(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |sum, d| Some(sum * 16 + (*d as char).to_digit(16)?))
+    digits
+        .iter()
+        .try_fold(0, |sum, d| Some(sum * 16 + (*d as char).to_digit(16)?))
 }
 
 /// The characters behind the escapes of a string that was parsed.
@@ -449,7 +479,12 @@ mod tests {
             assert!(e.what.contains(part), "{}: {e}", String::from_utf8_lossy(bytes));
         }
         let twice = format!("{{{many}\"k3\":1}}");
-        assert!(Document::parse(twice.as_bytes(), Limits::default()).unwrap_err().what.contains("twice"));
+        assert!(
+            Document::parse(twice.as_bytes(), Limits::default())
+                .unwrap_err()
+                .what
+                .contains("twice")
+        );
     }
 
     #[test]

@@ -32,7 +32,11 @@ impl Tree {
             Shape::Number => Tree::Number(node.text().to_owned()),
             Shape::Plain | Shape::Escaped => Tree::String(string(node)),
             Shape::Array => Tree::Array(node.items().map(Tree::from_node).collect()),
-            Shape::Object => Tree::Object(node.members().map(|(k, v)| (k.into_owned(), Tree::from_node(v))).collect()),
+            Shape::Object => Tree::Object(
+                node.members()
+                    .map(|(k, v)| (k.into_owned(), Tree::from_node(v)))
+                    .collect(),
+            ),
         }
     }
 
@@ -163,7 +167,9 @@ impl PartialEq for Tree {
             (Tree::String(a), Tree::String(b)) => a == b,
             (Tree::Array(a), Tree::Array(b)) => a == b,
             (Tree::Object(a), Tree::Object(b)) => {
-                a.len() == b.len() && a.iter().all(|(k, v)| other.get(k) == Some(v)) && b.iter().all(|(k, _)| self.get(k).is_some())
+                a.len() == b.len()
+                    && a.iter().all(|(k, v)| other.get(k) == Some(v))
+                    && b.iter().all(|(k, _)| self.get(k).is_some())
             }
             _ => false,
         }
