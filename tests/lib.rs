@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The whole house under test: its world, its scripts and its benchmarks.
+
+pub mod random;
+pub mod script;
+pub mod world;
