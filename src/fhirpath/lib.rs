@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Parses, compiles and evaluates FHIRPath over records.
+//!
+//! FHIRPath 2.0 (N1, <http://hl7.org/fhirpath/N1/>) with FHIR R4's additions
+//! (<https://hl7.org/fhir/R4/fhirpath.html>). An [`Expression`](expression::Expression) is compiled once
+//! and evaluated over the nodes of a parsed record, which is never cloned. The room knows neither clock nor
+//! disk: the moment, the time zone, the definitions and the resolver of references are handed in.
+
+pub mod calendar;
+pub mod evaluate;
+pub mod expression;
+pub mod model;
+pub mod quantity;
+pub mod value;
