@@ -1,0 +1,48 @@
+//! Where a store keeps its data, and how much of the machine it may use.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the log lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A SQLite file; its directory is made if missing, a lock file lies beside it.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database by URL (`postgres://user:password@host/database`). The bundled client
+    /// speaks no TLS: a socket, loopback or a private network.
+    Postgres(String),
+}
+
+/// How a store works. Every limit is a positive number.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the log lives.
+    pub place: Place,
+    /// This node's number in version and record ids; fixed when the database is made.
+    pub node: u32,
+    /// Units that may wait to be written; one more is refused as busy.
+    pub queue_max: usize,
+    /// Writes that small units may bring into one commit; a larger unit is committed alone.
+    pub group_max: usize,
+    /// Connections for reading.
+    pub readers: usize,
+    /// Page cache of all SQLite connections together, in bytes. PostgreSQL has its own.
+    pub cache_bytes: u64,
+    /// How long after a commit the next may wait for more writers, while many keep coming.
+    pub gather: Duration,
+}
+
+impl Settings {
+    /// The usual settings for a place.
+    pub fn at(place: Place) -> Settings {
+        Settings {
+            place,
+            node: 0,
+            queue_max: 1024,
+            group_max: 1024,
+            readers: 4,
+            cache_bytes: 32 << 20,
+            gather: Duration::from_millis(4),
+        }
+    }
+}
