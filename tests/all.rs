@@ -1,0 +1,18 @@
+//! Every test that looks at the whole house; one binary, so that it links once.
+
+/// Names one test body for both engines.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite { $(#[test] fn $name() { super::$name(tests::world::Engine::Sqlite) })+ }
+        mod postgres { $(#[test] fn $name() { super::$name(tests::world::Engine::Postgres) })+ }
+    };
+}
+
+mod crash;
+mod house;
+mod import;
+mod licences;
+mod limits;
+mod paging;
+mod races;
+mod scripts;

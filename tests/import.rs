@@ -1,0 +1,51 @@
+//! Real records through the command line: import, export, check, reindex, and starting again.
+
+use std::fs;
+use std::process::Output;
+
+use tests::world::{Engine, World};
+
+fn fixtures() -> String {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/synthea").to_owned()
+}
+
+fn well(output: Output) -> String {
+    let words = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    words
+}
+
+fn total(world: &World, kind: &str) -> u64 {
+    world.get(&format!("{kind}?_summary=count")).expect(200).json()["total"].as_u64().expect("a total")
+}
+
+fn samples_go_in_and_out_again(engine: Engine) {
+    let mut world = World::new(engine);
+    world.kill();
+    well(world.command("import").arg(fixtures()).output().expect("epis runs"));
+    world.check().expect("a clean store");
+    world.start();
+    let (patients, observations) = (total(&world, "Patient"), total(&world, "Observation"));
+    assert!(patients >= 10 && observations > 100, "{patients} patients, {observations} observations");
+    let history = world.get("_history?_count=1").expect(200).json()["total"].clone();
+    world.kill();
+
+    // Again: the journal knows what is in already.
+    well(world.command("import").arg(fixtures()).output().expect("epis runs"));
+    well(world.command("reindex").output().expect("epis runs"));
+    let out = world.folder().join("out");
+    well(world.command("export").arg(&out).output().expect("epis runs"));
+    world.start();
+    assert_eq!((total(&world, "Patient"), total(&world, "Observation")), (patients, observations));
+    assert_eq!(world.get("_history?_count=1").expect(200).json()["total"], history);
+    let lines = exported_lines(&out, "Observation");
+    assert_eq!(lines as u64, observations);
+}
+
+fn exported_lines(folder: &std::path::Path, kind: &str) -> usize {
+    let files = fs::read_dir(folder).expect("exported").flatten().map(|f| f.path());
+    let of_kind = files.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(kind)));
+    of_kind.map(|p| fs::read_to_string(p).expect("NDJSON").lines().count()).sum()
+}
+
+on_both!(samples_go_in_and_out_again);

@@ -1,0 +1,66 @@
+//! Every limit answers clearly, and stores nothing.
+
+use tests::world::{Engine, World};
+
+fn a_body_that_is_too_long(engine: Engine) {
+    let world = World::with(engine, &["--body-bytes-max", "20000"]);
+    let long = format!(r#"{{"resourceType":"Patient","name":[{{"text":"{}"}}]}}"#, "x".repeat(30_000));
+    let answer = world.post("Patient", &long);
+    assert_eq!(answer.status, 413, "{}", answer.body);
+    assert_eq!(answer.json()["issue"][0]["code"], "too-long");
+    assert_eq!(world.get("Patient?_summary=count").expect(200).json()["total"], 0);
+}
+
+fn a_bundle_with_too_many_entries(engine: Engine) {
+    let world = World::with(engine, &["--bundle-entries-max", "3"]);
+    let entry = r#"{"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}}"#;
+    let bundle = |n: usize| format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#, vec![entry; n].join(","));
+    let answer = world.post("", &bundle(4));
+    assert_eq!(answer.status, 413, "{}", answer.body);
+    assert_eq!(answer.json()["resourceType"], "OperationOutcome");
+    world.post("", &bundle(3)).expect(200);
+}
+
+fn nesting_that_is_too_deep(engine: Engine) {
+    let world = World::with(engine, &["--json-depth-max", "20"]);
+    let deep = format!(r#"{{"resourceType":"Patient","extension":{}{}}}"#, "[".repeat(40), "]".repeat(40));
+    let answer = world.post("Patient", &deep);
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.body.contains("nested"), "{}", answer.body);
+}
+
+fn a_page_that_is_too_large(engine: Engine) {
+    let world = World::with(engine, &["--page-size-max", "2"]);
+    for _ in 0..5 {
+        world.post("Patient", r#"{"resourceType":"Patient"}"#).expect(201);
+    }
+    let answer = world.get("Patient?_count=1000").expect(200);
+    assert_eq!(answer.ids("match").len(), 2, "the page is capped");
+    assert!(answer.link("next").is_some());
+}
+
+fn a_query_that_is_too_long(engine: Engine) {
+    let world = World::with(engine, &["--query-bytes-max", "2000"]);
+    let answer = world.get(&format!("Patient?name={}", "x".repeat(3000)));
+    assert!([400, 414].contains(&answer.status), "{}", answer.status);
+    assert_eq!(answer.json()["resourceType"], "OperationOutcome", "{}", answer.body);
+}
+
+fn a_header_that_is_too_long(engine: Engine) {
+    let world = World::new(engine);
+    let long = "x".repeat(300_000);
+    let answer = world.try_send("GET", "Patient/a", &[("X-Long", &long)], b"");
+    if let Ok(answer) = answer {
+        assert!([400, 413, 431].contains(&answer.status), "{}", answer.status);
+    }
+    world.get("metadata").expect(200);
+}
+
+on_both!(
+    a_body_that_is_too_long,
+    a_bundle_with_too_many_entries,
+    nesting_that_is_too_deep,
+    a_page_that_is_too_large,
+    a_query_that_is_too_long,
+    a_header_that_is_too_long,
+);

@@ -1,0 +1,30 @@
+//! The scripts of acts, each on both engines.
+
+use tests::script::run;
+use tests::world::{Engine, World};
+
+fn interactions(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/interactions.txt"));
+}
+
+fn malformed(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/malformed.txt"));
+}
+
+fn conditional(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/conditional.txt"));
+}
+
+fn patch(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/patch.txt"));
+}
+
+fn bundle(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/bundle.txt"));
+}
+
+fn search(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/search.txt"));
+}
+
+on_both!(interactions, malformed, conditional, patch, bundle, search);
