@@ -1,1 +1,13 @@
-//! Placeholder.
+//! A predicate over records: FHIR search parsed, values extracted, one record matched.
+
+pub mod fold;
+pub mod predicate;
+pub mod span;
+pub mod term;
+mod test;
+pub mod values;
+
+pub use fold::fold;
+pub use predicate::{Join, NoWords, Predicate, RecordSet, Subject, Test, Words};
+pub use span::{Span, Window};
+pub use values::{Entry, ParamId, Quantity, Target, Value, Values, record_hash};

@@ -1,0 +1,297 @@
+//! A condition on records, and whether one record meets it.
+//!
+//! The same predicate runs here over one record, and in the index over all of them; the two must agree.
+//! `Chain` and `Has` speak of other records: whoever runs the predicate first replaces them, innermost
+//! first, by the sets they stand for ([`Predicate::resolve`]).
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use fhir::identity::{Id, Kind};
+use fhir::moment::Stretch;
+
+use crate::span::Span;
+use crate::values::{ParamId, Value, Values, record_hash};
+
+pub use crate::test::{ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest};
+
+/// A set of records by [`record_hash`].
+pub type RecordSet = HashSet<u64, rustc_hash::FxBuildHasher>;
+
+/// A condition on records.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predicate {
+    /// Every record.
+    All,
+    /// No record.
+    Nothing,
+    /// All of these; every record where there are none.
+    And(Vec<Predicate>),
+    /// Any of these; no record where there are none.
+    Or(Vec<Predicate>),
+    /// Not this.
+    Not(Box<Predicate>),
+    /// The id is one of these.
+    Is(Vec<Id>),
+    /// The moment the version was written.
+    Updated(Span),
+    /// Some value of the parameter passes the test.
+    Test {
+        /// The parameter.
+        param: ParamId,
+        /// The test.
+        test: Test,
+    },
+    /// The narrative has all of these words (folded).
+    Text(Vec<Box<str>>),
+    /// The record has all of these words (folded).
+    Content(Vec<Box<str>>),
+    /// The parameter refers to a record of one of the kinds that meets the inner condition.
+    Chain {
+        /// The reference parameter.
+        param: ParamId,
+        /// The kinds it may point to here.
+        targets: Vec<Kind>,
+        /// The condition on the record pointed to.
+        inner: Box<Predicate>,
+    },
+    /// A record of the kind that meets the inner condition refers to this one by the parameter.
+    Has {
+        /// The kind of the record that refers.
+        kind: Kind,
+        /// Its reference parameter.
+        param: ParamId,
+        /// The condition on it.
+        inner: Box<Predicate>,
+    },
+    /// A resolved chain: the parameter refers to one of the records.
+    RefersTo {
+        /// The reference parameter.
+        param: ParamId,
+        /// The records.
+        set: Arc<RecordSet>,
+    },
+    /// A resolved `_has`: the record is one of these.
+    OneOf(Arc<RecordSet>),
+}
+
+/// A condition on other records that has to be looked up first. Its inner condition is resolved.
+#[derive(Debug)]
+pub enum Join {
+    /// Find the records of the target kinds that meet `inner`; the answer is
+    /// [`Predicate::RefersTo`] their set.
+    Chain {
+        /// The reference parameter.
+        param: ParamId,
+        /// The kinds to look among.
+        targets: Vec<Kind>,
+        /// The condition on them.
+        inner: Predicate,
+    },
+    /// Find the records of the kind that meet `inner` and what their parameter refers to; the answer is
+    /// [`Predicate::OneOf`] that set.
+    Has {
+        /// The kind to look among.
+        kind: Kind,
+        /// Its reference parameter.
+        param: ParamId,
+        /// The condition on it.
+        inner: Predicate,
+    },
+}
+
+/// The words of a record, asked for only where `_text` or `_content` is.
+pub trait Words {
+    /// Calls `each` with the folded words of the narrative.
+    fn narrative(&self, each: &mut dyn FnMut(&str));
+    /// Calls `each` with the folded words of the whole record.
+    fn content(&self, each: &mut dyn FnMut(&str));
+}
+
+/// A record without words.
+pub struct NoWords;
+
+impl Words for NoWords {
+    fn narrative(&self, _: &mut dyn FnMut(&str)) {}
+    fn content(&self, _: &mut dyn FnMut(&str)) {}
+}
+
+/// One version of a record, as a predicate sees it.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its kind.
+    pub kind: &'a Kind,
+    /// Its id.
+    pub id: &'a Id,
+    /// When the version was written, microseconds since 1970.
+    pub updated: i64,
+    /// Its values.
+    pub values: &'a Values,
+    /// Its words; a [`Node`](fhir::document::Node) has them.
+    pub words: &'a dyn Words,
+}
+
+impl Predicate {
+    /// Both conditions, kept flat.
+    pub fn and(self, other: Predicate) -> Predicate {
+        match (self, other) {
+            (Predicate::All, other) => other,
+            (this, Predicate::All) => this,
+            (Predicate::And(mut all), Predicate::And(more)) => {
+                all.extend(more);
+                Predicate::And(all)
+            }
+            (Predicate::And(mut all), other) => {
+                all.push(other);
+                Predicate::And(all)
+            }
+            (this, other) => Predicate::And(vec![this, other]),
+        }
+    }
+
+    /// Any of the conditions, kept flat.
+    pub fn any(mut choices: Vec<Predicate>) -> Predicate {
+        match choices.len() {
+            0 => Predicate::Nothing,
+            1 => choices.remove(0),
+            _ => Predicate::Or(choices),
+        }
+    }
+
+    /// The opposite condition.
+    pub fn negate(self) -> Predicate {
+        Predicate::Not(Box::new(self))
+    }
+
+    /// Whether the record meets the condition. An unresolved `Chain` or `Has` meets nothing, and
+    /// neither does its negation: what cannot be known is never answered.
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        self.judge(subject) == Some(true)
+    }
+
+    /// `None` where it depends on an unresolved join.
+    fn judge(&self, subject: &Subject<'_>) -> Option<bool> {
+        Some(match self {
+            Predicate::All => true,
+            Predicate::Nothing => false,
+            Predicate::And(all) => return all_of(all, subject),
+            Predicate::Or(any) => return any_of(any, subject),
+            Predicate::Not(inner) => return inner.judge(subject).map(|met| !met),
+            Predicate::Is(ids) => ids.contains(subject.id),
+            Predicate::Updated(span) => span.holds(moment(subject.updated)),
+            Predicate::Test { param, test } => subject.values.of(*param).any(|value| test.passes(value)),
+            Predicate::Text(wanted) => has_words(wanted, &mut |each| subject.words.narrative(each)),
+            Predicate::Content(wanted) => has_words(wanted, &mut |each| subject.words.content(each)),
+            Predicate::Chain { .. } | Predicate::Has { .. } => return None,
+            Predicate::RefersTo { param, set } => subject.values.of(*param).any(|value| refers_to(value, set)),
+            Predicate::OneOf(set) => set.contains(&record_hash(subject.kind.as_str(), subject.id.as_str())),
+        })
+    }
+
+    /// The condition with every join replaced by what `look_up` gives for it, innermost first.
+    ///
+    /// # Errors
+    /// The first error of `look_up`.
+    pub fn resolve<E>(self, look_up: &mut dyn FnMut(Join) -> Result<Predicate, E>) -> Result<Predicate, E> {
+        let every = |list: Vec<Predicate>, look_up: &mut dyn FnMut(Join) -> Result<Predicate, E>| {
+            list.into_iter()
+                .map(|p| p.resolve(look_up))
+                .collect::<Result<Vec<_>, E>>()
+        };
+        Ok(match self {
+            Predicate::And(all) => Predicate::And(every(all, look_up)?),
+            Predicate::Or(any) => Predicate::Or(every(any, look_up)?),
+            Predicate::Not(inner) => inner.resolve(look_up)?.negate(),
+            Predicate::Chain { param, targets, inner } => {
+                let inner = inner.resolve(look_up)?;
+                look_up(Join::Chain { param, targets, inner })?
+            }
+            Predicate::Has { kind, param, inner } => {
+                let inner = inner.resolve(look_up)?;
+                look_up(Join::Has { kind, param, inner })?
+            }
+            other => other,
+        })
+    }
+
+    /// Every join in the condition, outer before inner.
+    pub fn joins(&self) -> Vec<&Predicate> {
+        let mut found = Vec::new();
+        self.walk(&mut |part| {
+            if matches!(part, Predicate::Chain { .. } | Predicate::Has { .. }) {
+                found.push(part);
+            }
+        });
+        found
+    }
+
+    /// The kinds other than the searched ones whose records decide the answer, in order.
+    pub fn kinds_touched(&self) -> BTreeSet<Kind> {
+        let mut kinds = BTreeSet::new();
+        self.walk(&mut |part| match part {
+            Predicate::Chain { targets, .. } => kinds.extend(targets.iter().cloned()),
+            Predicate::Has { kind, .. } => {
+                kinds.insert(kind.clone());
+            }
+            _ => {}
+        });
+        kinds
+    }
+
+    /// Calls `each` with the condition and every condition in it, outer before inner.
+    pub fn walk<'a>(&'a self, each: &mut dyn FnMut(&'a Predicate)) {
+        each(self);
+        match self {
+            Predicate::And(list) | Predicate::Or(list) => list.iter().for_each(|part| part.walk(each)),
+            Predicate::Not(inner) | Predicate::Chain { inner, .. } | Predicate::Has { inner, .. } => inner.walk(each),
+            _ => {}
+        }
+    }
+}
+
+/// The range of one moment.
+pub fn moment(micros: i64) -> Stretch {
+    Stretch {
+        start: micros,
+        end: micros.saturating_add(1),
+    }
+}
+
+fn all_of(list: &[Predicate], subject: &Subject<'_>) -> Option<bool> {
+    let mut known = Some(true);
+    for part in list {
+        match part.judge(subject) {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => known = None,
+        }
+    }
+    known
+}
+
+fn any_of(list: &[Predicate], subject: &Subject<'_>) -> Option<bool> {
+    let mut known = Some(false);
+    for part in list {
+        match part.judge(subject) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => known = None,
+        }
+    }
+    known
+}
+
+fn refers_to(value: &Value, set: &RecordSet) -> bool {
+    match value {
+        Value::Reference(crate::values::Target::Local { kind, id, .. }) => {
+            set.contains(&record_hash(kind.as_str(), id.as_str()))
+        }
+        _ => false,
+    }
+}
+
+fn has_words(wanted: &[Box<str>], visit: &mut dyn FnMut(&mut dyn FnMut(&str))) -> bool {
+    let mut missing: Vec<&str> = wanted.iter().map(|word| &**word).collect();
+    visit(&mut |word| missing.retain(|wanted| *wanted != word));
+    missing.is_empty()
+}

@@ -1,0 +1,209 @@
+//! One test on one value of a record.
+
+use fhir::identity::{Id, Kind};
+
+use crate::fold::{fold, fold_code};
+use crate::span::{Span, numeric};
+use crate::values::{Quantity, Target, Value};
+
+/// A test on one value of a parameter. A value of another search type never passes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// There is a value at all: `:missing=false`.
+    Present,
+    /// A coded value.
+    Token(TokenTest),
+    /// The display or text of a coded value starts with this folded text: `:text`.
+    TokenText(Box<str>),
+    /// An identifier by its type: `:of-type`. The code and the value are folded.
+    OfType {
+        /// The system of the identifier's type.
+        system: Box<str>,
+        /// The code of the identifier's type.
+        code: Box<str>,
+        /// The identifier's value.
+        value: Box<str>,
+    },
+    /// A text.
+    String(StringTest),
+    /// A reference.
+    Reference(ReferenceTest),
+    /// A date.
+    Date(Span),
+    /// A number.
+    Number(Span),
+    /// An amount, in the unit asked for.
+    Quantity(Span, UnitTest),
+    /// A URI.
+    Uri(UriTest),
+}
+
+/// How a coded value is compared; codes are folded ([`fold_code`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenTest {
+    /// `code`: whatever the system.
+    Code(Box<str>),
+    /// `system|code`; `|code` is the empty system: a value without one.
+    Coded(Box<str>, Box<str>),
+    /// `system|`: any code of the system.
+    System(Box<str>),
+}
+
+/// How a text is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StringTest {
+    /// Starts with the folded text.
+    Prefix(Box<str>),
+    /// Is exactly the text.
+    Exact(Box<str>),
+    /// Has the folded text anywhere in it.
+    Contains(Box<str>),
+}
+
+/// How a reference is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferenceTest {
+    /// A record of this server with the id, of one of the kinds; any version, or the one named.
+    Record {
+        /// The kinds it may be of.
+        kinds: Vec<Kind>,
+        /// Its id.
+        id: Id,
+        /// The version the reference has to name.
+        version: Option<Box<str>>,
+    },
+    /// Another address, exactly; a canonical without `|version` is met by any version of it.
+    Address(Box<str>),
+    /// A reference by identifier: `:identifier`.
+    Identifier(TokenTest),
+}
+
+/// Which unit an amount has to be in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnitTest {
+    /// Any.
+    Any,
+    /// This system and code: `5|http://unitsofmeasure.org|mg`.
+    Coded(Box<str>, Box<str>),
+    /// This code or unit: `5||mg`.
+    Named(Box<str>),
+}
+
+/// How a URI is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UriTest {
+    /// Exactly; a canonical without `|version` is met by any version of it.
+    Exact(Box<str>),
+    /// Is this, or lies below it by path segments: `:below`.
+    Below(Box<str>),
+    /// Is this, or lies above it by path segments: `:above`.
+    Above(Box<str>),
+}
+
+impl Test {
+    /// Whether the value passes.
+    pub fn passes(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Test::Present, _) => true,
+            (Test::Token(test), Value::Token { system, code, .. }) => test.passes(system.as_deref(), code.as_deref()),
+            (Test::TokenText(prefix), Value::Token { text: Some(text), .. }) => fold(text).starts_with(&**prefix),
+            (
+                Test::OfType { system, code, value },
+                Value::OfType {
+                    system: s,
+                    code: c,
+                    value: v,
+                },
+            ) => system == s && fold_code(c) == **code && fold_code(v) == **value,
+            (Test::String(test), Value::String(text)) => test.passes(text),
+            (Test::Reference(test), Value::Reference(target)) => test.passes(target),
+            (Test::Date(span), Value::Date(range)) => span.holds(*range),
+            (Test::Number(span), Value::Number { low, high }) => span.holds(numeric(*low, *high)),
+            (Test::Quantity(span, unit), Value::Quantity(quantity)) => {
+                unit.passes(quantity) && span.holds(numeric(quantity.low, quantity.high))
+            }
+            (Test::Uri(test), Value::Uri(uri)) => test.passes(uri),
+            _ => false,
+        }
+    }
+}
+
+impl TokenTest {
+    fn passes(&self, system: Option<&str>, code: Option<&str>) -> bool {
+        let is = |wanted: &str| code.is_some_and(|code| fold_code(code) == wanted);
+        match self {
+            TokenTest::Code(code) => is(code),
+            TokenTest::Coded(wanted, code) => system.unwrap_or("") == &**wanted && is(code),
+            TokenTest::System(wanted) => system == Some(wanted),
+        }
+    }
+}
+
+impl StringTest {
+    fn passes(&self, text: &str) -> bool {
+        match self {
+            StringTest::Prefix(prefix) => fold(text).starts_with(&**prefix),
+            StringTest::Exact(exact) => text == &**exact,
+            StringTest::Contains(part) => fold(text).contains(&**part),
+        }
+    }
+}
+
+impl ReferenceTest {
+    fn passes(&self, target: &Target) -> bool {
+        match (self, target) {
+            (
+                ReferenceTest::Record { kinds, id, version },
+                Target::Local {
+                    kind,
+                    id: i,
+                    version: v,
+                },
+            ) => i == id && kinds.contains(kind) && (version.is_none() || version == v),
+            (ReferenceTest::Address(wanted), Target::Elsewhere(address)) => is_canonical(address, wanted),
+            (ReferenceTest::Identifier(test), Target::Identifier { system, value }) => {
+                test.passes(system.as_deref(), value.as_deref())
+            }
+            _ => false,
+        }
+    }
+}
+
+impl UnitTest {
+    fn passes(&self, quantity: &Quantity) -> bool {
+        match self {
+            UnitTest::Any => true,
+            UnitTest::Coded(system, code) => {
+                quantity.system.as_ref() == Some(system) && quantity.code.as_ref() == Some(code)
+            }
+            UnitTest::Named(name) => quantity.code.as_ref() == Some(name) || quantity.unit.as_ref() == Some(name),
+        }
+    }
+}
+
+impl UriTest {
+    fn passes(&self, uri: &str) -> bool {
+        match self {
+            UriTest::Exact(wanted) => is_canonical(uri, wanted),
+            UriTest::Below(root) => is_below(uri, root) || is_below(bare(uri), root),
+            UriTest::Above(leaf) => is_below(leaf, uri) || is_below(leaf, bare(uri)),
+        }
+    }
+}
+
+/// A canonical without its `|version`.
+pub(crate) fn bare(address: &str) -> &str {
+    address.split_once('|').map_or(address, |(bare, _)| bare)
+}
+
+/// Whether an address is the one wanted, or a version of it.
+fn is_canonical(address: &str, wanted: &str) -> bool {
+    address == wanted || bare(address) == wanted
+}
+
+/// Whether a URI is the root or continues it after a `/`.
+fn is_below(uri: &str, root: &str) -> bool {
+    let root = root.strip_suffix('/').unwrap_or(root);
+    uri.strip_prefix(root)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
