@@ -1,0 +1,309 @@
+//! Makes the compact tables of `schema/fhir/` from HL7's definitions.
+//!
+//! The tables are what the program carries; a newer release of the standard is a matter of running this again and
+//! reading the difference. One row a line, columns divided by tabs, rows sorted (elements stand in their order within
+//! their type), lists divided by `|`:
+//!
+//! ```text
+//! types.tsv              name  sort  base
+//! elements.tsv           path  min  max  types  flags
+//! search-parameters.tsv  url  code  type  bases  targets  comparators  modifiers  multiple  expression  components
+//! compartments.tsv       code  resource  parameters
+//! ```
+//!
+//! * sort: `primitive`, `complex`, `any` (Resource, DomainResource) or `resource`.
+//! * path: with `[x]` for a choice. Only where it is defined; what a type inherits is not repeated.
+//! * types: `Reference(Patient,Group)` with targets; `#Path` is the content of another element.
+//! * flags: `S` belongs to the summary, `M` modifies.
+//! * multiple: `or`, `-or`, `and`, `-and`: what the definition says about several values; empty where it is silent.
+//! * components: `definition=expression`, divided by ` ; `.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use fhir::tree::Tree;
+
+/// How many rows were written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Types, backbone elements not counted.
+    pub types: usize,
+    /// Elements.
+    pub elements: usize,
+    /// Search parameters.
+    pub search_parameters: usize,
+    /// Compartments with the resource types in them.
+    pub compartments: usize,
+}
+
+/// Why the tables could not be made.
+#[derive(Debug)]
+pub enum Trouble {
+    /// A file could not be read or written.
+    File(PathBuf, io::Error),
+    /// A definition is not as expected: the file, the line, and what is wrong.
+    Definition(PathBuf, usize, String),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::File(path, e) => write!(f, "{} cannot be read or written: {e}.", path.display()),
+            Trouble::Definition(path, line, what) => {
+                write!(
+                    f,
+                    "{}, line {line}, is no definition that can be used: {what}.",
+                    path.display()
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// Profiles of Quantity that FHIRPath and the definitions use like types.
+const PROFILES_AS_TYPES: [&str; 2] = ["MoneyQuantity", "SimpleQuantity"];
+/// Types whose value is any resource.
+const ANY_RESOURCE: [&str; 2] = ["DomainResource", "Resource"];
+
+/// Reads `StructureDefinition-resource`, `StructureDefinition-type`, `SearchParameter` and `CompartmentDefinition`
+/// (`.ndjson` or `.ndjson.gz`, one resource a line) in `from` and writes the four tables and the NOTICE into `to`.
+///
+/// # Errors
+/// [`Trouble`], naming the file and, for a definition that is not as expected, the line.
+pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
+    let mut written = Written::default();
+    let mut types = BTreeMap::new();
+    for name in ["StructureDefinition-type", "StructureDefinition-resource"] {
+        each(from, name, &mut |tree| structure(tree, &mut types))?;
+    }
+    let quantity = |name: &&str| (name.to_string(), (format!("{name}\tcomplex\tQuantity\n"), Vec::new()));
+    types.extend(PROFILES_AS_TYPES.iter().map(quantity));
+    let mut parameters = BTreeMap::new();
+    each(from, "SearchParameter", &mut |tree| parameter(tree, &mut parameters))?;
+    let mut compartments = BTreeMap::new();
+    each(from, "CompartmentDefinition", &mut |tree| {
+        compartment(tree, &mut compartments)
+    })?;
+
+    written.types = types.len();
+    written.elements = types.values().map(|(_, elements)| elements.len()).sum();
+    written.search_parameters = parameters.len();
+    written.compartments = compartments.len();
+    let type_rows: String = types.values().map(|(row, _)| row.as_str()).collect();
+    let element_rows: String = types
+        .values()
+        .flat_map(|(_, rows)| rows.iter().map(String::as_str))
+        .collect();
+    save(to, "types.tsv", &type_rows)?;
+    save(to, "elements.tsv", &element_rows)?;
+    save(
+        to,
+        "search-parameters.tsv",
+        &parameters.into_values().collect::<String>(),
+    )?;
+    save(to, "compartments.tsv", &compartments.into_values().collect::<String>())?;
+    save(to, "NOTICE", NOTICE)?;
+    Ok(written)
+}
+
+const NOTICE: &str = "\
+The tables in this directory are facts taken from HL7 FHIR R4, version 4.0.1 (https://hl7.org/fhir/R4/),
+published by Health Level Seven International under Creative Commons CC0 1.0 (\"No Rights Reserved\").
+FHIR is a registered trademark of Health Level Seven International.
+
+They are made, not written. To make them again, from HL7's definitions as NDJSON files, one resource a line
+(StructureDefinition-resource, StructureDefinition-type, SearchParameter, CompartmentDefinition; .ndjson or .ndjson.gz):
+
+    epis definitions FROM TO
+
+What the columns mean stands at the top of src/conformance/compact.rs.
+";
+
+fn save(to: &Path, name: &str, text: &str) -> Result<(), Trouble> {
+    let path = to.join(name);
+    fs::write(&path, text).map_err(|e| Trouble::File(path, e))
+}
+
+fn open(from: &Path, name: &str) -> Result<(PathBuf, String), Trouble> {
+    let plain = from.join(format!("{name}.ndjson"));
+    if let Ok(text) = fs::read_to_string(&plain) {
+        return Ok((plain, text));
+    }
+    let packed = from.join(format!("{name}.ndjson.gz"));
+    let mut text = String::new();
+    let file = fs::File::open(&packed).and_then(|f| flate2::read::MultiGzDecoder::new(f).read_to_string(&mut text));
+    match file {
+        Ok(_) => Ok((packed, text)),
+        Err(e) => Err(Trouble::File(packed, e)),
+    }
+}
+
+type Step = Result<(), String>;
+
+fn each(from: &Path, name: &str, take: &mut dyn FnMut(&Tree) -> Step) -> Result<(), Trouble> {
+    let (path, text) = open(from, name)?;
+    for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let definition = Tree::parse(line.as_bytes()).map_err(|e| e.to_string());
+        let taken = definition.and_then(|tree| take(&tree));
+        taken.map_err(|what| Trouble::Definition(path.clone(), i + 1, what))?;
+    }
+    Ok(())
+}
+
+fn string<'t>(tree: &'t Tree, name: &str) -> Result<&'t str, String> {
+    let text = tree.get(name).and_then(Tree::as_str);
+    text.ok_or_else(|| format!("`{name}` is missing"))
+}
+
+fn optional<'t>(tree: &'t Tree, name: &str) -> &'t str {
+    tree.get(name).and_then(Tree::as_str).unwrap_or_default()
+}
+
+fn items<'t>(tree: &'t Tree, name: &str) -> &'t [Tree] {
+    tree.get(name).map(Tree::items).unwrap_or_default()
+}
+
+fn list(tree: &Tree, name: &str) -> String {
+    let texts: Vec<&str> = items(tree, name).iter().filter_map(Tree::as_str).collect();
+    texts.join("|")
+}
+
+fn last_part(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}
+
+/// One line's worth of text: no tabs, no line breaks.
+fn flat(text: &str) -> String {
+    text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+type Types = BTreeMap<String, (String, Vec<String>)>;
+
+fn structure(tree: &Tree, types: &mut Types) -> Step {
+    let (name, base) = (string(tree, "type")?, last_part(optional(tree, "baseDefinition")));
+    let sort = match string(tree, "kind")? {
+        "primitive-type" => "primitive",
+        "resource" if ANY_RESOURCE.contains(&name) => "any",
+        "resource" => "resource",
+        _ => "complex",
+    };
+    let snapshot = tree.get("snapshot").ok_or("`snapshot` is missing")?;
+    let mut rows = Vec::new();
+    for element in items(snapshot, "element") {
+        let path = string(element, "path")?;
+        let defined_here = element.get("base").map(|b| optional(b, "path")) == Some(path);
+        let value_of_primitive = sort == "primitive" && path.ends_with(".value");
+        if path.contains('.') && defined_here && !value_of_primitive {
+            rows.push(element_row(path, element)?);
+        }
+    }
+    types.insert(name.to_owned(), (format!("{name}\t{sort}\t{base}\n"), rows));
+    Ok(())
+}
+
+fn element_row(path: &str, element: &Tree) -> Result<String, String> {
+    let min = match element.get("min") {
+        Some(Tree::Number(digits)) => digits.as_str(),
+        _ => return Err(format!("`min` of {path} is missing")),
+    };
+    let max = string(element, "max")?;
+    let mut types = Vec::new();
+    for one in items(element, "type") {
+        types.push(type_text(path, one)?);
+    }
+    if let Some(reference) = element.get("contentReference").and_then(Tree::as_str) {
+        types.push(reference.to_owned());
+    }
+    let flag = |name: &str, letter: &'static str| match element.get(name) {
+        Some(Tree::Bool(true)) => letter,
+        _ => "",
+    };
+    let (summary, modifier) = (flag("isSummary", "S"), flag("isModifier", "M"));
+    Ok(format!(
+        "{path}\t{min}\t{max}\t{}\t{summary}{modifier}\n",
+        types.join("|")
+    ))
+}
+
+fn type_text(path: &str, one: &Tree) -> Result<String, String> {
+    let code = string(one, "code")?;
+    if path == "Resource.id" {
+        return Ok("id".to_owned());
+    }
+    if code.starts_with("http://hl7.org/fhirpath/") {
+        let real = items(one, "extension").iter().find_map(|e| e.get("valueUrl"));
+        let real = real
+            .and_then(Tree::as_str)
+            .ok_or_else(|| format!("the type of {path} is not said"))?;
+        return Ok(real.to_owned());
+    }
+    let targets = items(one, "targetProfile").iter().filter_map(Tree::as_str);
+    let targets: Vec<&str> = targets.map(last_part).collect();
+    if targets.is_empty() || !matches!(code, "Reference" | "canonical") {
+        return Ok(code.to_owned());
+    }
+    Ok(format!("{code}({})", targets.join(",")))
+}
+
+/// HL7 packs parameters on extensions along with the base standard's; they are not part of it, and several lack a base.
+fn is_on_extension(url: &str) -> bool {
+    url.contains("-extensions-")
+}
+
+fn parameter(tree: &Tree, rows: &mut BTreeMap<String, String>) -> Step {
+    let url = string(tree, "url")?;
+    if is_on_extension(url) {
+        return Ok(());
+    }
+    let said = |name: &str, word: &str| match tree.get(name) {
+        Some(Tree::Bool(true)) => word.to_owned(),
+        Some(Tree::Bool(false)) => format!("-{word}"),
+        _ => String::new(),
+    };
+    let multiple = [said("multipleOr", "or"), said("multipleAnd", "and")];
+    let multiple: Vec<String> = multiple.into_iter().filter(|word| !word.is_empty()).collect();
+    let mut components = Vec::new();
+    for part in items(tree, "component") {
+        components.push(format!(
+            "{}={}",
+            string(part, "definition")?,
+            flat(string(part, "expression")?)
+        ));
+    }
+    let mut row = String::new();
+    let columns = [
+        url,
+        string(tree, "code")?,
+        string(tree, "type")?,
+        &list(tree, "base"),
+        &list(tree, "target"),
+        &list(tree, "comparator"),
+        &list(tree, "modifier"),
+        &multiple.join("|"),
+        &flat(optional(tree, "expression")),
+        &components.join(" ; "),
+    ];
+    writeln!(row, "{}", columns.join("\t")).expect("writing to a string does not fail");
+    rows.insert(url.to_owned(), row);
+    Ok(())
+}
+
+fn compartment(tree: &Tree, rows: &mut BTreeMap<(String, String), String>) -> Step {
+    let code = string(tree, "code")?;
+    for resource in items(tree, "resource") {
+        let name = string(resource, "code")?;
+        let parameters = items(resource, "param").iter().filter_map(Tree::as_str);
+        // `{def}` stands for the record the compartment is made around, which is in it without saying.
+        let parameters: Vec<&str> = parameters.filter(|p| *p != "{def}").collect();
+        if !parameters.is_empty() {
+            let row = format!("{code}\t{name}\t{}\n", parameters.join("|"));
+            rows.insert((code.to_owned(), name.to_owned()), row);
+        }
+    }
+    Ok(())
+}

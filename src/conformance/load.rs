@@ -1,0 +1,342 @@
+//! Reads the compact tables into [`Definitions`].
+//!
+//! The tables are part of the program, so a row that does not fit is a fault of the build: it panics with the row.
+
+use fhirpath::model::TypeId;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::definitions::{Definitions, Member, Role, Sort, Type, member_key};
+use crate::facts::{Compartment, Component, Element, ElementType, ParameterType, SearchParameter};
+use crate::primitive::Primitive;
+
+/// The four tables as text.
+pub(crate) struct Tables<'t> {
+    pub(crate) types: &'t str,
+    pub(crate) elements: &'t str,
+    pub(crate) search_parameters: &'t str,
+    pub(crate) compartments: &'t str,
+}
+
+pub(crate) fn r4() -> Definitions {
+    read(&Tables {
+        types: include_str!("../../schema/fhir/types.tsv"),
+        elements: include_str!("../../schema/fhir/elements.tsv"),
+        search_parameters: include_str!("../../schema/fhir/search-parameters.tsv"),
+        compartments: include_str!("../../schema/fhir/compartments.tsv"),
+    })
+}
+
+pub(crate) fn read(tables: &Tables<'_>) -> Definitions {
+    let mut reader = Reader::default();
+    reader.types(tables.types);
+    reader.path_types(tables.elements);
+    reader.elements(tables.elements);
+    let order: Vec<usize> = (0..reader.types.len()).collect();
+    let mut symbols = Symbols::default();
+    let mut members = FxHashMap::with_capacity_and_hasher(16_384, Default::default());
+    for at in order {
+        reader.inherit(at);
+        reader.name_members(at, &mut symbols, &mut members);
+    }
+    Definitions {
+        uri_members: uri_members(&reader),
+        types: reader.types,
+        elements: reader.elements,
+        named: reader.named,
+        symbols: symbols.numbers,
+        members,
+        search_parameters: tables.search_parameters.lines().map(search_parameter).collect(),
+        compartments: compartments(tables.compartments),
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    types: Vec<Type>,
+    named: FxHashMap<Box<str>, TypeId>,
+    elements: Vec<Element>,
+    /// Of each type: its own elements, as places in `elements`.
+    own: Vec<Vec<u32>>,
+    inherited: Vec<bool>,
+}
+
+#[derive(Default)]
+struct Symbols {
+    numbers: FxHashMap<Box<str>, u32>,
+}
+
+impl Symbols {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.numbers.len() as u32;
+        self.numbers.insert(name.into(), number);
+        number
+    }
+}
+
+fn columns<const N: usize>(row: &str) -> [&str; N] {
+    let mut found = [""; N];
+    let mut parts = row.split('\t');
+    for column in &mut found {
+        *column = parts.next().unwrap_or_else(|| panic!("{N} columns in: {row}"));
+    }
+    found
+}
+
+fn list(text: &str) -> Vec<String> {
+    let parts = text.split('|').filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+/// A path without its last part, and that part.
+fn split_path(path: &str) -> (&str, &str) {
+    path.rsplit_once('.')
+        .unwrap_or_else(|| panic!("an element's path: {path}"))
+}
+
+impl Reader {
+    fn add_type(&mut self, name: &str, sort: Sort) {
+        self.named.insert(name.into(), TypeId(self.types.len() as u32));
+        self.types.push(Type {
+            name: name.into(),
+            base: None,
+            sort,
+            elements: Box::default(),
+            required: 0,
+        });
+        self.own.push(Vec::new());
+        self.inherited.push(false);
+    }
+
+    fn find(&self, name: &str) -> TypeId {
+        *self.named.get(name).unwrap_or_else(|| panic!("no such type: {name}"))
+    }
+
+    fn types(&mut self, rows: &str) {
+        for row in rows.lines() {
+            let [name, sort, _] = columns(row);
+            let sort = match sort {
+                "primitive" => Sort::Primitive(Primitive::from_name(name).unwrap_or_else(|| panic!("{name}"))),
+                "complex" => Sort::Complex,
+                "any" => Sort::AnyResource,
+                "resource" => Sort::Resource,
+                _ => panic!("no such sort of type: {row}"),
+            };
+            self.add_type(name, sort);
+        }
+        for (at, row) in rows.lines().enumerate() {
+            let [_, _, base] = columns(row);
+            self.types[at].base = (!base.is_empty()).then(|| self.find(base));
+        }
+    }
+
+    /// Each element with elements of its own is a type, named by its path.
+    fn path_types(&mut self, rows: &str) {
+        for row in rows.lines() {
+            let [path, _, _, types] = columns(row);
+            if matches!(types, "BackboneElement" | "Element") {
+                let base = self.find(types);
+                self.add_type(path, Sort::Complex);
+                let added = self.types.last_mut().expect("just added");
+                added.base = Some(base);
+            }
+        }
+    }
+
+    fn elements(&mut self, rows: &str) {
+        self.elements.reserve(rows.len() / 48);
+        let mut holder = ("", 0);
+        for row in rows.lines() {
+            let [path, min, max, types, flags] = columns(row);
+            let (parent, name) = split_path(path);
+            if holder.0 != parent {
+                holder = (parent, self.find(parent).0 as usize);
+            }
+            let (path, choice) = match path.strip_suffix("[x]") {
+                Some(path) => (path, true),
+                None => (path, false),
+            };
+            let types: Vec<ElementType> = split_types(types).map(|text| self.element_type(path, text)).collect();
+            let choices = if choice {
+                self.choices(name.trim_end_matches("[x]"), &types)
+            } else {
+                Box::default()
+            };
+            self.own[holder.1].push(self.elements.len() as u32);
+            self.elements.push(Element {
+                path: path.into(),
+                min: min.parse().unwrap_or_else(|_| panic!("min in: {row}")),
+                max: (max != "*").then(|| max.parse().unwrap_or_else(|_| panic!("max in: {row}"))),
+                types,
+                choices,
+                summary: flags.contains('S'),
+                modifier: flags.contains('M'),
+            });
+        }
+    }
+
+    fn element_type(&self, path: &str, text: &str) -> ElementType {
+        if let Some(path) = text.strip_prefix('#') {
+            let kind = self.find(path);
+            return ElementType {
+                kind,
+                targets: Vec::new(),
+            };
+        }
+        if matches!(text, "BackboneElement" | "Element") {
+            let kind = self.find(path);
+            return ElementType {
+                kind,
+                targets: Vec::new(),
+            };
+        }
+        let (name, targets) = match text.strip_suffix(')').and_then(|t| t.split_once('(')) {
+            Some((name, targets)) => (name, targets.split(',').map(Box::from).collect()),
+            None => (text, Vec::new()),
+        };
+        let kind = self.find(name);
+        ElementType { kind, targets }
+    }
+
+    fn choices(&self, name: &str, types: &[ElementType]) -> Box<[(Box<str>, TypeId)]> {
+        let json_name = |one: &ElementType| {
+            let of = &self.types[one.kind.0 as usize].name;
+            let (first, rest) = of.split_at(1);
+            let text = [name, &first.to_ascii_uppercase(), rest].concat();
+            (text.into_boxed_str(), one.kind)
+        };
+        types.iter().map(json_name).collect()
+    }
+
+    /// Gives a type its base's elements in front of its own.
+    fn inherit(&mut self, at: usize) {
+        if self.inherited[at] {
+            return;
+        }
+        self.inherited[at] = true;
+        let mut all = Vec::new();
+        if let Some(base) = self.types[at].base {
+            self.inherit(base.0 as usize);
+            all.extend_from_slice(&self.types[base.0 as usize].elements);
+        }
+        all.extend_from_slice(&self.own[at]);
+        assert!(
+            all.len() <= 128,
+            "{} has more elements than a mask has bits",
+            self.types[at].name
+        );
+        for (bit, place) in all.iter().enumerate() {
+            if self.elements[*place as usize].min > 0 {
+                self.types[at].required |= 1 << bit;
+            }
+        }
+        self.types[at].elements = all.into();
+    }
+
+    fn name_members(&self, at: usize, symbols: &mut Symbols, members: &mut FxHashMap<u64, Member>) {
+        let holder = TypeId(at as u32);
+        for (bit, place) in self.types[at].elements.iter().enumerate() {
+            let element = &self.elements[*place as usize];
+            let mut add = |name: &str, kind: TypeId, role: Role| {
+                let member = Member {
+                    kind,
+                    element: *place,
+                    bit: bit as u8,
+                    list: element.is_list(),
+                    role,
+                    sort: self.types[kind.0 as usize].sort,
+                };
+                members.insert(member_key(holder, symbols.number(name)), member);
+            };
+            let bare = if element.is_choice() { Role::Bare } else { Role::Plain };
+            add(element.name(), element.types[0].kind, bare);
+            for (name, kind) in &element.choices {
+                add(name, *kind, Role::Typed);
+            }
+        }
+    }
+}
+
+/// The types of a row: divided by `|`, of which there is none within parentheses.
+fn split_types(text: &str) -> impl Iterator<Item = &str> {
+    text.split('|').filter(|part| !part.is_empty())
+}
+
+fn uri_members(reader: &Reader) -> FxHashSet<Box<str>> {
+    let is_uri = |kind: TypeId| {
+        let sort = reader.types[kind.0 as usize].sort;
+        matches!(sort, Sort::Primitive(primitive) if primitive.is_uri())
+    };
+    let mut names = FxHashSet::default();
+    for element in &reader.elements {
+        let choices = element.choices.iter().filter(|(_, kind)| is_uri(*kind));
+        names.extend(choices.map(|(name, _)| name.clone()));
+        if !element.is_choice() && is_uri(element.types[0].kind) {
+            names.insert(element.name().into());
+        }
+    }
+    names
+}
+
+fn search_parameter(row: &str) -> SearchParameter {
+    let [
+        url,
+        code,
+        kind,
+        base,
+        target,
+        comparators,
+        modifiers,
+        multiple,
+        expression,
+        components,
+    ] = columns(row);
+    let said = |word: &str| {
+        multiple.split('|').find_map(|part| match part.strip_prefix('-') {
+            Some(not) => (not == word).then_some(false),
+            None => (part == word).then_some(true),
+        })
+    };
+    let component = |part: &str| {
+        let (definition, expression) = part.split_once('=').unwrap_or_else(|| panic!("a component in: {row}"));
+        Component {
+            definition: definition.to_owned(),
+            expression: expression.to_owned(),
+        }
+    };
+    SearchParameter {
+        url: url.to_owned(),
+        code: code.to_owned(),
+        base: list(base),
+        kind: ParameterType::from_code(kind).unwrap_or_else(|| panic!("no such type of parameter: {row}")),
+        expression: expression.to_owned(),
+        target: list(target),
+        comparators: list(comparators),
+        modifiers: list(modifiers),
+        multiple_or: said("or"),
+        multiple_and: said("and"),
+        components: components
+            .split(" ; ")
+            .filter(|part| !part.is_empty())
+            .map(component)
+            .collect(),
+    }
+}
+
+fn compartments(rows: &str) -> Vec<Compartment> {
+    let mut found: Vec<Compartment> = Vec::new();
+    for row in rows.lines() {
+        let [code, resource, parameters] = columns(row);
+        if found.last().is_none_or(|last| last.code != code) {
+            found.push(Compartment {
+                code: code.to_owned(),
+                members: Default::default(),
+            });
+        }
+        let last = found.last_mut().expect("just added");
+        last.members.insert(resource.to_owned(), list(parameters));
+    }
+    found
+}
