@@ -94,9 +94,14 @@ impl World {
 
     /// A new, empty server with further arguments of `epis serve`.
     pub fn with(engine: Engine, arguments: &[&str]) -> World {
+        World::at(engine, &std::env::temp_dir(), arguments)
+    }
+
+    /// A new, empty server with its store in a folder made in `place`.
+    pub fn at(engine: Engine, place: &Path, arguments: &[&str]) -> World {
         let name = format!("epis_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(&name);
-        std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+        let folder = place.join(&name);
+        std::fs::create_dir_all(&folder).expect("the folder can be written");
         let database = (engine == Engine::Postgres).then(|| store::testing::create_database(&postgres(), &name));
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
@@ -114,6 +119,11 @@ impl World {
     /// The data folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The bytes of the database, where it is PostgreSQL.
+    pub fn database_bytes(&self) -> u64 {
+        self.database.as_deref().map_or(0, store::testing::database_bytes)
     }
 
     /// A command of the program on this world's store.

@@ -1,0 +1,321 @@
+//! The measurements, in the order in which they are made on one server.
+
+use std::fs;
+use std::io::Read;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tests::random::Random;
+use tests::world::{Engine, World};
+
+use crate::client::Client;
+use crate::meters::{cpu_seconds, folder_bytes, fsync_median, median, percentile, resident_mib};
+use crate::{Plan, Report};
+
+/// The bundles of the run, and what parsing them costs others.
+struct Data {
+    bundles: Vec<Vec<u8>>,
+    /// CPU time of parsing one resource's bytes to `serde_json::Value`: the yardstick P.
+    parse: Duration,
+}
+
+/// The server under measurement.
+struct Target {
+    world: World,
+    address: String,
+    process: u32,
+    postgres: Option<u32>,
+}
+
+impl Target {
+    fn cpu(&self) -> f64 {
+        cpu_seconds(self.process) + self.postgres.map_or(0.0, cpu_seconds)
+    }
+
+    fn json(&self, path: &str) -> serde_json::Value {
+        self.world.get(path).expect(200).json()
+    }
+}
+
+/// Runs everything.
+pub fn run(plan: &Plan, report: &mut Report) {
+    let data = read(plan, report);
+    let fsync = fsync_median(&plan.place);
+    report.note("F, one raw fsync on this disk", format!("{:.3} ms", millis(fsync)));
+    let mut target = start(plan);
+    let loaded = import(plan, &data, &target, report);
+    footprint(&target, loaded, report);
+    let ping = rate(plan, &target, 8, &["/ping".to_owned()]);
+    report.note("H, the static handler", format!("{:.0}/s, {:.3} ms CPU", ping.rate, ping.cpu_millis));
+    reads(plan, &target, &ping, report);
+    searches(plan, &target, report);
+    creates(plan, &target, fsync, report);
+    hostage(plan, &data, &target, report);
+    restart(&mut target, report);
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn read(plan: &Plan, report: &mut Report) -> Data {
+    let mut paths: Vec<_> = fs::read_dir(&plan.data).expect("the data folder is there").flatten().map(|e| e.path()).collect();
+    paths.sort();
+    let is_bundle = |p: &&std::path::PathBuf| p.to_string_lossy().contains(".json");
+    let bundles: Vec<Vec<u8>> = paths.iter().filter(is_bundle).map(|p| unpacked(p)).collect();
+    assert!(!bundles.is_empty(), "no bundle in {}", plan.data.display());
+    let (mut resources, mut bytes) = (Vec::new(), 0);
+    for bundle in bundles.iter().take(40) {
+        let bundle: serde_json::Value = serde_json::from_slice(bundle).expect("a bundle");
+        resources.extend(bundle["entry"].as_array().into_iter().flatten().map(|e| e["resource"].to_string()));
+    }
+    let start = Instant::now();
+    for text in &resources {
+        let value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        bytes += text.len() + usize::from(value.is_null());
+    }
+    let parse = start.elapsed() / resources.len() as u32;
+    let each = bytes / resources.len();
+    report.note("P, serde_json::Value of one resource", format!("{:.2} us for {each} bytes", parse.as_secs_f64() * 1e6));
+    Data { bundles, parse }
+}
+
+fn unpacked(path: &std::path::Path) -> Vec<u8> {
+    let bytes = fs::read(path).expect("a readable file");
+    if path.extension().is_none_or(|e| e != "gz") {
+        return bytes;
+    }
+    let mut out = Vec::new();
+    flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut out).expect("gzip");
+    out
+}
+
+fn start(plan: &Plan) -> Target {
+    let engine = if plan.postgres { Engine::Postgres } else { Engine::Sqlite };
+    let world = World::at(engine, &plan.place, &[]);
+    let address = world.base.trim_start_matches("http://").trim_end_matches("/fhir").to_owned();
+    let process = world.process().expect("runs");
+    let postgres = plan.postgres.then(postgres_process);
+    Target { world, address, process, postgres }
+}
+
+/// The first process of the PostgreSQL that is measured.
+fn postgres_process() -> u32 {
+    let number = std::env::var("EPIS_BENCH_POSTGRES_PROCESS").expect("tests/bench/run says which process PostgreSQL is");
+    number.trim().parse().expect("a process number")
+}
+
+/// Posts the bundles again and again until the store holds as many resources as planned.
+fn import(plan: &Plan, data: &Data, target: &Target, report: &mut Report) -> usize {
+    let next = AtomicUsize::new(0);
+    let loaded = AtomicUsize::new(0);
+    let (cpu, start) = (target.cpu(), Instant::now());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = Client::connect(&target.address);
+                while loaded.load(Ordering::Relaxed) < plan.resources {
+                    let bundle = &data.bundles[next.fetch_add(1, Ordering::Relaxed) % data.bundles.len()];
+                    let answer = client.send("POST", "/fhir", bundle);
+                    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body[..answer.body.len().min(600)]));
+                    let entries = answer.body.windows(10).filter(|w| *w == b"\"response\"").count();
+                    let sum = loaded.fetch_add(entries, Ordering::Relaxed) + entries;
+                    eprint!("\r  {sum} of {} resources", plan.resources);
+                }
+            });
+        }
+    });
+    eprintln!();
+    wait_for_index(target);
+    let loaded = loaded.load(Ordering::Relaxed);
+    let (cpu, wall) = (target.cpu() - cpu, start.elapsed().as_secs_f64());
+    let each = cpu / loaded as f64;
+    let goal = if target.postgres.is_some() { "at most 16 P" } else { "at most 10 P" };
+    let figure = format!("{:.1} us CPU each, {:.0}/s", each * 1e6, loaded as f64 / wall);
+    report.goal("import until searchable", figure, each / data.parse.as_secs_f64(), "P", goal);
+    loaded
+}
+
+fn wait_for_index(target: &Target) {
+    let health = target.world.base.replace("/fhir", "/health");
+    tests::world::eventually("the index catching up", || {
+        let health = target.world.get(&health).json();
+        health["head"] == health["index"] && health["head"].is_u64()
+    });
+}
+
+fn footprint(target: &Target, loaded: usize, report: &mut Report) {
+    let database = target.world.database_bytes();
+    let files = folder_bytes(target.world.folder());
+    let index = folder_bytes(&target.world.folder().join("index"));
+    let each = (files + database) as f64 / loaded as f64;
+    let figure = format!("{:.1} MB, of it index {:.1} MB", (files + database) as f64 / 1e6, index as f64 / 1e6);
+    report.goal("bytes a resource, all in", figure, each, "bytes", "at most 700");
+    let memory = resident_mib(target.process);
+    report.goal("memory while serving", format!("{loaded} resources"), memory, "MiB", "at most 256 at 500,000");
+}
+
+/// The outcome of a timed loop of GETs.
+struct Rate {
+    rate: f64,
+    cpu_millis: f64,
+    median: Duration,
+    p99: Duration,
+    bytes: f64,
+}
+
+fn rate(plan: &Plan, target: &Target, connections: usize, paths: &[String]) -> Rate {
+    let (cpu, start) = (target.cpu(), Instant::now());
+    let end = start + Duration::from_secs(plan.seconds);
+    let work = |seed: usize| {
+        let mut client = Client::connect(&target.address);
+        let (mut times, mut bytes, mut at) = (Vec::new(), 0, seed * 7919);
+        while Instant::now() < end {
+            let begin = Instant::now();
+            let answer = client.send("GET", &paths[at % paths.len()], b"");
+            assert!(answer.status == 200, "{}: {}", paths[at % paths.len()], String::from_utf8_lossy(answer.body));
+            bytes += answer.body.len();
+            times.push(begin.elapsed());
+            at += 1;
+        }
+        (times, bytes)
+    };
+    let parts = on_threads(connections, work);
+    let mut times: Vec<Duration> = parts.iter().flat_map(|p| p.0.iter().copied()).collect();
+    let bytes: usize = parts.iter().map(|p| p.1).sum();
+    let count = times.len() as f64;
+    Rate {
+        rate: count / start.elapsed().as_secs_f64(),
+        cpu_millis: (target.cpu() - cpu) * 1000.0 / count,
+        median: median(&mut times),
+        p99: percentile(&mut times, 99),
+        bytes: bytes as f64 / count,
+    }
+}
+
+fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|i| scope.spawn({ let work = &work; move || work(i) })).collect();
+        threads.into_iter().map(|t| t.join().expect("no client panics")).collect()
+    })
+}
+
+/// Addresses of records of a kind, by a search.
+fn addresses(target: &Target, kind: &str, count: usize) -> Vec<String> {
+    let bundle = target.json(&format!("{kind}?_count={count}&_elements=id"));
+    let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    entries.iter().filter_map(|e| Some(format!("/fhir/{kind}/{}", e["resource"]["id"].as_str()?))).collect()
+}
+
+fn reads(plan: &Plan, target: &Target, ping: &Rate, report: &mut Report) {
+    let mut paths = Vec::new();
+    for kind in ["Observation", "Patient", "Encounter", "Condition", "Procedure"] {
+        paths.extend(addresses(target, kind, 200));
+    }
+    let read = rate(plan, target, 8, &paths);
+    let figure = format!("{:.0}/s, {:.3} ms CPU, {:.0} bytes", read.rate, read.cpu_millis, read.bytes);
+    report.goal("read by id", figure, read.rate / ping.rate, "H", "at least 0.6 H");
+}
+
+/// Each shape against reads by id of as many bytes, alone on one connection.
+fn searches(plan: &Plan, target: &Target, report: &mut Report) {
+    let patients = addresses(target, "Patient", 100);
+    let one = rate(plan, target, 1, &addresses(target, "Observation", 200));
+    let shapes: Vec<(&str, Vec<String>)> = vec![
+        ("string prefix", vec!["Pat", "Smi", "Ada", "Bar"].into_iter().map(|n| format!("/fhir/Patient?name={n}&_count=20")).collect()),
+        ("token", vec!["/fhir/Observation?code=8302-2&_count=20".into(), "/fhir/Observation?code=29463-7&_count=20".into()]),
+        ("token + date on one patient", patients.iter().map(|p| token_and_date(p)).collect()),
+    ];
+    for (name, paths) in shapes {
+        let found = rate(plan, target, 1, &paths);
+        let reads = (found.bytes / one.bytes).max(1.0);
+        let ratio = found.median.as_secs_f64() / (one.median.as_secs_f64() * reads);
+        let figure = format!("median {:.3} ms, p99 {:.3} ms, {:.0} bytes", millis(found.median), millis(found.p99), found.bytes);
+        report.goal(&format!("search, {name}"), figure, ratio, "reads of the same bytes", "at most 4");
+    }
+}
+
+fn token_and_date(patient: &str) -> String {
+    let patient = patient.trim_start_matches("/fhir/");
+    format!("/fhir/Observation?patient={patient}&code=http://loinc.org|8302-2&date=ge2010-01-01&_count=20")
+}
+
+fn observation(random: &mut Random) -> String {
+    let value = random.below(1000);
+    format!(
+        r#"{{"resourceType":"Observation","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"8867-4"}}]}},"subject":{{"reference":"Patient/x{value}"}},"effectiveDateTime":"2020-01-01T00:00:00Z","valueQuantity":{{"value":{value},"unit":"/min"}}}}"#
+    )
+}
+
+fn create_for(plan: &Plan, target: &Target, clients: usize) -> Vec<Duration> {
+    let end = Instant::now() + Duration::from_secs(plan.seconds);
+    let work = |seed: usize| {
+        let (mut client, mut random) = (Client::connect(&target.address), Random::new(seed as u64));
+        let mut times = Vec::new();
+        while Instant::now() < end {
+            let begin = Instant::now();
+            assert_eq!(client.send("POST", "/fhir/Observation", observation(&mut random).as_bytes()).status, 201);
+            times.push(begin.elapsed());
+        }
+        times
+    };
+    on_threads(clients, work).into_iter().flatten().collect()
+}
+
+fn creates(plan: &Plan, target: &Target, fsync: Duration, report: &mut Report) {
+    let health = target.world.base.replace("/fhir", "/health");
+    let groups = || target.world.get(&health).json()["groups"].as_f64().expect("the number of group commits");
+    let (cpu, before, start) = (target.cpu(), groups(), Instant::now());
+    let mut times = create_for(plan, target, 64);
+    let (wall, count) = (start.elapsed().as_secs_f64(), times.len() as f64);
+    let cpu = (target.cpu() - cpu) * 1e6 / count;
+    let grouped = count / (groups() - before);
+    report.goal("durable creates, 64 clients", format!("{:.0}/s, {cpu:.0} us CPU each", count / wall), grouped, "a fsync", "at least 20");
+    let middle = median(&mut times);
+    let figure = format!("median {:.3} ms, p99 {:.3} ms", millis(middle), millis(percentile(&mut times, 99)));
+    report.goal("the same, latency", figure, middle.as_secs_f64() / fsync.as_secs_f64(), "F", "at most 2.5 F");
+}
+
+/// Small creates while a bundle of 5,000 entries is applied.
+fn hostage(plan: &Plan, data: &Data, target: &Target, report: &mut Report) {
+    let bundle = large_bundle(data);
+    let mut alone = create_for(plan, target, 8);
+    let (times, apply) = std::thread::scope(|scope| {
+        let small = scope.spawn(|| create_for(plan, target, 8));
+        std::thread::sleep(Duration::from_millis(300));
+        let start = Instant::now();
+        let mut client = Client::connect(&target.address);
+        let status = client.send("POST", "/fhir", &bundle).status;
+        assert_eq!(status, 200);
+        (small.join().expect("no client panics"), start.elapsed())
+    });
+    let mut times = times;
+    let raise = percentile(&mut times, 99).saturating_sub(percentile(&mut alone, 99));
+    let slowest = times.last().copied().unwrap_or_default();
+    let figure = format!("applied in {:.0} ms; p99 raised by {:.1} ms, slowest {:.1} ms", millis(apply), millis(raise), millis(slowest));
+    report.goal("beside a 5,000-entry bundle", figure, raise.as_secs_f64() / apply.as_secs_f64(), "apply times", "at most 1.5");
+}
+
+fn large_bundle(data: &Data) -> Vec<u8> {
+    let mut entries = Vec::new();
+    for bundle in data.bundles.iter().cycle().take(data.bundles.len() * 50) {
+        let bundle: serde_json::Value = serde_json::from_slice(bundle).expect("a bundle");
+        for entry in bundle["entry"].as_array().into_iter().flatten() {
+            let resource = &entry["resource"];
+            let kind = resource["resourceType"].as_str().unwrap_or("Basic");
+            entries.push(serde_json::json!({"resource": resource, "request": {"method": "POST", "url": kind}}));
+            if entries.len() == 5_000 {
+                return serde_json::json!({"resourceType": "Bundle", "type": "transaction", "entry": entries}).to_string().into_bytes();
+            }
+        }
+    }
+    panic!("the data hold no 5,000 entries even when taken 50 times");
+}
+
+fn restart(target: &mut Target, report: &mut Report) {
+    target.world.kill();
+    let start = Instant::now();
+    target.world.start();
+    let total = target.json("Patient?_summary=count&gender=male")["total"].clone();
+    report.goal("restart after a kill to the first answer", format!("{total} men counted"), start.elapsed().as_secs_f64(), "s", "at most 1 s");
+}
