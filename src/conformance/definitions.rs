@@ -29,6 +29,20 @@ pub struct Definitions {
     pub(crate) uri_members: FxHashSet<Box<str>>,
     pub(crate) search_parameters: Vec<SearchParameter>,
     pub(crate) compartments: Vec<Compartment>,
+    pub(crate) landmarks: Landmarks,
+}
+
+/// What the judge must know by heart.
+#[derive(Debug)]
+pub(crate) struct Landmarks {
+    /// The type Element.
+    pub(crate) element: TypeId,
+    /// The type Extension.
+    pub(crate) extension: TypeId,
+    /// The bit of Extension.extension.
+    pub(crate) extensions: u128,
+    /// The bit of Extension.value.
+    pub(crate) value: u128,
 }
 
 /// What sort of type it is.

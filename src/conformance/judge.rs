@@ -1,13 +1,349 @@
-//! Says whether a record conforms.
+//! Says whether a record has the structure its definition gives it: all issues at once, in one walk.
+//!
+//! Judged are the names, the JSON shapes, how often elements occur, the formats of primitives, choices, the `_name`
+//! halves of primitives, resources within resources and extensions (<https://hl7.org/fhir/R4/json.html>). Not judged are
+//! bindings, invariants, profiles, and what references, codes and extensions point to. A record that conforms costs no
+//! allocation, unless its strings carry escapes.
 
-use fhir::document::Node;
+use fhir::document::{Node, Shape};
 use fhir::identity::Kind;
-use fhir::outcome::Issue;
+use fhir::outcome::{Code, Issue};
+use fhirpath::model::TypeId;
 
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, Member, Role, Sort};
+use crate::place::{Place, quoted};
+use crate::primitive::{Fault, Primitive};
 
-/// Judges.
+/// Issues reported at most; one more says that there are others.
+pub const ISSUES_MAX: usize = 100;
+
+/// Judges a record of a kind. Nothing is returned for one that conforms; every issue is an error, with its place as
+/// FHIRPath: `Patient.name[0].given[1]`. At most [`ISSUES_MAX`] issues and a remark that there are more.
 pub fn judge(definitions: &Definitions, kind: &Kind, root: Node<'_>) -> Vec<Issue> {
-    let _ = (definitions, kind, root);
-    Vec::new()
+    let mut judge = Judge {
+        definitions,
+        issues: Vec::new(),
+    };
+    judge.root(kind.as_str(), root);
+    judge.issues
+}
+
+struct Judge<'d> {
+    definitions: &'d Definitions,
+    issues: Vec<Issue>,
+}
+
+/// The object under judgement.
+#[derive(Clone, Copy)]
+struct Holder<'p> {
+    kind: TypeId,
+    node: Node<'p>,
+    place: &'p Place<'p>,
+    /// Whether it is a resource.
+    resource: bool,
+    /// Whether it is a contained resource.
+    contained: bool,
+}
+
+impl Judge<'_> {
+    fn root(&mut self, kind: &str, root: Node<'_>) {
+        let place = Place::Root(kind);
+        match root.string("resourceType") {
+            Some(name) if name != kind && self.definitions.is_resource(&name) => {
+                let text = format!("`resourceType` says {name}, but a {kind} is expected.");
+                self.report(Code::Structure, &place, text);
+            }
+            _ => self.resource(root, &place, false),
+        }
+    }
+
+    fn resource(&mut self, node: Node<'_>, place: &Place<'_>, contained: bool) {
+        if !node.is_object() {
+            let text = format!("A resource is expected, a JSON object; here stands {}.", describe(node));
+            return self.report(Code::Structure, place, text);
+        }
+        let Some(name) = node.string("resourceType") else {
+            let text = "`resourceType` is missing; it must name the resource's type.";
+            return self.report(Code::Required, place, text.into());
+        };
+        let resource = self.definitions.is_resource(&name);
+        let Some(kind) = self.definitions.named.get(&*name).filter(|_| resource) else {
+            let text = format!("{} is no resource type of FHIR R4.", quoted(&name));
+            return self.report(Code::Structure, place, text);
+        };
+        self.object(Holder {
+            kind: *kind,
+            node,
+            place,
+            resource: true,
+            contained,
+        });
+    }
+
+    fn object(&mut self, holder: Holder<'_>) {
+        let (mut seen, mut empty) = (0, true);
+        for (name, value) in holder.node.members() {
+            empty = false;
+            seen |= self.member(holder, seen, &name, value);
+        }
+        if empty {
+            let text = "An object must not be empty; leave the element out.";
+            return self.report(Code::Structure, holder.place, text.into());
+        }
+        let missing = self.definitions.types[holder.kind.0 as usize].required & !seen;
+        if missing != 0 {
+            self.missing(holder, missing);
+        }
+        if holder.kind == self.definitions.landmarks.extension {
+            self.extension(holder, seen);
+        }
+    }
+
+    /// Judges one member and gives the bit of its element.
+    fn member(&mut self, holder: Holder<'_>, seen: u128, key: &str, value: Node<'_>) -> u128 {
+        if holder.resource && key == "resourceType" {
+            return 0;
+        }
+        let (name, half) = match key.strip_prefix('_') {
+            Some(name) => (name, true),
+            None => (key, false),
+        };
+        let member = match self.definitions.member(holder.kind, name) {
+            Some(member) if member.role != Role::Bare => *member,
+            _ => {
+                self.unknown(holder, key, name);
+                return 0;
+            }
+        };
+        let bit = 1 << member.bit;
+        let place = match member.role {
+            Role::Typed => Place::Choice(holder.place, &self.definitions.elements[member.element as usize]),
+            _ => Place::Member(holder.place, name),
+        };
+        if member.role == Role::Typed && seen & bit != 0 {
+            self.one_choice(holder, name, &member, &place);
+        }
+        if half {
+            self.other_half(holder, name, &member, value, &place);
+        } else if member.list {
+            self.list(holder, name, &member, value, &place);
+        } else if value.is_array() {
+            let text = format!("`{name}` occurs at most once, so it must not be an array.");
+            self.report(Code::Structure, &place, text);
+        } else {
+            self.value(&member, value, &place, false);
+        }
+        bit
+    }
+
+    fn list(&mut self, holder: Holder<'_>, name: &str, member: &Member, value: Node<'_>, place: &Place<'_>) {
+        if !value.is_array() {
+            let text = format!("`{name}` can occur several times, so it must be an array, also around a single value.");
+            return self.report(Code::Structure, place, text);
+        }
+        let contained = name == "contained" && holder.resource;
+        if contained && holder.contained {
+            let text = "A contained resource must not contain others; put them beside it.";
+            return self.report(Code::Structure, place, text.into());
+        }
+        let (mut empty, mut has_half) = (true, None);
+        for (at, item) in value.items().enumerate() {
+            empty = false;
+            let place = Place::Item(place, at);
+            let null = item.is_null() && matches!(member.sort, Sort::Primitive(_));
+            // That the other half has an object at the same place is judged with that half.
+            if !null {
+                self.value(member, item, &place, contained);
+            } else if !*has_half.get_or_insert_with(|| half_of(holder.node, name).is_some_and(|half| half.is_array())) {
+                let text = format!("null stands only where the array `_{name}` has an object at the same place.");
+                self.report(Code::Structure, &place, text);
+            }
+        }
+        if empty {
+            let text = format!("An array must not be empty; leave `{name}` out.");
+            self.report(Code::Structure, place, text);
+        }
+    }
+
+    /// Judges one value that is no array.
+    fn value(&mut self, member: &Member, value: Node<'_>, place: &Place<'_>, contained: bool) {
+        match member.sort {
+            Sort::Primitive(primitive) => {
+                if let Err(fault) = primitive.check(value) {
+                    self.format(primitive, fault, value, place);
+                }
+            }
+            Sort::Complex => self.complex(member.kind, value, place),
+            Sort::AnyResource | Sort::Resource => self.resource(value, place, contained),
+        }
+    }
+
+    fn complex(&mut self, kind: TypeId, value: Node<'_>, place: &Place<'_>) {
+        if value.is_object() {
+            return self.object(Holder {
+                kind,
+                node: value,
+                place,
+                resource: false,
+                contained: false,
+            });
+        }
+        let name = &self.definitions.types[kind.0 as usize].name;
+        let text = format!("A JSON object ({name}) is expected; here stands {}.", describe(value));
+        self.report(Code::Structure, place, text);
+    }
+
+    /// Judges `_name`: the id and extensions of the primitive in `name`.
+    fn other_half(&mut self, holder: Holder<'_>, name: &str, member: &Member, half: Node<'_>, place: &Place<'_>) {
+        if !matches!(member.sort, Sort::Primitive(_)) {
+            let text = format!("`_{name}` cannot be: only primitives have their id and extensions beside them.");
+            return self.report(Code::Structure, place, text);
+        }
+        let element = self.definitions.landmarks.element;
+        if half.is_array() != member.list {
+            let expected = if member.list { "an array" } else { "an object" };
+            let text = format!(
+                "`_{name}` must be {expected}, as `{name}` asks for; here stands {}.",
+                describe(half)
+            );
+            return self.report(Code::Structure, place, text);
+        }
+        if !member.list {
+            return self.complex(element, half, place);
+        }
+        let partner = holder.node.get(name).filter(Node::is_array);
+        let mut values = partner.iter().flat_map(Node::items);
+        let (mut aligned, mut empty) = (true, true);
+        for (at, item) in half.items().enumerate() {
+            empty = false;
+            let value = values.next();
+            aligned &= value.is_some() || partner.is_none();
+            let place = Place::Item(place, at);
+            if !item.is_null() {
+                self.complex(element, item, &place);
+            } else if aligned && value.is_none_or(|value| value.is_null()) {
+                let text = format!("Both `{name}` and `_{name}` have nothing at this place; leave it out.");
+                self.report(Code::Structure, &place, text);
+            }
+        }
+        if empty || !aligned || values.next().is_some() {
+            let text = format!("`{name}` and `_{name}` must be arrays of the same length, filled up with null.");
+            self.report(Code::Structure, place, text);
+        }
+    }
+
+    /// A second member of a choice is fine only where it is the other half of the first.
+    fn one_choice(&mut self, holder: Holder<'_>, name: &str, member: &Member, place: &Place<'_>) {
+        let bare = |key: &str| key.strip_prefix('_').unwrap_or(key).to_owned();
+        let of_choice = |key: &String| {
+            let found = self.definitions.member(holder.kind, key);
+            found.is_some_and(|other| other.element == member.element && other.role == Role::Typed)
+        };
+        let first = holder.node.members().map(|(key, _)| bare(&key)).find(of_choice);
+        if let Some(first) = first.filter(|first| first != name) {
+            let text = format!("Of a choice there can be only one: here are `{first}` and `{name}`.");
+            self.report(Code::Structure, place, text);
+        }
+    }
+
+    fn extension(&mut self, holder: Holder<'_>, seen: u128) {
+        let landmarks = &self.definitions.landmarks;
+        let (value, extensions) = (seen & landmarks.value != 0, seen & landmarks.extensions != 0);
+        if value && extensions {
+            let text = "An extension has either a value or extensions of its own; this one has both.";
+            self.report(Code::Invariant, holder.place, text.into());
+        } else if !value && !extensions {
+            let text = "An extension must have either a value or extensions of its own; this one has neither.";
+            self.report(Code::Required, holder.place, text.into());
+        }
+    }
+
+    fn missing(&mut self, holder: Holder<'_>, missing: u128) {
+        let definitions = self.definitions;
+        let kind = &definitions.types[holder.kind.0 as usize];
+        for (bit, place) in kind.elements.iter().enumerate() {
+            if missing & 1 << bit == 0 {
+                continue;
+            }
+            let element = &definitions.elements[*place as usize];
+            let text = match element.choices.first() {
+                None => format!("`{}` is missing; {} must have it.", element.name(), kind.name),
+                Some((example, _)) => {
+                    let name = element.name();
+                    format!(
+                        "`{name}[x]` is missing, such as `{example}`; {} must have one.",
+                        kind.name
+                    )
+                }
+            };
+            self.report(Code::Required, &Place::Choice(holder.place, element), text);
+        }
+    }
+
+    fn unknown(&mut self, holder: Holder<'_>, key: &str, name: &str) {
+        let definitions = self.definitions;
+        let kind = &definitions.types[holder.kind.0 as usize].name;
+        let text = match definitions.member(holder.kind, name) {
+            Some(member) => {
+                let choices = &definitions.elements[member.element as usize].choices;
+                let (example, _) = &choices[0];
+                format!(
+                    "{} carries its type in its name in JSON, as in `{example}`.",
+                    quoted(key)
+                )
+            }
+            None => format!("{} is no element of {kind}.", quoted(key)),
+        };
+        self.report(Code::Structure, &Place::Member(holder.place, key), text);
+    }
+
+    fn format(&mut self, primitive: Primitive, fault: Fault, value: Node<'_>, place: &Place<'_>) {
+        let expected = primitive.expected();
+        let (code, text) = match fault {
+            Fault::Shape => {
+                let text = format!("Expected is {expected}; here stands {}.", describe(value));
+                (Code::Structure, text)
+            }
+            Fault::Empty => {
+                let text = "A string must not be empty; leave the element out.";
+                (Code::Value, text.to_owned())
+            }
+            Fault::Long => (
+                Code::TooLong,
+                format!("The string is too long; expected is {expected}."),
+            ),
+            Fault::Format => {
+                let shown = quoted(&value.scalar().unwrap_or_default());
+                (Code::Value, format!("{shown} does not fit; expected is {expected}."))
+            }
+        };
+        self.report(code, place, text);
+    }
+
+    fn report(&mut self, code: Code, place: &Place<'_>, text: String) {
+        if self.issues.len() < ISSUES_MAX {
+            self.issues.push(Issue::error(code, text).at(place.path()));
+        } else if self.issues.len() == ISSUES_MAX {
+            let text = format!("There are more issues; these are the first {ISSUES_MAX}.");
+            self.issues.push(Issue::information(Code::TooCostly, text));
+        }
+    }
+}
+
+/// The value of `_name`.
+fn half_of<'a>(object: Node<'a>, name: &str) -> Option<Node<'a>> {
+    let mut members = object.members();
+    let half = members.find(|(key, _)| key.strip_prefix('_') == Some(name));
+    half.map(|(_, value)| value)
+}
+
+fn describe(value: Node<'_>) -> &'static str {
+    match value.shape() {
+        Shape::Null => "null",
+        Shape::Bool => "a boolean",
+        Shape::Number => "a number",
+        Shape::Plain | Shape::Escaped => "a string",
+        Shape::Array => "an array",
+        Shape::Object => "an object",
+    }
 }

