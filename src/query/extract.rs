@@ -1,0 +1,92 @@
+//! The values of one record: one walk for all plain paths, the FHIRPath engine for the rest.
+
+use conformance::ParameterType;
+use fhir::document::Node;
+use fhirpath::evaluate::Context;
+use fhirpath::value::{Element, Item};
+
+use crate::registry::{Computed, KindParameters, Registry};
+use crate::shape::{Shape, target};
+use crate::values::{Entry, Target, Value, Values};
+
+/// The values of a record of the kind.
+pub(crate) fn values(registry: &Registry, of_kind: &KindParameters, root: Node<'_>) -> Values {
+    let mut entries = Vec::with_capacity(32);
+    of_kind.plan.walk(root, &mut |leaf, node| {
+        let param = leaf.param;
+        leaf.shape.values(leaf.kind, node, registry.zone, &mut |value| {
+            entries.push(Entry { param, value })
+        });
+    });
+    for computed in &of_kind.computed {
+        compute(registry, computed, root, &mut entries);
+    }
+    Values { entries }
+}
+
+fn compute(registry: &Registry, computed: &Computed, root: Node<'_>, entries: &mut Vec<Entry>) {
+    let definitions = &*registry.definitions;
+    let focus = Element::resource(definitions, root);
+    // No standard parameter asks for the time, and a stored record's values may not depend on it.
+    let mut context = Context::new(definitions, focus, 0);
+    context.zone = registry.zone;
+    let Ok(items) = computed.expression.evaluate(&context, focus) else {
+        return;
+    };
+    let param = computed.param;
+    for item in items {
+        of_item(registry, computed.kind, &item, &mut |value| {
+            entries.push(Entry { param, value })
+        });
+    }
+}
+
+/// The values an item holds for a search type.
+pub(crate) fn of_item(registry: &Registry, search: ParameterType, item: &Item<'_>, each: &mut dyn FnMut(Value)) {
+    let token = |code: String| Value::Token {
+        system: None,
+        code: Some(code.into()),
+        text: None,
+    };
+    match item {
+        Item::Element(element) => of_element(registry, search, element, each),
+        Item::Boolean(value) if search == ParameterType::Token => each(token(value.to_string())),
+        Item::Integer(value) if search == ParameterType::Token => each(token(value.to_string())),
+        Item::String(text) if search == ParameterType::Token => each(token(text.to_string())),
+        Item::String(text) if search == ParameterType::String => each(Value::String(text.as_ref().into())),
+        Item::String(text) if search == ParameterType::Uri => each(Value::Uri(text.as_ref().into())),
+        Item::String(text) if search == ParameterType::Reference => {
+            if let Some(target) = target(text) {
+                each(Value::Reference(target));
+            }
+        }
+        Item::Integer(value) if search == ParameterType::Number => {
+            let (low, high) = (*value as f64, *value as f64);
+            each(Value::Number { low, high });
+        }
+        _ => {}
+    }
+}
+
+fn of_element(registry: &Registry, search: ParameterType, element: &Element<'_>, each: &mut dyn FnMut(Value)) {
+    let definitions = &*registry.definitions;
+    let Some(kind) = element.kind else {
+        return;
+    };
+    match Shape::of(definitions, kind) {
+        Some(shape) if shape.serves(search) => shape.values(search, element.node, registry.zone, each),
+        Some(_) => {}
+        None if search == ParameterType::Reference => {
+            if let Some(target) = inline(element.node) {
+                each(Value::Reference(target));
+            }
+        }
+        None => {}
+    }
+}
+
+/// A resource that stands where a reference is asked for: the first entry of a document or message.
+fn inline(resource: Node<'_>) -> Option<Target> {
+    let (kind, id) = (resource.string("resourceType")?, resource.string("id")?);
+    target(&format!("{kind}/{id}"))
+}

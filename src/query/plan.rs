@@ -1,0 +1,205 @@
+//! Every plain path of a kind in one tree, so that one walk over a record finds all of its values.
+
+use conformance::{Definitions, ParameterType};
+use fhir::document::Node;
+use fhir::identity::{Kind, Reference};
+use fhirpath::model::{Child, Model, TypeId};
+
+use crate::path::{Filter, Step};
+use crate::shape::Shape;
+use crate::values::ParamId;
+
+/// The tree; its first place is the record.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    places: Vec<Place>,
+}
+
+/// What to do with the elements found at one place.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    /// Where to go on by JSON member name.
+    children: Vec<(Box<str>, u32)>,
+    /// Where to go on with the same element if it passes.
+    filters: Vec<(Filter, u32)>,
+    /// What the element is a value of.
+    leaves: Vec<Leaf>,
+}
+
+/// An element at this place is a value of the parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Leaf {
+    pub(crate) param: ParamId,
+    pub(crate) kind: ParameterType,
+    pub(crate) shape: Shape,
+}
+
+/// One way a path can go: the edges from the record, and the type where it stands.
+struct Way {
+    edges: Vec<Edge>,
+    kind: TypeId,
+}
+
+#[derive(Clone)]
+enum Edge {
+    Member(Box<str>),
+    Filter(Filter),
+}
+
+impl Plan {
+    /// Adds a parameter's path; false, and nothing added, where the definitions don't know an element on
+    /// the way or the engine is needed.
+    pub(crate) fn add(
+        &mut self,
+        definitions: &Definitions,
+        kind: &Kind,
+        steps: &[Step],
+        param: ParamId,
+        search: ParameterType,
+    ) -> bool {
+        let Some(ways) = ways(definitions, kind, steps) else {
+            return false;
+        };
+        let leaves: Vec<Option<Shape>> = ways.iter().map(|way| Shape::of(definitions, way.kind)).collect();
+        if leaves.contains(&None) {
+            return false;
+        }
+        for (way, shape) in ways.iter().zip(leaves.into_iter().flatten()) {
+            if !shape.serves(search) {
+                continue;
+            }
+            let leaf = Leaf {
+                param,
+                kind: search,
+                shape,
+            };
+            let place = way.edges.iter().fold(self.record(), |at, edge| self.follow(at, edge));
+            let leaves = &mut self.places[place as usize].leaves;
+            if !leaves.contains(&leaf) {
+                leaves.push(leaf);
+            }
+        }
+        true
+    }
+
+    fn record(&mut self) -> u32 {
+        if self.places.is_empty() {
+            self.places.push(Place::default());
+        }
+        0
+    }
+
+    fn follow(&mut self, at: u32, edge: &Edge) -> u32 {
+        let fresh = self.places.len() as u32;
+        let place = &mut self.places[at as usize];
+        let known = match edge {
+            Edge::Member(name) => place.children.iter().find(|(n, _)| n == name).map(|(_, to)| *to),
+            Edge::Filter(filter) => place.filters.iter().find(|(f, _)| f == filter).map(|(_, to)| *to),
+        };
+        if let Some(known) = known {
+            return known;
+        }
+        match edge {
+            Edge::Member(name) => place.children.push((name.clone(), fresh)),
+            Edge::Filter(filter) => place.filters.push((filter.clone(), fresh)),
+        }
+        self.places.push(Place::default());
+        fresh
+    }
+
+    /// Calls `found` with every value's leaf and element.
+    pub(crate) fn walk<'a>(&self, root: Node<'a>, found: &mut dyn FnMut(&Leaf, Node<'a>)) {
+        if !self.places.is_empty() {
+            self.visit(0, root, found);
+        }
+    }
+
+    fn visit<'a>(&self, at: u32, node: Node<'a>, found: &mut dyn FnMut(&Leaf, Node<'a>)) {
+        let place = &self.places[at as usize];
+        for leaf in &place.leaves {
+            found(leaf, node);
+        }
+        for (filter, to) in &place.filters {
+            if passes(filter, node) {
+                self.visit(*to, node, found);
+            }
+        }
+        if place.children.is_empty() || !node.is_object() {
+            return;
+        }
+        for (name, value) in node.members() {
+            if let Some((_, to)) = place.children.iter().find(|(child, _)| **child == *name) {
+                for item in value.each() {
+                    self.visit(*to, item, found);
+                }
+            }
+        }
+    }
+}
+
+fn ways(definitions: &Definitions, kind: &Kind, steps: &[Step]) -> Option<Vec<Way>> {
+    let mut ways = vec![Way {
+        edges: Vec::new(),
+        kind: definitions.type_id(kind.as_str())?,
+    }];
+    for step in steps {
+        match step {
+            Step::Child(name) => {
+                let further = ways.iter().map(|way| children(definitions, way, name));
+                ways = further.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
+            }
+            Step::Type(name) => {
+                let wanted = definitions.type_id(name)?;
+                ways.retain(|way| definitions.is_a(way.kind, wanted));
+            }
+            Step::Filter(filter) => {
+                for way in &mut ways {
+                    way.edges.push(Edge::Filter(filter.clone()));
+                }
+            }
+        }
+    }
+    Some(ways)
+}
+
+fn children(definitions: &Definitions, way: &Way, name: &str) -> Option<Vec<Way>> {
+    let step = |member: &str, kind: TypeId| {
+        let mut edges = way.edges.clone();
+        edges.push(Edge::Member(member.into()));
+        Way { edges, kind }
+    };
+    let mut at = Some(way.kind);
+    while let Some(kind) = at {
+        match definitions.child(kind, name) {
+            Some(Child::One(kind)) => return Some(vec![step(name, kind)]),
+            Some(Child::Choice(choices)) => return Some(choices.iter().map(|(m, kind)| step(m, *kind)).collect()),
+            None => at = definitions.base(kind),
+        }
+    }
+    None
+}
+
+fn passes(filter: &Filter, node: Node<'_>) -> bool {
+    match filter {
+        Filter::Resolves(kind) => names_kind(node, kind),
+        Filter::Equals(name, value) => node.get(name).is_some_and(|member| {
+            member
+                .each()
+                .any(|item| item.scalar().is_some_and(|text| text == value.as_str()))
+        }),
+        Filter::HasExtension(url) => node.get("extension").is_some_and(|list| {
+            list.each()
+                .any(|extension| extension.string("url").is_some_and(|found| found == url.as_str()))
+        }),
+    }
+}
+
+/// Whether a reference names a record of the kind, by its text or by its `type`.
+fn names_kind(reference: Node<'_>, wanted: &str) -> bool {
+    if let Some(text) = reference.string("reference")
+        && let Reference::Literal { kind, .. } | Reference::Conditional { kind, .. } = Reference::parse(&text)
+    {
+        return kind == wanted;
+    }
+    reference.string("type").is_some_and(|kind| kind == wanted)
+}

@@ -1,0 +1,280 @@
+//! The search parameters of every kind, compiled once: what can be searched and how it is extracted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use conformance::{Definitions, ParameterType, SearchParameter};
+use fhir::document::Node;
+use fhir::identity::{Id, Kind};
+use fhirpath::expression::Expression;
+use rustc_hash::FxHashMap;
+
+use crate::extract;
+use crate::path::{self, Parts};
+use crate::plan::Plan;
+use crate::predicate::Predicate;
+use crate::test::{ReferenceTest, Test};
+use crate::values::{ParamId, Values, hash};
+
+/// A search parameter of one kind.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its number, shared by every kind that has the code.
+    pub id: ParamId,
+    /// Its name in a search.
+    pub code: Arc<str>,
+    /// How its values are compared.
+    pub kind: ParameterType,
+    /// The definition's canonical address.
+    pub url: Arc<str>,
+    /// The FHIRPath of this kind's part of the definition's expression.
+    pub expression: String,
+    /// For references: the kinds it may point to, sorted.
+    pub targets: Vec<Kind>,
+}
+
+/// What is known of one kind.
+pub(crate) struct KindParameters {
+    /// Sorted by code.
+    parameters: Vec<Parameter>,
+    /// The parameters that are plain paths, in one walk over the record.
+    pub(crate) plan: Plan,
+    /// The parameters that need the FHIRPath engine.
+    pub(crate) computed: Vec<Computed>,
+}
+
+/// A parameter whose values the FHIRPath engine computes.
+pub(crate) struct Computed {
+    pub(crate) param: ParamId,
+    pub(crate) kind: ParameterType,
+    pub(crate) expression: Expression,
+}
+
+/// The search parameters of every kind.
+pub struct Registry {
+    pub(crate) definitions: Arc<Definitions>,
+    pub(crate) zone: i32,
+    codes: Vec<Arc<str>>,
+    kinds: Vec<Kind>,
+    parameters: FxHashMap<Kind, KindParameters>,
+    fingerprint: u64,
+    skipped: Vec<String>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Registry({} kinds, {} codes)", self.kinds.len(), self.codes.len())
+    }
+}
+
+/// Parameters that come from the version or from its words, not from an expression.
+const OF_THE_VERSION: [&str; 5] = ["_id", "_lastUpdated", "_text", "_content", "_query"];
+
+impl Registry {
+    /// The parameters of the definitions. `zone` holds for dates that name none, in minutes east of
+    /// Greenwich, in records and in searches alike.
+    pub fn new(definitions: Arc<Definitions>, zone: i32) -> Registry {
+        let kinds: Vec<Kind> = definitions.resources().filter_map(Kind::new).collect();
+        let searchable = |p: &&SearchParameter| {
+            !p.expression.is_empty()
+                && !OF_THE_VERSION.contains(&p.code.as_str())
+                && !matches!(p.kind, ParameterType::Composite | ParameterType::Special)
+        };
+        let found: Vec<SearchParameter> = definitions
+            .search_parameters()
+            .iter()
+            .filter(searchable)
+            .cloned()
+            .collect();
+        let mut codes: Vec<Arc<str>> = found.iter().map(|p| p.code.as_str().into()).collect();
+        codes.sort();
+        codes.dedup();
+        let mut registry = Registry {
+            zone,
+            fingerprint: fingerprint(&found, zone),
+            parameters: FxHashMap::default(),
+            skipped: Vec::new(),
+            definitions,
+            codes,
+            kinds,
+        };
+        for kind in registry.kinds.clone() {
+            let of_kind = registry.compile(&kind, &found);
+            registry.parameters.insert(kind, of_kind);
+        }
+        registry
+    }
+
+    fn compile(&mut self, kind: &Kind, found: &[SearchParameter]) -> KindParameters {
+        let mut of_kind = KindParameters {
+            parameters: Vec::new(),
+            plan: Plan::default(),
+            computed: Vec::new(),
+        };
+        for definition in found.iter().filter(|p| applies(p, kind)) {
+            let Ok(place) = self.codes.binary_search_by(|code| (**code).cmp(&definition.code)) else {
+                continue;
+            };
+            let id = ParamId(place as u16);
+            let parts = path::parts_for(&definition.expression, kind.as_str());
+            match self.add(id, definition, kind, &parts, &mut of_kind) {
+                Ok(()) => of_kind.parameters.push(Parameter {
+                    id,
+                    code: Arc::clone(&self.codes[place]),
+                    kind: definition.kind,
+                    url: definition.url.as_str().into(),
+                    expression: parts.text(),
+                    targets: self.targets(definition, &parts),
+                }),
+                Err(why) => self.skipped.push(format!("{kind}.{}: {why}", definition.code)),
+            }
+        }
+        of_kind.parameters.sort_by(|a, b| a.code.cmp(&b.code));
+        of_kind
+    }
+
+    fn add(
+        &self,
+        id: ParamId,
+        definition: &SearchParameter,
+        kind: &Kind,
+        parts: &Parts<'_>,
+        of_kind: &mut KindParameters,
+    ) -> Result<(), String> {
+        if parts.is_empty() {
+            return Err("its expression says nothing about this kind".into());
+        }
+        for part in &parts.list {
+            let planned = match &part.steps {
+                Some(steps) => of_kind.plan.add(&self.definitions, kind, steps, id, definition.kind),
+                None => false,
+            };
+            if !planned {
+                let expression = Expression::parse(part.text).map_err(|invalid| invalid.to_string())?;
+                of_kind.computed.push(Computed {
+                    param: id,
+                    kind: definition.kind,
+                    expression,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The kinds a reference parameter may point to: those its definition names, or only those its
+    /// expression lets through (`where(resolve() is Patient)`).
+    fn targets(&self, definition: &SearchParameter, parts: &Parts<'_>) -> Vec<Kind> {
+        if definition.kind != ParameterType::Reference {
+            return Vec::new();
+        }
+        let named = |kind: &&Kind| definition.target.is_empty() || definition.target.iter().any(|t| t == kind.as_str());
+        let allowed = parts.resolved_kinds();
+        let restricted = |kind: &&Kind| allowed.as_ref().is_none_or(|list| list.contains(&kind.as_str()));
+        self.kinds.iter().filter(named).filter(restricted).cloned().collect()
+    }
+
+    /// A kind's parameter by its code.
+    pub fn parameter(&self, kind: &Kind, code: &str) -> Option<&Parameter> {
+        let parameters = self.parameters(kind);
+        let place = parameters.binary_search_by(|p| (*p.code).cmp(code)).ok()?;
+        Some(&parameters[place])
+    }
+
+    /// A kind's parameters, with those of every resource, sorted by code; none for a kind unknown.
+    /// `_id`, `_lastUpdated`, `_text`, `_content` are not among them: every kind has those.
+    pub fn parameters(&self, kind: &Kind) -> &[Parameter] {
+        self.parameters.get(kind).map_or(&[], |of_kind| &of_kind.parameters)
+    }
+
+    /// The code of a parameter.
+    pub fn code(&self, id: ParamId) -> Option<&str> {
+        self.codes.get(usize::from(id.0)).map(|code| &**code)
+    }
+
+    /// The number of a code, whatever the kind.
+    pub fn id_of(&self, code: &str) -> Option<ParamId> {
+        let place = self.codes.binary_search_by(|known| (**known).cmp(code)).ok()?;
+        Some(ParamId(place as u16))
+    }
+
+    /// Every kind that can be searched, sorted.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// A kind by name, where there is one.
+    pub fn kind(&self, name: &str) -> Option<&Kind> {
+        let place = self.kinds.binary_search_by(|kind| kind.as_str().cmp(name)).ok()?;
+        Some(&self.kinds[place])
+    }
+
+    /// The zone of dates that name none, in minutes east of Greenwich.
+    pub fn zone(&self) -> i32 {
+        self.zone
+    }
+
+    /// Changes whenever extraction may give other values: an index built with another is stale.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The parameters that could not be compiled for a kind, each with the reason.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// All values of a record, parameter by parameter. A kind unknown has none; an element that is not
+    /// as the definitions say has none either.
+    pub fn extract(&self, kind: &Kind, root: Node<'_>) -> Values {
+        match self.parameters.get(kind) {
+            Some(of_kind) => extract::values(self, of_kind, root),
+            None => Values::default(),
+        }
+    }
+
+    /// The records of a kind that belong to one compartment, as a condition; `None` where the
+    /// compartment is unknown or the kind is not in it (<https://hl7.org/fhir/R4/compartmentdefinition.html>).
+    pub fn compartment(&self, compartment: &str, id: &Id, kind: &Kind) -> Option<Predicate> {
+        let definition = self.definitions.compartments().iter().find(|c| c.code == compartment)?;
+        let center = self.kind(compartment)?;
+        let refers = |code: &String| {
+            let parameter = self.parameter(kind, code)?;
+            Some(Predicate::Test {
+                param: parameter.id,
+                test: Test::Reference(ReferenceTest::Record {
+                    kinds: vec![center.clone()],
+                    id: id.clone(),
+                    version: None,
+                }),
+            })
+        };
+        let members = definition.members.get(kind.as_str());
+        let mut choices: Vec<Predicate> = members.into_iter().flatten().filter_map(refers).collect();
+        if kind == center {
+            choices.push(Predicate::Is(vec![id.clone()]));
+        }
+        (!choices.is_empty()).then(|| Predicate::any(choices))
+    }
+}
+
+fn applies(definition: &SearchParameter, kind: &Kind) -> bool {
+    let is_domain = !matches!(kind.as_str(), "Bundle" | "Binary" | "Parameters");
+    let fits = |base: &String| base == kind.as_str() || base == "Resource" || (base == "DomainResource" && is_domain);
+    definition.base.iter().any(fits)
+}
+
+/// Bump when extraction or the terms change their meaning.
+const EXTRACTION_VERSION: u32 = 1;
+
+fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
+    let facts: BTreeMap<&str, String> = found
+        .iter()
+        .map(|p| {
+            (
+                p.url.as_str(),
+                format!("{} {:?} {:?} {}", p.code, p.base, p.kind, p.expression),
+            )
+        })
+        .collect();
+    hash(&[format!("{EXTRACTION_VERSION} {zone} {facts:?}").as_bytes()])
+}
