@@ -121,6 +121,8 @@ impl<'a> Entry<'a> {
             "http.If-None-Match" => self.place(".request.ifNoneMatch"),
             "resourceType" => self.place(".resource.resourceType"),
             text if text.starts_with("http.") => self.place(".request.url"),
+            // An operation of a JSON Patch, which lies inside a Binary.
+            text if text.starts_with('[') => self.place(".resource"),
             text => match text.find(['.', '[']) {
                 Some(at) => self.place(&format!(".resource{}", &text[at..])),
                 None => self.place(".resource"),

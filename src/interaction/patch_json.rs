@@ -30,7 +30,10 @@ pub fn apply(mut record: Tree, patch: &Tree) -> Result<Tree, Issue> {
         ));
     };
     if operations.len() > OPERATIONS_MAX {
-        let text = format!("The patch has {} operations; the limit is {OPERATIONS_MAX}.", operations.len());
+        let text = format!(
+            "The patch has {} operations; the limit is {OPERATIONS_MAX}.",
+            operations.len()
+        );
         return Err(Issue::error(Code::TooCostly, text));
     }
     let mut copied = 0;
@@ -80,7 +83,10 @@ fn step(record: &mut Tree, operation: &Tree, copied: &mut usize) -> Result<(), F
             if found == value(operation)? {
                 return Ok(());
             }
-            let found = String::from_utf8_lossy(&found.to_bytes()).chars().take(200).collect::<String>();
+            let found = String::from_utf8_lossy(&found.to_bytes())
+                .chars()
+                .take(200)
+                .collect::<String>();
             Err((Code::BusinessRule, format!("failed: the value there is {found}")))
         }
         other => Err((
@@ -96,7 +102,9 @@ fn member<'a>(operation: &'a Tree, name: &str) -> Result<&'a str, Failed> {
 }
 
 fn value(operation: &Tree) -> Result<&Tree, Failed> {
-    operation.get("value").ok_or_else(|| (Code::Structure, "has no \"value\"".into()))
+    operation
+        .get("value")
+        .ok_or_else(|| (Code::Structure, "has no \"value\"".into()))
 }
 
 /// The tokens of a JSON Pointer, escapes resolved.
@@ -111,7 +119,12 @@ fn pointer(text: &str) -> Result<Vec<String>, Failed> {
         ));
     };
     let tokens = rest.split('/').map(unescape).collect::<Option<Vec<String>>>();
-    let tokens = tokens.ok_or_else(|| (Code::Structure, format!("has \"~\" without 0 or 1 after it in \"{text}\"")))?;
+    let tokens = tokens.ok_or_else(|| {
+        (
+            Code::Structure,
+            format!("has \"~\" without 0 or 1 after it in \"{text}\""),
+        )
+    })?;
     if tokens.len() > DEPTH_MAX {
         return Err((Code::TooCostly, format!("points deeper than {DEPTH_MAX} levels")));
     }
@@ -143,7 +156,10 @@ fn index(token: &str, length: usize) -> Result<usize, Failed> {
             Code::BusinessRule,
             format!("names item {token} of an array that has {length}"),
         )),
-        _ => Err((Code::BusinessRule, format!("names \"{token}\" where an array wants an index"))),
+        _ => Err((
+            Code::BusinessRule,
+            format!("names \"{token}\" where an array wants an index"),
+        )),
     }
 }
 
@@ -184,11 +200,20 @@ fn add(record: &mut Tree, path: &[String], value: Tree) -> Result<(), Failed> {
     };
     match find_mut(record, parents)? {
         Tree::Array(items) => {
-            let at = if last == "-" { items.len() } else { index(last, items.len() + 1)? };
+            let at = if last == "-" {
+                items.len()
+            } else {
+                index(last, items.len() + 1)?
+            };
             items.insert(at, value);
         }
         object @ Tree::Object(_) => object.set(last, value),
-        _ => return Err((Code::BusinessRule, "adds to something that is neither an object nor an array".into())),
+        _ => {
+            return Err((
+                Code::BusinessRule,
+                "adds to something that is neither an object nor an array".into(),
+            ));
+        }
     }
     Ok(())
 }
@@ -238,22 +263,66 @@ mod tests {
     #[test]
     fn operations_change_the_record() {
         let table = [
-            (r#"{"a":1}"#, r#"[{"op":"add","path":"/b","value":2}]"#, r#"{"a":1,"b":2}"#),
+            (
+                r#"{"a":1}"#,
+                r#"[{"op":"add","path":"/b","value":2}]"#,
+                r#"{"a":1,"b":2}"#,
+            ),
             (r#"{"a":1}"#, r#"[{"op":"add","path":"/a","value":2}]"#, r#"{"a":2}"#),
-            (r#"{"a":[1,3]}"#, r#"[{"op":"add","path":"/a/1","value":2}]"#, r#"{"a":[1,2,3]}"#),
-            (r#"{"a":[1]}"#, r#"[{"op":"add","path":"/a/1","value":2}]"#, r#"{"a":[1,2]}"#),
-            (r#"{"a":[1]}"#, r#"[{"op":"add","path":"/a/-","value":[2]}]"#, r#"{"a":[1,[2]]}"#),
-            (r#"{"a":1}"#, r#"[{"op":"add","path":"","value":{"b":2}}]"#, r#"{"b":2}"#),
+            (
+                r#"{"a":[1,3]}"#,
+                r#"[{"op":"add","path":"/a/1","value":2}]"#,
+                r#"{"a":[1,2,3]}"#,
+            ),
+            (
+                r#"{"a":[1]}"#,
+                r#"[{"op":"add","path":"/a/1","value":2}]"#,
+                r#"{"a":[1,2]}"#,
+            ),
+            (
+                r#"{"a":[1]}"#,
+                r#"[{"op":"add","path":"/a/-","value":[2]}]"#,
+                r#"{"a":[1,[2]]}"#,
+            ),
+            (
+                r#"{"a":1}"#,
+                r#"[{"op":"add","path":"","value":{"b":2}}]"#,
+                r#"{"b":2}"#,
+            ),
             (r#"{"a":1,"b":2}"#, r#"[{"op":"remove","path":"/a"}]"#, r#"{"b":2}"#),
             (r#"{"a":[1,2]}"#, r#"[{"op":"remove","path":"/a/0"}]"#, r#"{"a":[2]}"#),
-            (r#"{"a":[1,2]}"#, r#"[{"op":"replace","path":"/a/0","value":null}]"#, r#"{"a":[null,2]}"#),
-            (r#"{"a":[1,2,3]}"#, r#"[{"op":"move","from":"/a/0","path":"/a/2"}]"#, r#"{"a":[2,3,1]}"#),
-            (r#"{"a":{"b":1}}"#, r#"[{"op":"move","from":"/a/b","path":"/c"}]"#, r#"{"a":{},"c":1}"#),
+            (
+                r#"{"a":[1,2]}"#,
+                r#"[{"op":"replace","path":"/a/0","value":null}]"#,
+                r#"{"a":[null,2]}"#,
+            ),
+            (
+                r#"{"a":[1,2,3]}"#,
+                r#"[{"op":"move","from":"/a/0","path":"/a/2"}]"#,
+                r#"{"a":[2,3,1]}"#,
+            ),
+            (
+                r#"{"a":{"b":1}}"#,
+                r#"[{"op":"move","from":"/a/b","path":"/c"}]"#,
+                r#"{"a":{},"c":1}"#,
+            ),
             (r#"{"a":1}"#, r#"[{"op":"move","from":"/a","path":"/a"}]"#, r#"{"a":1}"#),
-            (r#"{"a":{"b":1}}"#, r#"[{"op":"copy","from":"/a","path":"/a/c"}]"#, r#"{"a":{"b":1,"c":{"b":1}}}"#),
-            (r#"{"a/b":1,"m~n":2}"#, r#"[{"op":"remove","path":"/a~1b"},{"op":"remove","path":"/m~0n"}]"#, "{}"),
+            (
+                r#"{"a":{"b":1}}"#,
+                r#"[{"op":"copy","from":"/a","path":"/a/c"}]"#,
+                r#"{"a":{"b":1,"c":{"b":1}}}"#,
+            ),
+            (
+                r#"{"a/b":1,"m~n":2}"#,
+                r#"[{"op":"remove","path":"/a~1b"},{"op":"remove","path":"/m~0n"}]"#,
+                "{}",
+            ),
             (r#"{"":1}"#, r#"[{"op":"remove","path":"/"}]"#, "{}"),
-            (r#"{"a":{"x":1.0,"y":[]}}"#, r#"[{"op":"test","path":"/a","value":{"y":[],"x":1}}]"#, r#"{"a":{"x":1.0,"y":[]}}"#),
+            (
+                r#"{"a":{"x":1.0,"y":[]}}"#,
+                r#"[{"op":"test","path":"/a","value":{"y":[],"x":1}}]"#,
+                r#"{"a":{"x":1.0,"y":[]}}"#,
+            ),
         ];
         for (record, patch, expected) in table {
             assert_eq!(patched(record, patch).as_deref(), Ok(expected), "{patch}");
@@ -285,7 +354,12 @@ mod tests {
         for (operation, code) in table {
             let patch = format!(r#"[{{"op":"test","path":"","value":{{"s":"t","l":["i"],"o":{{}}}}}},{operation}]"#);
             let issue = patched(r#"{"s":"t","l":["i"],"o":{}}"#, &patch).unwrap_err();
-            assert_eq!((issue.code, issue.expression.as_str()), (code, "[1]"), "{operation}: {}", issue.text);
+            assert_eq!(
+                (issue.code, issue.expression.as_str()),
+                (code, "[1]"),
+                "{operation}: {}",
+                issue.text
+            );
         }
         assert_eq!(patched("{}", "{}").unwrap_err().code, Code::Structure);
     }
