@@ -1,114 +1,175 @@
 //! Keeps every version in one ordered log; the only room that knows SQL.
 
+mod append;
+mod check;
+mod claims;
+mod connection;
+mod desk;
+mod dictionary;
+mod history;
+mod kinds;
+mod migrate;
+mod packing;
+mod queue;
+mod read;
+mod readers;
+mod recent;
+mod rows;
+mod seal;
 mod settings;
+mod shared;
+mod submit;
+mod tables;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod unit;
 mod version;
+mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use fhir::identity::{Id, Kind, VersionId};
+
+pub use check::Report;
+pub use dictionary::train;
+use shared::Shared;
+use writer::Writer;
 
 pub use settings::{Place, Settings};
 pub use trouble::{Refused, Trouble};
 pub use unit::{Appended, Claim, Disturbs, Done, Expect, Follower, Guard, Operation, Unit, Write};
 pub use version::{HistoryRange, Scope, Version};
 
-/// What a check of the whole store found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Versions looked at.
-    pub versions: u64,
-    /// Records looked at.
-    pub records: u64,
-    /// What is wrong and stays so, a sentence each.
-    pub findings: Vec<String>,
-    /// What was wrong and has been put right, a sentence each.
-    pub repairs: Vec<String>,
-}
-
 /// One ordered log of versions. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    shared: Arc<Shared>,
+    ending: Arc<Ending>,
+}
+
+/// Ends the writer when the last handle goes.
+struct Ending {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Ending {
+    fn end(&self) {
+        self.shared.queue.close();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let myself = std::thread::current().id();
+        if let Some(writer) = writer.filter(|writer| writer.thread().id() != myself) {
+            // A writer that panicked has closed the queue and answered everybody.
+            let _ended = writer.join();
+        }
+        self.shared.close();
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
 
 impl Store {
     /// Opens the log, makes its tables where they are missing, and takes it for this process alone.
     ///
     /// # Errors
     /// [`Trouble`] where the place cannot be reached, is in use by another process, or is of another node.
-    pub fn open(_settings: Settings) -> Result<Store, Trouble> {
-        Err(Trouble::new("unfinished"))
+    pub fn open(settings: Settings) -> Result<Store, Trouble> {
+        let (shared, db) = Shared::open(settings)?;
+        let shared = Arc::new(shared);
+        let writer = Writer::new(shared.clone(), db)?;
+        let thread = std::thread::Builder::new().name("log-writer".to_owned());
+        let writer = thread
+            .spawn(move || writer.run())
+            .map_err(|e| Trouble::new(format!("The writer's thread cannot be started: {e}.")))?;
+        let ending = Ending {
+            shared: shared.clone(),
+            writer: Mutex::new(Some(writer)),
+        };
+        Ok(Store {
+            shared,
+            ending: Arc::new(ending),
+        })
     }
 
     /// The last place in the log that is durable and known to every follower; 0 for an empty log.
     pub fn head(&self) -> u64 {
-        0
+        self.shared.head()
     }
 
     /// A new id, `node-count`; never the id of a stored record, never given twice.
     pub fn mint(&self) -> Id {
-        Id::new("0-1").expect("an id")
+        self.shared.mint()
     }
 
     /// Tells `follower` of every version after the place returned.
-    pub fn follow(&self, _follower: Arc<dyn Follower>) -> u64 {
-        0
+    pub fn follow(&self, follower: Arc<dyn Follower>) -> u64 {
+        let mut followers = self.shared.followers();
+        followers.push(follower);
+        self.shared.head()
     }
 
     /// Writes a unit; returns when it is durable and every follower knows it, one [`Done`] a write.
     ///
     /// # Errors
     /// [`Refused`]; nothing of the unit was written then.
-    pub fn submit(&self, _unit: Unit) -> Result<Vec<Done>, Refused> {
-        Err(Refused::Busy)
+    pub fn submit(&self, unit: Unit) -> Result<Vec<Done>, Refused> {
+        self.shared.submit(unit)
     }
 
     /// The latest version of a record, a deletion too; `None` where there never was one.
     ///
     /// # Errors
     /// [`Trouble`] where the database cannot be read or the version is damaged.
-    pub fn current(&self, _kind: &Kind, _id: &Id) -> Result<Option<Version>, Trouble> {
-        Ok(None)
+    pub fn current(&self, kind: &Kind, id: &Id) -> Result<Option<Version>, Trouble> {
+        self.shared.current(kind, id)
     }
 
     /// One version of a record by its name.
     ///
     /// # Errors
     /// As [`Store::current`].
-    pub fn version(&self, _kind: &Kind, _id: &Id, _version: VersionId) -> Result<Option<Version>, Trouble> {
-        Ok(None)
+    pub fn version(&self, kind: &Kind, id: &Id, version: VersionId) -> Result<Option<Version>, Trouble> {
+        self.shared.one_version(kind, id, version)
     }
 
     /// The versions at these places in the log, in the order asked; places that do not exist are left out.
     ///
     /// # Errors
     /// As [`Store::current`].
-    pub fn by_seq(&self, _places: &[u64]) -> Result<Vec<Version>, Trouble> {
-        Ok(Vec::new())
+    pub fn by_seq(&self, places: &[u64]) -> Result<Vec<Version>, Trouble> {
+        self.shared.by_seq(places)
     }
 
     /// At most `limit` versions after a place, ascending and without a gap, up to [`Store::head`].
     ///
     /// # Errors
     /// As [`Store::current`]; also where a place is missing.
-    pub fn log(&self, _after: u64, _limit: usize) -> Result<Vec<Version>, Trouble> {
-        Ok(Vec::new())
+    pub fn log(&self, after: u64, limit: usize) -> Result<Vec<Version>, Trouble> {
+        self.shared.log(after, limit)
     }
 
     /// A history, newest first.
     ///
     /// # Errors
     /// As [`Store::current`].
-    pub fn history(&self, _scope: &Scope, _range: &HistoryRange) -> Result<Vec<Version>, Trouble> {
-        Ok(Vec::new())
+    pub fn history(&self, scope: &Scope, range: &HistoryRange) -> Result<Vec<Version>, Trouble> {
+        self.shared.history(scope, range)
     }
 
     /// How many versions a history has; the range's `limit` does not matter.
     ///
     /// # Errors
     /// As [`Store::current`].
-    pub fn history_count(&self, _scope: &Scope, _range: &HistoryRange) -> Result<u64, Trouble> {
-        Ok(0)
+    pub fn history_count(&self, scope: &Scope, range: &HistoryRange) -> Result<u64, Trouble> {
+        self.shared.history_count(scope, range)
     }
 
     /// Looks at everything: no gap in the log, every hash, every record's latest version, claims, counters.
@@ -116,12 +177,19 @@ impl Store {
     ///
     /// # Errors
     /// [`Trouble`] where the database cannot be read; damage is a finding, not an error.
-    pub fn check(&self, _progress: &dyn Fn(u64, u64)) -> Result<Report, Trouble> {
-        Ok(Report::default())
+    pub fn check(&self, progress: &dyn Fn(u64, u64)) -> Result<Report, Trouble> {
+        self.shared.check(progress)
     }
 
     /// The kinds that have ever had a record, in the order they came.
     pub fn kinds(&self) -> Vec<Kind> {
-        Vec::new()
+        self.shared.kinds().all().to_vec()
+    }
+
+    /// Ends the store: what waits is written, followers are let go, the database is free for another
+    /// process. Later writes are refused. Needed where a follower holds a handle itself; otherwise
+    /// dropping the last handle does the same.
+    pub fn close(&self) {
+        self.ending.end();
     }
 }

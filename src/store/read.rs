@@ -1,0 +1,131 @@
+//! Reads versions: the latest, one by name, some by place, the log in order.
+
+use diesel::prelude::*;
+use diesel::{OptionalExtension, QueryResult};
+use fhir::identity::{Id, Kind, VersionId};
+use rustc_hash::FxHashMap;
+
+use crate::connection::{Db, both};
+use crate::rows::{Row, columns, open};
+use crate::shared::Shared;
+use crate::tables::{record, version};
+use crate::trouble::Trouble;
+use crate::version::Version;
+
+/// Places asked for in one statement.
+const CHUNK: usize = 500;
+
+impl Shared {
+    pub(crate) fn current(&self, kind: &Kind, id: &Id) -> Result<Option<Version>, Trouble> {
+        let Some(number) = self.kinds().number(kind) else {
+            return Ok(None);
+        };
+        let row = self.readers.read(|db| latest(db, number, id))?;
+        row.map(|row| self.opened(row)).transpose()
+    }
+
+    pub(crate) fn one_version(&self, kind: &Kind, id: &Id, name: VersionId) -> Result<Option<Version>, Trouble> {
+        let (Some(number), Ok(node), Ok(counter)) = (
+            self.kinds().number(kind),
+            i32::try_from(name.node),
+            i64::try_from(name.counter),
+        ) else {
+            return Ok(None);
+        };
+        let row = self.readers.read(|db| named(db, number, id, node, counter))?;
+        row.map(|row| self.opened(row)).transpose()
+    }
+
+    pub(crate) fn by_seq(&self, places: &[u64]) -> Result<Vec<Version>, Trouble> {
+        let rows = self.readers.read(|db| at_places(db, places))?;
+        let mut found = FxHashMap::default();
+        for row in rows {
+            found.insert(row.0 as u64, row);
+        }
+        let asked = places.iter().filter_map(|place| found.get(place));
+        asked.map(|row| self.opened(row.clone())).collect()
+    }
+
+    pub(crate) fn log(&self, after: u64, limit: usize) -> Result<Vec<Version>, Trouble> {
+        let up_to = self.head().min(after.saturating_add(limit as u64));
+        if after >= up_to {
+            return Ok(Vec::new());
+        }
+        let rows = self.readers.read(|db| between(db, after as i64, up_to as i64))?;
+        for (place, row) in (after + 1..=up_to).zip(rows.iter().map(|r| r.0 as u64).chain([0])) {
+            if place != row {
+                return Err(Trouble::new(format!(
+                    "Version {place} is missing in the log; restore the database from a copy."
+                )));
+            }
+        }
+        rows.into_iter().map(|row| self.opened(row)).collect()
+    }
+
+    /// Opens a row with this log's kinds and dictionaries.
+    pub(crate) fn opened(&self, row: Row) -> Result<Version, Trouble> {
+        open(row, &self.kinds(), &self.packer)
+    }
+}
+
+fn latest(db: &mut Db, kind: i16, id: &Id) -> QueryResult<Option<Row>> {
+    both!(db, c => record::table
+        .inner_join(version::table.on(version::seq.eq(record::seq)))
+        .filter(record::kind.eq(kind))
+        .filter(record::id.eq(id.as_str()))
+        .select(columns!())
+        .get_result(c)
+        .optional())
+}
+
+fn named(db: &mut Db, kind: i16, id: &Id, node: i32, counter: i64) -> QueryResult<Option<Row>> {
+    both!(db, c => record::table
+        .inner_join(version::table.on(version::record.eq(record::number)))
+        .filter(record::kind.eq(kind))
+        .filter(record::id.eq(id.as_str()))
+        .filter(version::counter.eq(counter))
+        .filter(version::node.eq(node))
+        .select(columns!())
+        .get_result(c)
+        .optional())
+}
+
+fn at_places(db: &mut Db, places: &[u64]) -> QueryResult<Vec<Row>> {
+    let mut rows = Vec::with_capacity(places.len());
+    match db {
+        // Without a server between, one prepared statement run often beats a new one for every length.
+        Db::Sqlite(c) => {
+            for place in places {
+                let row = version::table
+                    .inner_join(record::table.on(record::number.eq(version::record)))
+                    .filter(version::seq.eq(*place as i64))
+                    .select(columns!())
+                    .get_result(c);
+                rows.extend(row.optional()?);
+            }
+        }
+        Db::Postgres(c) => {
+            for chunk in places.chunks(CHUNK) {
+                let chunk: Vec<i64> = chunk.iter().map(|place| *place as i64).collect();
+                let more: Vec<Row> = version::table
+                    .inner_join(record::table.on(record::number.eq(version::record)))
+                    .filter(version::seq.eq_any(chunk))
+                    .select(columns!())
+                    .load(c)?;
+                rows.extend(more);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// The rows after one place up to another, ascending.
+pub(crate) fn between(db: &mut Db, after: i64, up_to: i64) -> QueryResult<Vec<Row>> {
+    both!(db, c => version::table
+        .inner_join(record::table.on(record::number.eq(version::record)))
+        .filter(version::seq.gt(after))
+        .filter(version::seq.le(up_to))
+        .order(version::seq.asc())
+        .select(columns!())
+        .load(c))
+}

@@ -1,0 +1,96 @@
+//! A version as a row, and the version that a row holds, opened and its seal checked.
+
+use fhir::identity::{Id, VersionId};
+
+use crate::kinds::Kinds;
+use crate::packing::Packer;
+use crate::seal::{Sealed, hash_body, seal};
+use crate::trouble::Trouble;
+use crate::unit::Operation;
+use crate::version::Version;
+
+/// The columns of [`Row`], for a query that joins `version` and `record`.
+macro_rules! columns {
+    () => {
+        (
+            $crate::tables::version::seq,
+            $crate::tables::version::record,
+            $crate::tables::version::counter,
+            $crate::tables::version::updated,
+            $crate::tables::version::base_counter,
+            $crate::tables::version::node,
+            $crate::tables::version::base_node,
+            $crate::tables::version::dictionary,
+            $crate::tables::version::kind,
+            $crate::tables::version::operation,
+            $crate::tables::version::hash,
+            $crate::tables::version::body,
+            $crate::tables::record::id,
+        )
+    };
+}
+pub(crate) use columns;
+
+/// One row of `version` with its record's id, as [`columns`] selects it.
+pub(crate) type Row = (
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    i32,
+    Option<i32>,
+    i32,
+    i16,
+    i16,
+    Vec<u8>,
+    Vec<u8>,
+    String,
+);
+
+/// Opens a row: unpacks the body and checks the seal.
+///
+/// # Errors
+/// [`Trouble`] where the row does not hold what was written.
+pub(crate) fn open(row: Row, kinds: &Kinds, packer: &Packer) -> Result<Version, Trouble> {
+    let (seq, record, counter, updated, base_counter, node, base_node, dictionary, kind, operation, hash, body, id) =
+        row;
+    let damaged = |what: &str| Trouble::new(format!("Version {seq} in the log is damaged: {what}."));
+    let kind = kinds.name(kind).ok_or_else(|| damaged("its kind is unknown"))?.clone();
+    let id = Id::new(&id).ok_or_else(|| damaged("its id is none"))?;
+    let operation = Operation::of_number(operation).ok_or_else(|| damaged("its operation is unknown"))?;
+    let body = packer
+        .unpack(dictionary, &body)
+        .map_err(|trouble| damaged(trouble.sentence().trim_end_matches('.')))?;
+    let name = |node: i32, counter: i64| VersionId {
+        node: node as u32,
+        counter: counter as u64,
+    };
+    let version = Version {
+        seq: seq as u64,
+        record: record as u64,
+        kind,
+        id,
+        version: name(node, counter),
+        base: base_node.zip(base_counter).map(|(node, counter)| name(node, counter)),
+        updated,
+        operation,
+        body,
+    };
+    if seal_of(&version).as_slice() != hash {
+        return Err(damaged("its hash is another"));
+    }
+    Ok(version)
+}
+
+fn seal_of(version: &Version) -> [u8; 16] {
+    let sealed = Sealed {
+        kind: version.kind.as_str(),
+        id: version.id.as_str(),
+        version: version.version,
+        base: version.base,
+        updated: version.updated,
+        operation: version.operation,
+    };
+    seal(&sealed, &hash_body(&version.body))
+}

@@ -1,0 +1,70 @@
+//! The tables as diesel knows them; `migrations/` says what they are for.
+
+diesel::table! {
+    migration (number) {
+        number -> Integer,
+        name -> Text,
+    }
+}
+
+diesel::table! {
+    kind (number) {
+        number -> SmallInt,
+        name -> Text,
+    }
+}
+
+diesel::table! {
+    record (number) {
+        number -> BigInt,
+        seq -> BigInt,
+        kind -> SmallInt,
+        id -> Text,
+    }
+}
+
+diesel::table! {
+    version (seq) {
+        seq -> BigInt,
+        record -> BigInt,
+        counter -> BigInt,
+        updated -> BigInt,
+        base_counter -> Nullable<BigInt>,
+        node -> Integer,
+        base_node -> Nullable<Integer>,
+        dictionary -> Integer,
+        kind -> SmallInt,
+        operation -> SmallInt,
+        hash -> Binary,
+        body -> Binary,
+    }
+}
+
+diesel::table! {
+    head (seq) {
+        seq -> BigInt,
+        record -> BigInt,
+        counter -> BigInt,
+        clock -> BigInt,
+        minted -> BigInt,
+        node -> Integer,
+    }
+}
+
+diesel::table! {
+    claim (scope, value) {
+        scope -> Text,
+        value -> Text,
+        record -> BigInt,
+    }
+}
+
+diesel::table! {
+    dictionary (number) {
+        number -> Integer,
+        kind -> Text,
+        bytes -> Binary,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(version, record, claim);

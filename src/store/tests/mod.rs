@@ -1,0 +1,1 @@
+//! The store under test, on both engines.
