@@ -23,7 +23,7 @@ use crate::bundle_search::Searches;
 use crate::bundle_value;
 use crate::conditional::{self, Attempt};
 use crate::delete::deletion;
-use crate::engine::{Engine, Prepared, deleted};
+use crate::engine::{Engine, Prepared};
 use crate::patch::{self, Patch};
 use crate::refusal::{Reason, Refusal, of_refused};
 use crate::reply::Reply;
@@ -243,7 +243,7 @@ fn linked(
 
 /// As [`Engine::prepare`], with some strings replaced on the way into the stored form.
 fn rewritten(engine: &Engine, kind: &Kind, record: Node<'_>, rewrite: body::Rewrite<'_>) -> Result<Prepared, Refusal> {
-    let issues = conformance::judge(&engine.definitions, kind.as_str(), record);
+    let issues = conformance::judge(&engine.definitions, kind, record);
     if issues.iter().any(|issue| issue.severity >= Severity::Error) {
         return Err(Refusal::with(Reason::Unprocessable, issues));
     }

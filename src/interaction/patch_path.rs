@@ -423,3 +423,7 @@ fn shift(focus: &Focus<'_>, tree: &mut Tree, operation: &Operation<'_>) -> Resul
     });
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "patch_path_tests.rs"]
+mod tests;
