@@ -223,6 +223,16 @@ impl Registry {
         &self.skipped
     }
 
+    /// The type of a parameter of the kind that the definitions have and that cannot be searched here.
+    pub fn not_searchable(&self, kind: &Kind, code: &str) -> Option<ParameterType> {
+        let defined = self.definitions.search_parameters().iter();
+        let mut of_kind = defined.filter(|p| p.code == code && applies(p, kind));
+        of_kind
+            .next()
+            .filter(|_| self.parameter(kind, code).is_none())
+            .map(|p| p.kind)
+    }
+
     /// All values of a record, parameter by parameter. A kind unknown has none; an element that is not
     /// as the definitions say has none either.
     pub fn extract(&self, kind: &Kind, root: Node<'_>) -> Values {
