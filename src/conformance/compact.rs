@@ -307,3 +307,71 @@ fn compartment(tree: &Tree, rows: &mut BTreeMap<(String, String), String>) -> St
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPE: &str = r#"{"type":"Element","kind":"complex-type","snapshot":{"element":[{"path":"Element"},
+        {"path":"Element.id","base":{"path":"Element.id"},"min":0,"max":"1","type":[{"code":
+        "http://hl7.org/fhirpath/System.String","extension":[{"valueUrl":"string"}]}]}]}}"#;
+    const RESOURCE: &str = r##"{"type":"X","kind":"resource","baseDefinition":"http://a/Resource","snapshot":{"element":[
+        {"path":"X.id","base":{"path":"Resource.id"},"min":0,"max":"1","type":[{"code":"id"}]},
+        {"path":"X.a","base":{"path":"X.a"},"min":1,"max":"*","isSummary":true,"isModifier":true,
+         "type":[{"code":"Reference","targetProfile":["http://a/Patient","http://a/Group"]},{"code":"code"}]},
+        {"path":"X.b","base":{"path":"X.b"},"min":0,"max":"1","contentReference":"#X.a"}]}}"##;
+    const PARAMETER: &str = r#"{"url":"u","code":"c","type":"token","base":["X","Y"],"expression":"X.a\n | Y.a",
+        "multipleOr":false,"component":[{"definition":"d","expression":"e"}]}"#;
+    const COMPARTMENT: &str =
+        r#"{"code":"X","resource":[{"code":"X","param":["{def}"]},{"code":"Y","param":["p","q"]}]}"#;
+
+    #[test]
+    fn writes_a_row_for_each_fact() {
+        let name = format!("conformance-compact-{}", std::process::id());
+        let at = std::env::temp_dir().join(name);
+        fs::create_dir_all(&at).unwrap();
+        for (name, text) in [
+            ("StructureDefinition-type", TYPE),
+            ("StructureDefinition-resource", RESOURCE),
+            ("SearchParameter", PARAMETER),
+            ("CompartmentDefinition", COMPARTMENT),
+        ] {
+            fs::write(at.join(format!("{name}.ndjson")), text.replace('\n', " ")).unwrap();
+        }
+        let written = write(&at, &at).unwrap();
+        assert_eq!((written.types, written.elements), (4, 3));
+        for (name, rows) in [
+            (
+                "types.tsv",
+                "Element\tcomplex\t\nMoneyQuantity\tcomplex\tQuantity\nSimpleQuantity\tcomplex\tQuantity\nX\tresource\tResource\n",
+            ),
+            (
+                "elements.tsv",
+                "Element.id\t0\t1\tstring\t\nX.a\t1\t*\tReference(Patient,Group)|code\tSM\nX.b\t0\t1\t#X.a\t\n",
+            ),
+            ("search-parameters.tsv", "u\tc\ttoken\tX|Y\t\t\t\t-or\tX.a | Y.a\td=e\n"),
+            ("compartments.tsv", "X\tY\tp|q\n"),
+        ] {
+            assert_eq!(fs::read_to_string(at.join(name)).unwrap(), rows, "{name}");
+        }
+        fs::write(at.join("SearchParameter.ndjson"), "{}").unwrap();
+        let trouble = write(&at, &at).unwrap_err().to_string();
+        assert!(
+            trouble.contains("SearchParameter.ndjson, line 1") && trouble.contains("`url` is missing"),
+            "{trouble}"
+        );
+        fs::remove_file(at.join("SearchParameter.ndjson")).unwrap();
+        assert!(
+            write(&at, &at)
+                .unwrap_err()
+                .to_string()
+                .contains("SearchParameter.ndjson.gz")
+        );
+        fs::remove_dir_all(&at).unwrap();
+    }
+
+    #[test]
+    fn the_notice_is_the_one_in_the_tree() {
+        assert_eq!(include_str!("../../schema/fhir/NOTICE"), NOTICE);
+    }
+}

@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::facts::{Compartment, Element, SearchParameter};
 use crate::load;
+use crate::members::{Member, Members, Role};
 use crate::primitive::Primitive;
 
 /// All that is known of a standard. Read once, then shared.
@@ -23,9 +24,8 @@ use crate::primitive::Primitive;
 pub struct Definitions {
     pub(crate) types: Vec<Type>,
     pub(crate) elements: Vec<Element>,
-    pub(crate) named: FxHashMap<Box<str>, TypeId>,
-    pub(crate) symbols: FxHashMap<Box<str>, u32>,
-    pub(crate) members: FxHashMap<u64, Member>,
+    pub(crate) named: FxHashMap<&'static str, TypeId>,
+    pub(crate) members: Members,
     pub(crate) uri_members: FxHashSet<Box<str>>,
     pub(crate) search_parameters: Vec<SearchParameter>,
     pub(crate) compartments: Vec<Compartment>,
@@ -60,37 +60,13 @@ pub(crate) enum Sort {
 
 #[derive(Debug)]
 pub(crate) struct Type {
-    pub(crate) name: Box<str>,
+    pub(crate) name: &'static str,
     pub(crate) base: Option<TypeId>,
     pub(crate) sort: Sort,
     /// Its elements in order, inherited ones first, as places in `Definitions::elements`.
     pub(crate) elements: Box<[u32]>,
     /// A bit for each of its elements that must be there.
     pub(crate) required: u128,
-}
-
-/// What a name is within a type.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Member {
-    /// The type of the value.
-    pub(crate) kind: TypeId,
-    /// The place in `Definitions::elements`.
-    pub(crate) element: u32,
-    /// The number of the element within its type.
-    pub(crate) bit: u8,
-    pub(crate) list: bool,
-    pub(crate) role: Role,
-    pub(crate) sort: Sort,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// A name in JSON and in FHIRPath alike.
-    Plain,
-    /// The JSON name of one type of a choice: `valueQuantity`.
-    Typed,
-    /// The FHIRPath name of a choice: `value`.
-    Bare,
 }
 
 impl Definitions {
@@ -118,7 +94,7 @@ impl Definitions {
     /// The resource types that records can have, sorted.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         let resources = self.types.iter().filter(|t| t.sort == Sort::Resource);
-        resources.map(|t| &*t.name)
+        resources.map(|t| t.name)
     }
 
     /// Whether the type is `ancestor` or specialises it.
@@ -180,8 +156,7 @@ impl Definitions {
     }
 
     pub(crate) fn member(&self, kind: TypeId, name: &str) -> Option<&Member> {
-        let symbol = self.symbols.get(name)?;
-        self.members.get(&member_key(kind, *symbol))
+        self.members.find(kind, name)
     }
 
     fn sort_of(&self, name: &str) -> Option<Sort> {
@@ -190,17 +165,13 @@ impl Definitions {
     }
 }
 
-pub(crate) fn member_key(kind: TypeId, symbol: u32) -> u64 {
-    u64::from(kind.0) << 32 | u64::from(symbol)
-}
-
 impl Model for Definitions {
     fn type_id(&self, name: &str) -> Option<TypeId> {
         self.named.get(name).copied()
     }
 
     fn type_name(&self, kind: TypeId) -> &str {
-        &self.types[kind.0 as usize].name
+        self.types[kind.0 as usize].name
     }
 
     fn base(&self, kind: TypeId) -> Option<TypeId> {
@@ -214,5 +185,252 @@ impl Model for Definitions {
             Role::Bare => Some(Child::Choice(&self.elements[member.element as usize].choices)),
             Role::Typed => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::ParameterType;
+    use fhir::document::Document;
+    use fhir::parse::Limits;
+
+    #[test]
+    fn knows_every_type() {
+        let r4 = Definitions::r4();
+        assert_eq!(r4.resources().count(), 146);
+        assert!(r4.resources().is_sorted());
+        assert!(r4.is_resource("Patient") && !r4.is_resource("Resource") && !r4.is_resource("HumanName"));
+        assert!(r4.is_primitive("xhtml") && !r4.is_primitive("Quantity") && !r4.is_primitive("nothing"));
+        let table = [
+            ("Patient", "DomainResource Resource"),
+            ("Bundle", "Resource"),
+            ("Age", "Quantity Element"),
+            ("MoneyQuantity", "Quantity Element"),
+            ("Timing", "BackboneElement Element"),
+            ("Timing.repeat", "Element"),
+            ("Patient.contact", "BackboneElement Element"),
+            ("code", "string Element"),
+            ("positiveInt", "integer Element"),
+            ("canonical", "uri Element"),
+        ];
+        for (name, bases) in table {
+            let kind = r4.type_id(name).unwrap();
+            let up = std::iter::successors(r4.base(kind), |kind| r4.base(*kind));
+            let names: Vec<&str> = up.map(|kind| r4.type_name(kind)).collect();
+            assert_eq!(names.join(" "), bases, "{name}");
+            let last = r4.type_id(names[names.len() - 1]).unwrap();
+            assert!(r4.is_a(kind, kind) && r4.is_a(kind, last) && !r4.is_a(last, kind));
+        }
+    }
+
+    #[test]
+    fn knows_every_child() {
+        let table = [
+            ("Patient", "name", "HumanName"),
+            ("Patient", "id", "id"),
+            ("Patient", "text", "Narrative"),
+            ("Patient", "contained", "Resource"),
+            ("Patient.contact", "modifierExtension", "Extension"),
+            ("HumanName", "given", "string"),
+            ("HumanName", "id", "string"),
+            ("Extension", "url", "uri"),
+            ("Age", "value", "decimal"),
+            (
+                "Patient",
+                "deceased",
+                "deceasedBoolean:boolean deceasedDateTime:dateTime",
+            ),
+            ("Patient", "deceasedBoolean", "-"),
+            ("Patient", "nothing", "-"),
+            ("Questionnaire.item", "item", "Questionnaire.item"),
+            (
+                "QuestionnaireResponse.item.answer",
+                "item",
+                "QuestionnaireResponse.item",
+            ),
+            ("Observation.component", "referenceRange", "Observation.referenceRange"),
+            ("Bundle.entry", "link", "Bundle.link"),
+            ("Parameters.parameter", "part", "Parameters.parameter"),
+            (
+                "Timing.repeat",
+                "bounds",
+                "boundsDuration:Duration boundsRange:Range boundsPeriod:Period",
+            ),
+            ("string", "extension", "Extension"),
+        ];
+        let r4 = Definitions::r4();
+        for (parent, name, expected) in table {
+            let found = match r4.child(r4.type_id(parent).unwrap(), name) {
+                None => "-".to_owned(),
+                Some(Child::One(kind)) => r4.type_name(kind).to_owned(),
+                Some(Child::Choice(choices)) => {
+                    let named = choices
+                        .iter()
+                        .map(|(name, kind)| format!("{name}:{}", r4.type_name(*kind)));
+                    named.collect::<Vec<_>>().join(" ")
+                }
+            };
+            assert_eq!(found, expected, "{parent}.{name}");
+        }
+    }
+
+    #[test]
+    fn every_element_is_found_by_its_names() {
+        let r4 = Definitions::r4();
+        for kind in (0..r4.types.len() as u32).map(TypeId) {
+            for (bit, element) in r4.elements(kind).enumerate() {
+                let names = element.choices.iter().map(|(name, _)| &**name).chain([element.name()]);
+                for name in names {
+                    let member = r4.member(kind, name).unwrap();
+                    assert_eq!(r4.elements[member.element as usize].path, element.path);
+                    assert_eq!(usize::from(member.bit), bit);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn knows_the_facts_of_an_element() {
+        let table = [
+            // path, where it is defined, min, list, summary, modifier, targets
+            (
+                "Patient.contact.name",
+                "Patient.contact.name",
+                0,
+                false,
+                false,
+                false,
+                "",
+            ),
+            ("Patient.name.given", "HumanName.given", 0, true, true, false, ""),
+            ("Patient.active", "Patient.active", 0, false, true, true, ""),
+            ("Patient.id", "Resource.id", 0, false, true, false, ""),
+            ("Observation.status", "Observation.status", 1, false, true, true, ""),
+            ("Observation.value[x]", "Observation.value", 0, false, true, false, ""),
+            (
+                "Observation.valueQuantity.unit",
+                "Quantity.unit",
+                0,
+                false,
+                true,
+                false,
+                "",
+            ),
+            (
+                "Patient.link.other",
+                "Patient.link.other",
+                1,
+                false,
+                true,
+                false,
+                "Patient RelatedPerson",
+            ),
+            (
+                "Questionnaire.item.item.linkId",
+                "Questionnaire.item.linkId",
+                1,
+                false,
+                false,
+                false,
+                "",
+            ),
+        ];
+        let r4 = Definitions::r4();
+        for (path, defined, min, list, summary, modifier, targets) in table {
+            let element = r4.element(path).unwrap_or_else(|| panic!("{path}"));
+            let found = (
+                element.path,
+                element.min,
+                element.is_list(),
+                element.summary,
+                element.modifier,
+            );
+            assert_eq!(found, (defined, min, list, summary, modifier), "{path}");
+            assert_eq!(element.types[0].targets.join(" "), targets, "{path}");
+        }
+        assert!(r4.element("Patient.nothing").is_none() && r4.element("Nothing.name").is_none());
+        let names: Vec<&str> = r4.elements(r4.type_id("Basic").unwrap()).map(Element::name).collect();
+        let inherited = "id meta implicitRules language text contained extension modifierExtension";
+        assert_eq!(
+            names.join(" "),
+            format!("{inherited} identifier code subject created author")
+        );
+    }
+
+    #[test]
+    fn knows_the_members_that_hold_a_uri() {
+        let r4 = Definitions::r4();
+        for name in [
+            "url",
+            "system",
+            "fullUrl",
+            "instantiatesCanonical",
+            "valueUri",
+            "valueUuid",
+            "implicitRules",
+        ] {
+            assert!(r4.uri_members().contains(name), "{name}");
+        }
+        for name in ["valueString", "text", "family"] {
+            assert!(!r4.uri_members().contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn takes_the_type_a_resource_says() {
+        let r4 = Definitions::r4();
+        let (any, name) = (r4.type_id("Resource").unwrap(), r4.type_id("HumanName").unwrap());
+        let table = [
+            (r#"{"resourceType":"Patient"}"#, "Patient"),
+            (r#"{"resourceType":"X"}"#, "Resource"),
+            ("{}", "Resource"),
+        ];
+        for (text, expected) in table {
+            let document = Document::parse(text.as_bytes(), Limits::default()).unwrap();
+            assert_eq!(r4.type_name(r4.concrete(any, document.root())), expected);
+            assert_eq!(r4.concrete(name, document.root()), name);
+        }
+    }
+
+    #[test]
+    fn knows_search_parameters_and_compartments() {
+        let r4 = Definitions::r4();
+        assert_eq!(r4.search_parameters().len(), 1375);
+        let find = |code: &str, base: &str| {
+            let mut all = r4.search_parameters().iter();
+            all.find(|p| p.code == code && p.base.iter().any(|b| b == base))
+                .unwrap()
+        };
+        let birth = find("birthdate", "Patient");
+        assert_eq!(birth.kind, ParameterType::Date);
+        assert_eq!(
+            birth.expression,
+            "Patient.birthDate | Person.birthDate | RelatedPerson.birthDate"
+        );
+        assert_eq!(birth.comparators.len(), 9);
+        assert_eq!(find("_id", "Resource").expression, "Resource.id");
+        assert_eq!(find("_text", "DomainResource").expression, "");
+        assert_eq!(find("organization", "Patient").target, ["Organization"]);
+        let composite = find("code-value-quantity", "Observation");
+        assert_eq!(
+            (composite.kind, composite.multiple_or),
+            (ParameterType::Composite, Some(false))
+        );
+        assert_eq!(composite.components[0].expression, "code");
+        assert_eq!(
+            composite.components[1].definition,
+            find("value-quantity", "Observation").url
+        );
+
+        let codes: Vec<&str> = r4.compartments().iter().map(|c| c.code.as_str()).collect();
+        assert_eq!(
+            codes,
+            ["Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"]
+        );
+        assert_eq!(
+            r4.compartments()[2].members["AllergyIntolerance"],
+            ["patient", "recorder", "asserter"]
+        );
     }
 }

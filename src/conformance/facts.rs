@@ -7,7 +7,7 @@ use fhirpath::model::TypeId;
 pub struct Element {
     /// The path where it is defined, without `[x]`: `Patient.contact.name`; of an inherited one, that of the base:
     /// `DomainResource.text`.
-    pub path: Box<str>,
+    pub path: &'static str,
     /// How often it occurs at least.
     pub min: u32,
     /// How often it occurs at most; `None` is any number. More than one means a JSON array.
@@ -24,8 +24,8 @@ pub struct Element {
 
 impl Element {
     /// The last part of the path: the name in FHIRPath, `value` for `value[x]`.
-    pub fn name(&self) -> &str {
-        self.path.rsplit('.').next().unwrap_or(&self.path)
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
     }
 
     /// Whether its JSON is an array.
@@ -45,7 +45,7 @@ pub struct ElementType {
     /// The type. `Resource` means any: the node's own `resourceType` says which.
     pub kind: TypeId,
     /// For Reference and canonical: the resource types it may point to; empty or `Resource` is any.
-    pub targets: Vec<Box<str>>,
+    pub targets: Vec<&'static str>,
 }
 
 /// The type of a search parameter (<https://hl7.org/fhir/R4/search.html#ptypes>).

@@ -10,7 +10,8 @@ use fhir::identity::Kind;
 use fhir::outcome::{Code, Issue};
 use fhirpath::model::TypeId;
 
-use crate::definitions::{Definitions, Member, Role, Sort};
+use crate::definitions::{Definitions, Sort};
+use crate::members::{Member, Role};
 use crate::place::{Place, quoted};
 use crate::primitive::{Fault, Primitive};
 
@@ -81,6 +82,9 @@ impl Judge<'_> {
     }
 
     fn object(&mut self, holder: Holder<'_>) {
+        if self.issues.len() > ISSUES_MAX {
+            return;
+        }
         let (mut seen, mut empty) = (0, true);
         for (name, value) in holder.node.members() {
             empty = false;
@@ -108,8 +112,9 @@ impl Judge<'_> {
             Some(name) => (name, true),
             None => (key, false),
         };
-        let member = match self.definitions.member(holder.kind, name) {
-            Some(member) if member.role != Role::Bare => *member,
+        let definitions = self.definitions;
+        let member = match definitions.member(holder.kind, name) {
+            Some(member) if member.role != Role::Bare => member,
             _ => {
                 self.unknown(holder, key, name);
                 return 0;
@@ -117,21 +122,21 @@ impl Judge<'_> {
         };
         let bit = 1 << member.bit;
         let place = match member.role {
-            Role::Typed => Place::Choice(holder.place, &self.definitions.elements[member.element as usize]),
+            Role::Typed => Place::Choice(holder.place, &definitions.elements[member.element as usize]),
             _ => Place::Member(holder.place, name),
         };
         if member.role == Role::Typed && seen & bit != 0 {
-            self.one_choice(holder, name, &member, &place);
+            self.one_choice(holder, name, member, &place);
         }
         if half {
-            self.other_half(holder, name, &member, value, &place);
+            self.other_half(holder, name, member, value, &place);
         } else if member.list {
-            self.list(holder, name, &member, value, &place);
+            self.list(holder, name, member, value, &place);
         } else if value.is_array() {
             let text = format!("`{name}` occurs at most once, so it must not be an array.");
             self.report(Code::Structure, &place, text);
         } else {
-            self.value(&member, value, &place, false);
+            self.value(member, value, &place, false);
         }
         bit
     }
@@ -188,7 +193,7 @@ impl Judge<'_> {
                 contained: false,
             });
         }
-        let name = &self.definitions.types[kind.0 as usize].name;
+        let name = self.definitions.types[kind.0 as usize].name;
         let text = format!("A JSON object ({name}) is expected; here stands {}.", describe(value));
         self.report(Code::Structure, place, text);
     }
@@ -282,7 +287,7 @@ impl Judge<'_> {
 
     fn unknown(&mut self, holder: Holder<'_>, key: &str, name: &str) {
         let definitions = self.definitions;
-        let kind = &definitions.types[holder.kind.0 as usize].name;
+        let kind = definitions.types[holder.kind.0 as usize].name;
         let text = match definitions.member(holder.kind, name) {
             Some(member) => {
                 let choices = &definitions.elements[member.element as usize].choices;
@@ -345,5 +350,140 @@ fn describe(value: Node<'_>) -> &'static str {
         Shape::Plain | Shape::Escaped => "a string",
         Shape::Array => "an array",
         Shape::Object => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fhir::document::Document;
+    use fhir::outcome::Severity;
+    use fhir::parse::Limits;
+
+    fn judged(text: &str) -> Vec<Issue> {
+        let document = Document::parse(text.as_bytes(), Limits::default()).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let kind = document
+            .root()
+            .string("resourceType")
+            .unwrap_or_else(|| "Patient".into());
+        judge(&Definitions::r4(), &Kind::new(&kind).unwrap(), document.root())
+    }
+
+    /// Short forms keep the table readable: `P` and `O` begin a Patient and a valid Observation.
+    fn expand(row: &str) -> String {
+        let (letter, rest) = row.split_at(1);
+        match letter {
+            "P" => format!("{{\"resourceType\":\"Patient\"{rest}}}"),
+            "O" => {
+                format!("{{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{{\"text\":\"x\"}}{rest}}}")
+            }
+            _ => row.to_owned(),
+        }
+    }
+
+    const TAKEN: &str = r###"
+        P
+        P,"id":"a","meta":{"tag":[{"code":"x"}]},"language":"dz","active":true
+        P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>"}
+        P,"name":[{"given":["a","b"]},{"family":"c"}],"deceasedBoolean":false
+        P,"name":[{"given":["a",null],"_given":[null,{"id":"x"}]}]
+        P,"name":[{"_given":[{"id":"x"}]}]
+        P,"birthDate":"2012","_birthDate":{"extension":[{"url":"u","valueDateTime":"2012-01-01"}]}
+        P,"_deceasedDateTime":{"id":"x"},"deceasedDateTime":"2012"
+        P,"extension":[{"url":"any","extension":[{"url":"x","valueQuantity":{"value":1.50}}]}]
+        P,"extension":[{"url":"u","_valueString":{"extension":[{"url":"v","valueCode":"unknown"}]}}]
+        P,"contained":[{"resourceType":"Organization","id":"o"}]
+        P,"link":[{"other":{"reference":"urn:uuid:x"},"type":"seealso"}]
+        O,"valueQuantity":{"value":1,"unit":"mg"},"component":[{"code":{"text":"y"},"referenceRange":[{"text":"z"}]}]
+        {"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","active":true}}]}
+        {"resourceType":"Parameters","parameter":[{"name":"a","part":[{"name":"b","resource":{"resourceType":"Patient"}}]}]}
+        {"resourceType":"Questionnaire","status":"draft","item":[{"linkId":"1","type":"group","item":[{"linkId":"2","type":"string"}]}]}
+        {"resourceType":"Observation","_status":{"extension":[{"url":"u","valueCode":"x"}]},"code":{"text":"x"}}
+    "###;
+
+    #[test]
+    fn takes_what_conforms() {
+        for row in TAKEN.lines().map(str::trim).filter(|row| !row.is_empty()) {
+            assert_eq!(judged(&expand(row)), [], "{row}");
+        }
+    }
+
+    /// The record, the codes and places of its issues, part of the first sentence.
+    const REFUSED: &str = r###"
+        []  =>  structure Patient  =>  JSON object
+        {"id":"x"}  =>  required Patient  =>  resourceType
+        {"resourceType":"Patent"}  =>  structure Patent  =>  no resource type
+        {"resourceType":"DomainResource"}  =>  structure DomainResource  =>  no resource type
+        P,"nme":[]  =>  structure Patient.nme  =>  no element of Patient
+        P,"a b`":1  =>  structure Patient.`a b\``  =>  no element of Patient
+        P,"contact":[{"foo":1}]  =>  structure Patient.contact[0].foo  =>  no element of Patient.contact
+        P,"name":{"text":"x"}  =>  structure Patient.name  =>  must be an array
+        P,"birthDate":["2012"]  =>  structure Patient.birthDate  =>  must not be an array
+        P,"name":[]  =>  structure Patient.name  =>  array must not be empty
+        P,"name":[{}]  =>  structure Patient.name[0]  =>  object must not be empty
+        P,"name":["x"]  =>  structure Patient.name[0]  =>  HumanName
+        P,"name":[null]  =>  structure Patient.name[0]  =>  here stands null
+        P,"name":[{"given":["a",1]}]  =>  structure Patient.name[0].given[1]  =>  a number
+        P,"active":"true"  =>  structure Patient.active  =>  a string
+        P,"active":null  =>  structure Patient.active  =>  here stands null
+        P,"gender":{"x":1}  =>  structure Patient.gender  =>  an object
+        P,"birthDate":"2012-13"  =>  value Patient.birthDate  =>  `2012-13` does not fit
+        P,"id":""  =>  value Patient.id  =>  must not be empty
+        P,"id":"a_b"  =>  value Patient.id  =>  1 to 64
+        P,"deceased":true  =>  structure Patient.deceased  =>  `deceasedBoolean`
+        P,"deceasedString":"x"  =>  structure Patient.deceasedString  =>  no element
+        P,"deceasedBoolean":true,"deceasedDateTime":"2012"  =>  structure Patient.deceased  =>  only one
+        P,"deceasedBoolean":true,"_deceasedDateTime":{"id":"x"}  =>  structure Patient.deceased  =>  only one
+        P,"_name":[{"id":"x"}]  =>  structure Patient.name  =>  only primitives
+        P,"_birthDate":[{"id":"x"}]  =>  structure Patient.birthDate  =>  must be an object
+        P,"_birthDate":{"x":1}  =>  structure Patient.birthDate.x  =>  no element of Element
+        P,"_birthDate":{}  =>  structure Patient.birthDate  =>  empty
+        P,"name":[{"_given":{"id":"x"}}]  =>  structure Patient.name[0].given  =>  must be an array
+        P,"name":[{"given":["a",null]}]  =>  structure Patient.name[0].given[1]  =>  null stands only
+        P,"name":[{"given":["a","b"],"_given":[{"id":"x"}]}]  =>  structure Patient.name[0].given  =>  same length
+        P,"name":[{"given":["a"],"_given":[null,{"id":"x"}]}]  =>  structure Patient.name[0].given  =>  same length
+        P,"name":[{"given":[null],"_given":[null]}]  =>  structure Patient.name[0].given[0]  =>  nothing at this place
+        P,"extension":[{"valueString":"x"}]  =>  required Patient.extension[0].url  =>  `url` is missing
+        P,"extension":[{"url":"x"}]  =>  required Patient.extension[0]  =>  neither
+        P,"extension":[{"url":"x","valueCode":"y","extension":[{"url":"z","valueCode":"y"}]}]  =>  invariant Patient.extension[0]  =>  both
+        P,"text":{"status":"empty"}  =>  required Patient.text.div  =>  `div` is missing
+        P,"text":{"status":"empty","div":"x"}  =>  value Patient.text.div  =>  <div>
+        P,"link":[{"type":"seealso"},{}]  =>  required Patient.link[0].other, structure Patient.link[1]  =>  Patient.link must have it
+        P,"contained":[{"resourceType":"Patient","contained":[{"resourceType":"Patient"}]}]  =>  structure Patient.contained[0].contained  =>  must not contain others
+        P,"contained":[{"id":"x"}]  =>  required Patient.contained[0]  =>  resourceType
+        {"resourceType":"Observation","status":"final","valueInteger":1.5}  =>  value Observation.value, required Observation.code  =>  whole number
+        {"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","x":1}}]}  =>  structure Bundle.entry[0].resource.x  =>  no element of Patient
+        P,"name":[{"resourceType":"HumanName"}]  =>  structure Patient.name[0].resourceType  =>  no element
+    "###;
+
+    #[test]
+    fn refuses_what_does_not_conform() {
+        for row in REFUSED.lines().map(str::trim).filter(|row| !row.is_empty()) {
+            let columns: Vec<&str> = row.split("  =>  ").collect();
+            let [record, places, part] = columns[..] else {
+                panic!("three columns in: {row}")
+            };
+            let issues = judged(&expand(record));
+            let found = issues.iter().map(|i| format!("{} {}", i.code.as_str(), i.expression));
+            assert_eq!(found.collect::<Vec<_>>().join(", "), places, "{row}");
+            assert!(issues[0].text.contains(part), "{row}: {}", issues[0].text);
+            let sentence = |issue: &Issue| issue.severity == Severity::Error && issue.text.ends_with('.');
+            assert!(issues.iter().all(sentence), "{row}");
+        }
+    }
+
+    #[test]
+    fn expects_the_kind_that_was_asked_for() {
+        let document = Document::parse(br#"{"resourceType":"Group"}"#, Limits::default()).unwrap();
+        let issues = judge(&Definitions::r4(), &Kind::new("Patient").unwrap(), document.root());
+        assert_eq!(issues[0].text, "`resourceType` says Group, but a Patient is expected.");
+    }
+
+    #[test]
+    fn stops_at_the_limit() {
+        let unknown: Vec<String> = (0..500).map(|i| format!("\"x{i}\":0")).collect();
+        let issues = judged(&expand(&format!("P,{}", unknown.join(","))));
+        assert_eq!(issues.len(), ISSUES_MAX + 1);
+        assert_eq!(issues[ISSUES_MAX].severity, Severity::Information);
     }
 }

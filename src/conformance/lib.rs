@@ -8,6 +8,7 @@ pub mod definitions;
 pub mod facts;
 pub mod judge;
 mod load;
+mod members;
 mod place;
 mod primitive;
 

@@ -5,16 +5,17 @@
 use fhirpath::model::TypeId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::definitions::{Definitions, Landmarks, Member, Role, Sort, Type, member_key};
+use crate::definitions::{Definitions, Landmarks, Sort, Type};
 use crate::facts::{Compartment, Component, Element, ElementType, ParameterType, SearchParameter};
+use crate::members::{Member, Members, Role};
 use crate::primitive::Primitive;
 
 /// The four tables as text.
-pub(crate) struct Tables<'t> {
-    pub(crate) types: &'t str,
-    pub(crate) elements: &'t str,
-    pub(crate) search_parameters: &'t str,
-    pub(crate) compartments: &'t str,
+pub(crate) struct Tables {
+    pub(crate) types: &'static str,
+    pub(crate) elements: &'static str,
+    pub(crate) search_parameters: &'static str,
+    pub(crate) compartments: &'static str,
 }
 
 pub(crate) fn r4() -> Definitions {
@@ -26,21 +27,20 @@ pub(crate) fn r4() -> Definitions {
     })
 }
 
-pub(crate) fn read(tables: &Tables<'_>) -> Definitions {
+pub(crate) fn read(tables: &Tables) -> Definitions {
     let mut reader = Reader::default();
     reader.types(tables.types);
     reader.path_types(tables.elements);
     reader.elements(tables.elements);
-    let order: Vec<usize> = (0..reader.types.len()).collect();
-    let mut symbols = Symbols::default();
-    let mut members = FxHashMap::with_capacity_and_hasher(16_384, Default::default());
-    for at in order {
-        reader.inherit(at);
-        reader.name_members(at, &mut symbols, &mut members);
+    let mut members = Members::of_types(reader.types.len());
+    for at in 0..reader.types.len() {
+        reader.inherit(at, &mut members);
     }
     let extension = reader.find("Extension");
     let bit = |name: &str| {
-        let member = &members[&member_key(extension, symbols.numbers[name])];
+        let member = members
+            .find(extension, name)
+            .unwrap_or_else(|| panic!("Extension has no {name}"));
         1 << member.bit
     };
     let landmarks = Landmarks {
@@ -55,7 +55,6 @@ pub(crate) fn read(tables: &Tables<'_>) -> Definitions {
         types: reader.types,
         elements: reader.elements,
         named: reader.named,
-        symbols: symbols.numbers,
         members,
         search_parameters: tables.search_parameters.lines().map(search_parameter).collect(),
         compartments: compartments(tables.compartments),
@@ -65,30 +64,14 @@ pub(crate) fn read(tables: &Tables<'_>) -> Definitions {
 #[derive(Default)]
 struct Reader {
     types: Vec<Type>,
-    named: FxHashMap<Box<str>, TypeId>,
+    named: FxHashMap<&'static str, TypeId>,
     elements: Vec<Element>,
     /// Of each type: its own elements, as places in `elements`.
     own: Vec<Vec<u32>>,
     inherited: Vec<bool>,
 }
 
-#[derive(Default)]
-struct Symbols {
-    numbers: FxHashMap<Box<str>, u32>,
-}
-
-impl Symbols {
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let number = self.numbers.len() as u32;
-        self.numbers.insert(name.into(), number);
-        number
-    }
-}
-
-fn columns<const N: usize>(row: &str) -> [&str; N] {
+fn columns<const N: usize>(row: &'static str) -> [&'static str; N] {
     let mut found = [""; N];
     let mut parts = row.split('\t');
     for column in &mut found {
@@ -109,10 +92,10 @@ fn split_path(path: &str) -> (&str, &str) {
 }
 
 impl Reader {
-    fn add_type(&mut self, name: &str, sort: Sort) {
-        self.named.insert(name.into(), TypeId(self.types.len() as u32));
+    fn add_type(&mut self, name: &'static str, sort: Sort) {
+        self.named.insert(name, TypeId(self.types.len() as u32));
         self.types.push(Type {
-            name: name.into(),
+            name,
             base: None,
             sort,
             elements: Box::default(),
@@ -126,7 +109,7 @@ impl Reader {
         *self.named.get(name).unwrap_or_else(|| panic!("no such type: {name}"))
     }
 
-    fn types(&mut self, rows: &str) {
+    fn types(&mut self, rows: &'static str) {
         for row in rows.lines() {
             let [name, sort, _] = columns(row);
             let sort = match sort {
@@ -145,10 +128,11 @@ impl Reader {
     }
 
     /// Each element with elements of its own is a type, named by its path.
-    fn path_types(&mut self, rows: &str) {
+    fn path_types(&mut self, rows: &'static str) {
         for row in rows.lines() {
-            let [path, _, _, types] = columns(row);
-            if matches!(types, "BackboneElement" | "Element") {
+            let types = row.rsplit('\t').nth(1);
+            if let Some("BackboneElement" | "Element") = types {
+                let [path, _, _, types] = columns(row);
                 let base = self.find(types);
                 self.add_type(path, Sort::Complex);
                 let added = self.types.last_mut().expect("just added");
@@ -157,7 +141,7 @@ impl Reader {
         }
     }
 
-    fn elements(&mut self, rows: &str) {
+    fn elements(&mut self, rows: &'static str) {
         self.elements.reserve(rows.len() / 48);
         let mut holder = ("", 0);
         for row in rows.lines() {
@@ -180,7 +164,7 @@ impl Reader {
             };
             self.own[holder.1].push(self.elements.len() as u32);
             self.elements.push(Element {
-                path: path.into(),
+                path,
                 min: min.parse().unwrap_or_else(|_| panic!("min in: {row}")),
                 max: (max != "*").then(|| max.parse().unwrap_or_else(|_| panic!("max in: {row}"))),
                 types,
@@ -191,7 +175,7 @@ impl Reader {
         }
     }
 
-    fn element_type(&self, path: &str, text: &str) -> ElementType {
+    fn element_type(&self, path: &str, text: &'static str) -> ElementType {
         if let Some(path) = text.strip_prefix('#') {
             let kind = self.find(path);
             return ElementType {
@@ -207,7 +191,7 @@ impl Reader {
             };
         }
         let (name, targets) = match text.strip_suffix(')').and_then(|t| t.split_once('(')) {
-            Some((name, targets)) => (name, targets.split(',').map(Box::from).collect()),
+            Some((name, targets)) => (name, targets.split(',').collect()),
             None => (text, Vec::new()),
         };
         let kind = self.find(name);
@@ -216,7 +200,7 @@ impl Reader {
 
     fn choices(&self, name: &str, types: &[ElementType]) -> Box<[(Box<str>, TypeId)]> {
         let json_name = |one: &ElementType| {
-            let of = &self.types[one.kind.0 as usize].name;
+            let of = self.types[one.kind.0 as usize].name;
             let (first, rest) = of.split_at(1);
             let text = [name, &first.to_ascii_uppercase(), rest].concat();
             (text.into_boxed_str(), one.kind)
@@ -224,57 +208,56 @@ impl Reader {
         types.iter().map(json_name).collect()
     }
 
-    /// Gives a type its base's elements in front of its own.
-    fn inherit(&mut self, at: usize) {
+    /// Gives a type its base's elements in front of its own, and names its members.
+    fn inherit(&mut self, at: usize, members: &mut Members) {
         if self.inherited[at] {
             return;
         }
         self.inherited[at] = true;
+        let base = self.types[at].base;
         let mut all = Vec::new();
-        if let Some(base) = self.types[at].base {
-            self.inherit(base.0 as usize);
-            all.extend_from_slice(&self.types[base.0 as usize].elements);
+        if let Some(base) = base {
+            self.inherit(base.0 as usize, members);
+            let base = &self.types[base.0 as usize];
+            all.extend_from_slice(&base.elements);
+            self.types[at].required = base.required;
         }
+        let own = all.len();
         all.extend_from_slice(&self.own[at]);
         assert!(
             all.len() <= 128,
             "{} has more elements than a mask has bits",
             self.types[at].name
         );
-        for (bit, place) in all.iter().enumerate() {
-            if self.elements[*place as usize].min > 0 {
+        self.types[at].elements = all.into();
+        let kind = TypeId(at as u32);
+        members.begin(kind, base);
+        for bit in own..self.types[at].elements.len() {
+            let place = self.types[at].elements[bit];
+            if self.elements[place as usize].min > 0 {
                 self.types[at].required |= 1 << bit;
             }
+            self.name_members(place, bit, members);
         }
-        self.types[at].elements = all.into();
+        members.end(kind);
     }
 
-    fn name_members(&self, at: usize, symbols: &mut Symbols, members: &mut FxHashMap<u64, Member>) {
-        let holder = TypeId(at as u32);
-        for (bit, place) in self.types[at].elements.iter().enumerate() {
-            let element = &self.elements[*place as usize];
-            let mut add = |name: &str, kind: TypeId, role: Role| {
-                let member = Member {
-                    kind,
-                    element: *place,
-                    bit: bit as u8,
-                    list: element.is_list(),
-                    role,
-                    sort: self.types[kind.0 as usize].sort,
-                };
-                members.insert(member_key(holder, symbols.number(name)), member);
-            };
-            let bare = if element.is_choice() { Role::Bare } else { Role::Plain };
-            add(element.name(), element.types[0].kind, bare);
-            for (name, kind) in &element.choices {
-                add(name, *kind, Role::Typed);
-            }
+    fn name_members(&self, place: u32, bit: usize, members: &mut Members) {
+        let element = &self.elements[place as usize];
+        let mut add = |name: &str, kind: TypeId, role: Role| {
+            let of = (kind, self.types[kind.0 as usize].sort);
+            members.add(name, |span| Member::new(span, place, bit, element.is_list(), role, of));
+        };
+        let bare = if element.is_choice() { Role::Bare } else { Role::Plain };
+        add(element.name(), element.types[0].kind, bare);
+        for (name, kind) in &element.choices {
+            add(name, *kind, Role::Typed);
         }
     }
 }
 
 /// The types of a row: divided by `|`, of which there is none within parentheses.
-fn split_types(text: &str) -> impl Iterator<Item = &str> {
+fn split_types(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.split('|').filter(|part| !part.is_empty())
 }
 
@@ -294,7 +277,7 @@ fn uri_members(reader: &Reader) -> FxHashSet<Box<str>> {
     names
 }
 
-fn search_parameter(row: &str) -> SearchParameter {
+fn search_parameter(row: &'static str) -> SearchParameter {
     let [
         url,
         code,
@@ -339,7 +322,7 @@ fn search_parameter(row: &str) -> SearchParameter {
     }
 }
 
-fn compartments(rows: &str) -> Vec<Compartment> {
+fn compartments(rows: &'static str) -> Vec<Compartment> {
     let mut found: Vec<Compartment> = Vec::new();
     for row in rows.lines() {
         let [code, resource, parameters] = columns(row);

@@ -114,8 +114,8 @@ impl Primitive {
             Primitive::PositiveInt => integer(number(value)?, 1),
             Primitive::String | Primitive::Markdown => return text(value),
             Primitive::Xhtml => xhtml(value)?,
-            Primitive::Uri | Primitive::Url | Primitive::Canonical => uri(&string(value)?),
-            Primitive::Code => code(&string(value)?),
+            Primitive::Uri | Primitive::Url | Primitive::Canonical => no_space(value)?,
+            Primitive::Code => code(value)?,
             Primitive::Id => id(&string(value)?),
             Primitive::Date => date(&string(value)?),
             Primitive::DateTime => date_time(&string(value)?),
@@ -226,20 +226,28 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
-fn uri(text: &str) -> bool {
-    !text.bytes().any(is_space)
+/// Whether a string is without white space. A plain one can hold only the blank, for JSON forbids the rest unescaped.
+fn no_space(value: Node<'_>) -> Result<bool, Fault> {
+    let text = string(value)?;
+    Ok(match value.shape() {
+        Shape::Plain => !text.contains(' '),
+        _ => !text.bytes().any(is_space),
+    })
 }
 
-fn code(text: &str) -> bool {
+fn code(value: Node<'_>) -> Result<bool, Fault> {
+    if no_space(value)? {
+        return Ok(true);
+    }
     let mut space = true;
-    for byte in text.bytes() {
+    for byte in string(value)?.bytes() {
         let now = is_space(byte);
         if now && space {
-            return false;
+            return Ok(false);
         }
         space = now;
     }
-    !space
+    Ok(!space)
 }
 
 fn id(text: &str) -> bool {

@@ -1,0 +1,158 @@
+//! The members of every type, found by name: the judge's and the evaluator's hottest question.
+//!
+//! Each type has a run of members, inherited ones first, and a small open table over it: the slot of a name comes from
+//! its length and three of its bytes, and the next free slots take what falls on the same one. Tables are at least
+//! twice as large as what they hold, so a search ends within a few slots.
+
+use fhirpath::model::TypeId;
+
+use crate::definitions::Sort;
+
+/// What a name is within a type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    /// Where its name stands in the text of all names.
+    name: (u32, u32),
+    /// The type of the value.
+    pub(crate) kind: TypeId,
+    /// The place in `Definitions::elements`.
+    pub(crate) element: u32,
+    /// The number of the element within its type.
+    pub(crate) bit: u8,
+    pub(crate) list: bool,
+    pub(crate) role: Role,
+    pub(crate) sort: Sort,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A name in JSON and in FHIRPath alike.
+    Plain,
+    /// The JSON name of one type of a choice: `valueQuantity`.
+    Typed,
+    /// The FHIRPath name of a choice: `value`.
+    Bare,
+}
+
+/// The members of one type: where they and their slots begin, and how many there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    members: u32,
+    count: u32,
+    slots: u32,
+    /// The number of slots less one: a power of two less one.
+    mask: u32,
+}
+
+/// The members of every type.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    names: String,
+    members: Vec<Member>,
+    /// Counted from the first member of the type; `FREE` where there is none.
+    slots: Vec<u16>,
+    runs: Vec<Run>,
+}
+
+const FREE: u16 = u16::MAX;
+
+fn slot(name: &[u8]) -> u32 {
+    let [first, .., last] = name else {
+        return u32::from(name.first().copied().unwrap_or(0));
+    };
+    let middle = name[name.len() / 2];
+    let mixed = u32::from_le_bytes([*first, middle, *last, name.len() as u8]).wrapping_mul(0x9E37_79B1);
+    mixed ^ mixed >> 15
+}
+
+impl Members {
+    /// Room for a number of types, all still without members.
+    pub(crate) fn of_types(count: usize) -> Members {
+        Members {
+            runs: vec![Run::default(); count],
+            ..Members::default()
+        }
+    }
+
+    /// Begins a type's members with those of its base, which must be complete.
+    pub(crate) fn begin(&mut self, kind: TypeId, base: Option<TypeId>) {
+        let begin = self.members.len();
+        if let Some(base) = base {
+            let run = self.runs[base.0 as usize];
+            let inherited = run.members as usize..(run.members + run.count) as usize;
+            self.members.extend_from_within(inherited);
+        }
+        self.runs[kind.0 as usize].members = begin as u32;
+    }
+
+    /// Adds a member to the type begun last.
+    pub(crate) fn add(&mut self, name: &str, make: impl FnOnce((u32, u32)) -> Member) {
+        let span = (self.names.len() as u32, name.len() as u32);
+        self.names.push_str(name);
+        self.members.push(make(span));
+    }
+
+    /// Ends the type begun last.
+    pub(crate) fn end(&mut self, kind: TypeId) {
+        let begin = self.runs[kind.0 as usize].members as usize;
+        let count = self.members.len() - begin;
+        let size = (2 * count).next_power_of_two().max(2);
+        let (slots, mask) = (self.slots.len(), size - 1);
+        self.slots.resize(slots + size, FREE);
+        for (number, member) in self.members[begin..].iter().enumerate() {
+            let mut at = slot(self.name(member).as_bytes()) as usize & mask;
+            while self.slots[slots + at] != FREE {
+                at = (at + 1) & mask;
+            }
+            self.slots[slots + at] = number as u16;
+        }
+        let run = &mut self.runs[kind.0 as usize];
+        (run.count, run.slots, run.mask) = (count as u32, slots as u32, mask as u32);
+    }
+
+    /// The member of a type by its name in JSON or in FHIRPath.
+    pub(crate) fn find(&self, kind: TypeId, name: &str) -> Option<&Member> {
+        let run = self.runs[kind.0 as usize];
+        let (members, slots) = (run.members as usize, run.slots as usize);
+        let mask = run.mask as usize;
+        let mut at = slot(name.as_bytes()) as usize & mask;
+        loop {
+            let number = self.slots[slots + at];
+            if number == FREE {
+                return None;
+            }
+            let member = &self.members[members + number as usize];
+            if self.name(member) == name {
+                return Some(member);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn name(&self, member: &Member) -> &str {
+        let (begin, length) = (member.name.0 as usize, member.name.1 as usize);
+        &self.names[begin..begin + length]
+    }
+}
+
+impl Member {
+    /// A member whose name stands at `name`; see [`Members::add`].
+    pub(crate) fn new(
+        name: (u32, u32),
+        element: u32,
+        bit: usize,
+        list: bool,
+        role: Role,
+        of: (TypeId, Sort),
+    ) -> Member {
+        Member {
+            name,
+            kind: of.0,
+            element,
+            bit: bit as u8,
+            list,
+            role,
+            sort: of.1,
+        }
+    }
+}
