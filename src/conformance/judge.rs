@@ -72,7 +72,7 @@ impl Judge<'_> {
             let text = format!("{} is no resource type of FHIR R4.", quoted(&name));
             return self.report(Code::Structure, place, text);
         };
-        self.object(Holder {
+        self.object(&Holder {
             kind: *kind,
             node,
             place,
@@ -81,7 +81,7 @@ impl Judge<'_> {
         });
     }
 
-    fn object(&mut self, holder: Holder<'_>) {
+    fn object(&mut self, holder: &Holder<'_>) {
         if self.issues.len() > ISSUES_MAX {
             return;
         }
@@ -104,7 +104,7 @@ impl Judge<'_> {
     }
 
     /// Judges one member and gives the bit of its element.
-    fn member(&mut self, holder: Holder<'_>, seen: u128, key: &str, value: Node<'_>) -> u128 {
+    fn member(&mut self, holder: &Holder<'_>, seen: u128, key: &str, value: Node<'_>) -> u128 {
         if holder.resource && key == "resourceType" {
             return 0;
         }
@@ -141,7 +141,7 @@ impl Judge<'_> {
         bit
     }
 
-    fn list(&mut self, holder: Holder<'_>, name: &str, member: &Member, value: Node<'_>, place: &Place<'_>) {
+    fn list(&mut self, holder: &Holder<'_>, name: &str, member: &Member, value: Node<'_>, place: &Place<'_>) {
         if !value.is_array() {
             let text = format!("`{name}` can occur several times, so it must be an array, also around a single value.");
             return self.report(Code::Structure, place, text);
@@ -185,7 +185,7 @@ impl Judge<'_> {
 
     fn complex(&mut self, kind: TypeId, value: Node<'_>, place: &Place<'_>) {
         if value.is_object() {
-            return self.object(Holder {
+            return self.object(&Holder {
                 kind,
                 node: value,
                 place,
@@ -199,7 +199,7 @@ impl Judge<'_> {
     }
 
     /// Judges `_name`: the id and extensions of the primitive in `name`.
-    fn other_half(&mut self, holder: Holder<'_>, name: &str, member: &Member, half: Node<'_>, place: &Place<'_>) {
+    fn other_half(&mut self, holder: &Holder<'_>, name: &str, member: &Member, half: Node<'_>, place: &Place<'_>) {
         if !matches!(member.sort, Sort::Primitive(_)) {
             let text = format!("`_{name}` cannot be: only primitives have their id and extensions beside them.");
             return self.report(Code::Structure, place, text);
@@ -238,7 +238,7 @@ impl Judge<'_> {
     }
 
     /// A second member of a choice is fine only where it is the other half of the first.
-    fn one_choice(&mut self, holder: Holder<'_>, name: &str, member: &Member, place: &Place<'_>) {
+    fn one_choice(&mut self, holder: &Holder<'_>, name: &str, member: &Member, place: &Place<'_>) {
         let bare = |key: &str| key.strip_prefix('_').unwrap_or(key).to_owned();
         let of_choice = |key: &String| {
             let found = self.definitions.member(holder.kind, key);
@@ -251,7 +251,7 @@ impl Judge<'_> {
         }
     }
 
-    fn extension(&mut self, holder: Holder<'_>, seen: u128) {
+    fn extension(&mut self, holder: &Holder<'_>, seen: u128) {
         let landmarks = &self.definitions.landmarks;
         let (value, extensions) = (seen & landmarks.value != 0, seen & landmarks.extensions != 0);
         if value && extensions {
@@ -263,7 +263,7 @@ impl Judge<'_> {
         }
     }
 
-    fn missing(&mut self, holder: Holder<'_>, missing: u128) {
+    fn missing(&mut self, holder: &Holder<'_>, missing: u128) {
         let definitions = self.definitions;
         let kind = &definitions.types[holder.kind.0 as usize];
         for (bit, place) in kind.elements.iter().enumerate() {
@@ -285,7 +285,7 @@ impl Judge<'_> {
         }
     }
 
-    fn unknown(&mut self, holder: Holder<'_>, key: &str, name: &str) {
+    fn unknown(&mut self, holder: &Holder<'_>, key: &str, name: &str) {
         let definitions = self.definitions;
         let kind = definitions.types[holder.kind.0 as usize].name;
         let text = match definitions.member(holder.kind, name) {

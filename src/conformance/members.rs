@@ -2,7 +2,8 @@
 //!
 //! Each type has a run of members, inherited ones first, and a small open table over it: the slot of a name comes from
 //! its length and three of its bytes, and the next free slots take what falls on the same one. Tables are at least
-//! twice as large as what they hold, so a search ends within a few slots.
+//! twice as large as what they hold, so a search ends within a few slots; a slot carries half of its name's mark, so
+//! that few names are compared in vain.
 
 use fhirpath::model::TypeId;
 
@@ -47,19 +48,24 @@ struct Run {
 /// The members of every type.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    names: String,
+    names: Vec<u8>,
     members: Vec<Member>,
-    /// Counted from the first member of the type; `FREE` where there is none.
-    slots: Vec<u16>,
+    slots: Vec<Slot>,
     runs: Vec<Run>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// Counted from the first member of the type; `FREE` where there is none.
+    number: u16,
+    tag: u16,
 }
 
 const FREE: u16 = u16::MAX;
 
-fn slot(name: &[u8]) -> u32 {
-    let [first, .., last] = name else {
-        return u32::from(name.first().copied().unwrap_or(0));
-    };
+/// A name's mark: the lower half chooses the slot, the upper half is the tag.
+fn mark(name: &[u8]) -> u32 {
+    let [first, .., last] = name else { return 0 };
     let middle = name[name.len() / 2];
     let mixed = u32::from_le_bytes([*first, middle, *last, name.len() as u8]).wrapping_mul(0x9E37_79B1);
     mixed ^ mixed >> 15
@@ -88,7 +94,7 @@ impl Members {
     /// Adds a member to the type begun last.
     pub(crate) fn add(&mut self, name: &str, make: impl FnOnce((u32, u32)) -> Member) {
         let span = (self.names.len() as u32, name.len() as u32);
-        self.names.push_str(name);
+        self.names.extend_from_slice(name.as_bytes());
         self.members.push(make(span));
     }
 
@@ -98,13 +104,18 @@ impl Members {
         let count = self.members.len() - begin;
         let size = (2 * count).next_power_of_two().max(2);
         let (slots, mask) = (self.slots.len(), size - 1);
-        self.slots.resize(slots + size, FREE);
+        let free = Slot { number: FREE, tag: 0 };
+        self.slots.resize(slots + size, free);
         for (number, member) in self.members[begin..].iter().enumerate() {
-            let mut at = slot(self.name(member).as_bytes()) as usize & mask;
-            while self.slots[slots + at] != FREE {
+            let mark = mark(self.name(member));
+            let mut at = mark as usize & mask;
+            while self.slots[slots + at].number != FREE {
                 at = (at + 1) & mask;
             }
-            self.slots[slots + at] = number as u16;
+            self.slots[slots + at] = Slot {
+                number: number as u16,
+                tag: (mark >> 16) as u16,
+            };
         }
         let run = &mut self.runs[kind.0 as usize];
         (run.count, run.slots, run.mask) = (count as u32, slots as u32, mask as u32);
@@ -113,23 +124,25 @@ impl Members {
     /// The member of a type by its name in JSON or in FHIRPath.
     pub(crate) fn find(&self, kind: TypeId, name: &str) -> Option<&Member> {
         let run = self.runs[kind.0 as usize];
-        let (members, slots) = (run.members as usize, run.slots as usize);
-        let mask = run.mask as usize;
-        let mut at = slot(name.as_bytes()) as usize & mask;
+        let mark = mark(name.as_bytes());
+        let slots = &self.slots[run.slots as usize..][..=run.mask as usize];
+        let mut at = mark;
         loop {
-            let number = self.slots[slots + at];
-            if number == FREE {
+            let slot = slots[(at & run.mask) as usize];
+            if slot.number == FREE {
                 return None;
             }
-            let member = &self.members[members + number as usize];
-            if self.name(member) == name {
-                return Some(member);
+            if slot.tag == (mark >> 16) as u16 {
+                let member = &self.members[run.members as usize + slot.number as usize];
+                if self.name(member) == name.as_bytes() {
+                    return Some(member);
+                }
             }
-            at = (at + 1) & mask;
+            at = at.wrapping_add(1);
         }
     }
 
-    fn name(&self, member: &Member) -> &str {
+    fn name(&self, member: &Member) -> &[u8] {
         let (begin, length) = (member.name.0 as usize, member.name.1 as usize);
         &self.names[begin..begin + length]
     }

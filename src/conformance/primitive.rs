@@ -298,7 +298,7 @@ fn instant(text: &[u8]) -> bool {
     let clock = &text[11..];
     match clock {
         [clock @ .., b'Z'] => time(clock),
-        [clock @ .., sign, h1, h2, b':', m1, m2] if matches!(sign, b'+' | b'-') => {
+        [clock @ .., b'+' | b'-', h1, h2, b':', m1, m2] => {
             let (hours, minutes) = (digits(&[*h1, *h2]), digits(&[*m1, *m2]));
             let zone = matches!((hours, minutes), (Some(0..=13), Some(0..=59)) | (Some(14), Some(0)));
             zone && time(clock)
