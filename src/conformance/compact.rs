@@ -15,10 +15,11 @@
 //! * path: with `[x]` for a choice. Only where it is defined; what a type inherits is not repeated.
 //! * types: `Reference(Patient,Group)` with targets; `#Path` is the content of another element.
 //! * flags: `S` belongs to the summary, `M` modifies.
+//! * targets: `*` where the definition lists every type of record.
 //! * multiple: `or`, `-or`, `and`, `-and`: what the definition says about several values; empty where it is silent.
 //! * components: `definition=expression`, divided by ` ; `.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _};
@@ -84,7 +85,10 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     let quantity = |name: &&str| (name.to_string(), (format!("{name}\tcomplex\tQuantity\n"), Vec::new()));
     types.extend(PROFILES_AS_TYPES.iter().map(quantity));
     let mut parameters = BTreeMap::new();
-    each(from, "SearchParameter", &mut |tree| parameter(tree, &mut parameters))?;
+    let any = any_target(&types);
+    each(from, "SearchParameter", &mut |tree| {
+        parameter(tree, &any, &mut parameters)
+    })?;
     let mut compartments = BTreeMap::new();
     each(from, "CompartmentDefinition", &mut |tree| {
         compartment(tree, &mut compartments)
@@ -255,7 +259,14 @@ fn is_on_extension(url: &str) -> bool {
     url.contains("-extensions-")
 }
 
-fn parameter(tree: &Tree, rows: &mut BTreeMap<String, String>) -> Step {
+/// The targets as a definition lists them that allows any: every resource but Parameters, which is never stored.
+fn any_target(types: &Types) -> BTreeSet<&str> {
+    let resources = types.iter().filter(|(_, (row, _))| row.contains("\tresource\t"));
+    let names = resources.map(|(name, _)| name.as_str());
+    names.filter(|name| *name != "Parameters").collect()
+}
+
+fn parameter(tree: &Tree, any: &BTreeSet<&str>, rows: &mut BTreeMap<String, String>) -> Step {
     let url = string(tree, "url")?;
     if is_on_extension(url) {
         return Ok(());
@@ -267,6 +278,11 @@ fn parameter(tree: &Tree, rows: &mut BTreeMap<String, String>) -> Step {
     };
     let multiple = [said("multipleOr", "or"), said("multipleAnd", "and")];
     let multiple: Vec<String> = multiple.into_iter().filter(|word| !word.is_empty()).collect();
+    let targets: BTreeSet<&str> = items(tree, "target").iter().filter_map(Tree::as_str).collect();
+    let targets = match any.is_subset(&targets) {
+        true if !targets.is_empty() => "*".to_owned(),
+        _ => list(tree, "target"),
+    };
     let mut components = Vec::new();
     for part in items(tree, "component") {
         components.push(format!(
@@ -281,7 +297,7 @@ fn parameter(tree: &Tree, rows: &mut BTreeMap<String, String>) -> Step {
         string(tree, "code")?,
         string(tree, "type")?,
         &list(tree, "base"),
-        &list(tree, "target"),
+        &targets,
         &list(tree, "comparator"),
         &list(tree, "modifier"),
         &multiple.join("|"),
@@ -320,7 +336,7 @@ mod tests {
         {"path":"X.a","base":{"path":"X.a"},"min":1,"max":"*","isSummary":true,"isModifier":true,
          "type":[{"code":"Reference","targetProfile":["http://a/Patient","http://a/Group"]},{"code":"code"}]},
         {"path":"X.b","base":{"path":"X.b"},"min":0,"max":"1","contentReference":"#X.a"}]}}"##;
-    const PARAMETER: &str = r#"{"url":"u","code":"c","type":"token","base":["X","Y"],"expression":"X.a\n | Y.a",
+    const PARAMETER: &str = r#"{"url":"u","code":"c","type":"token","base":["X","Y"],"target":["X"],"expression":"X.a\n | Y.a",
         "multipleOr":false,"component":[{"definition":"d","expression":"e"}]}"#;
     const COMPARTMENT: &str =
         r#"{"code":"X","resource":[{"code":"X","param":["{def}"]},{"code":"Y","param":["p","q"]}]}"#;
@@ -349,7 +365,10 @@ mod tests {
                 "elements.tsv",
                 "Element.id\t0\t1\tstring\t\nX.a\t1\t*\tReference(Patient,Group)|code\tSM\nX.b\t0\t1\t#X.a\t\n",
             ),
-            ("search-parameters.tsv", "u\tc\ttoken\tX|Y\t\t\t\t-or\tX.a | Y.a\td=e\n"),
+            (
+                "search-parameters.tsv",
+                "u\tc\ttoken\tX|Y\t*\t\t\t-or\tX.a | Y.a\td=e\n",
+            ),
             ("compartments.tsv", "X\tY\tp|q\n"),
         ] {
             assert_eq!(fs::read_to_string(at.join(name)).unwrap(), rows, "{name}");

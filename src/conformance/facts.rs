@@ -117,7 +117,7 @@ pub struct SearchParameter {
     pub kind: ParameterType,
     /// The FHIRPath to its values; empty for `_text`, `_content` and `_query`.
     pub expression: String,
-    /// For references: the resource types it may point to.
+    /// For references: the resource types it may point to; empty is any.
     pub target: Vec<String>,
     /// The comparators the definition lists; R4 lists them for few. Empty says nothing.
     pub comparators: Vec<String>,

@@ -309,7 +309,7 @@ fn search_parameter(row: &'static str) -> SearchParameter {
         base: list(base),
         kind: ParameterType::from_code(kind).unwrap_or_else(|| panic!("no such type of parameter: {row}")),
         expression: expression.to_owned(),
-        target: list(target),
+        target: if target == "*" { Vec::new() } else { list(target) },
         comparators: list(comparators),
         modifiers: list(modifiers),
         multiple_or: said("or"),

@@ -75,8 +75,10 @@ impl Members {
     /// Room for a number of types, all still without members.
     pub(crate) fn of_types(count: usize) -> Members {
         Members {
+            names: Vec::with_capacity(count * 96),
+            members: Vec::with_capacity(count * 16),
+            slots: Vec::with_capacity(count * 48),
             runs: vec![Run::default(); count],
-            ..Members::default()
         }
     }
 
