@@ -1,95 +1,366 @@
 //! Evaluates a compiled expression over a record.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use crate::model::Model;
+use crate::compare;
+pub use crate::context::{Context, Failure, Reason, Resolver, STEPS, Tracer};
+use crate::quantity::{Quantity, Unit};
+use crate::syntax::{Expr, Operator};
 use crate::value::{Element, Item};
+use crate::{kinds, operate, sets};
 
-/// What an evaluation may take in all before it is refused: about a second's work.
-pub const STEPS: u64 = 5_000_000;
+/// A collection.
+pub(crate) type List<'a> = Vec<Item<'a>>;
 
-/// Finds the resource that a reference names.
-pub trait Resolver {
-    /// The resource, where it is at hand.
-    fn resolve(&self, reference: &str) -> Option<Element<'_>>;
-}
-
-/// Hears what `trace()` says.
-pub trait Tracer {
-    /// Called once for each `trace(name)` that is passed, with the items there.
-    fn trace(&self, name: &str, items: &[Item<'_>]);
-}
-
-/// What is handed in with the record.
+/// What `$this`, `$index` and `$total` are at a place of the expression.
 #[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// The definitions.
-    pub model: &'a dyn Model,
-    /// `%resource`: the resource that contains the focus, itself perhaps contained.
-    pub resource: Element<'a>,
-    /// `%rootResource`: the outermost resource.
-    pub root: Element<'a>,
-    /// The moment of `now()`, in microseconds since 1970.
-    pub now: i64,
-    /// The zone of `now()` and `today()`, in minutes east of Greenwich.
-    pub zone: i32,
-    /// Finds referenced resources. Without one, `resolve()` finds contained resources and entries of the
-    /// same Bundle, and yields [`Item::Elsewhere`] for the rest.
-    pub resolver: Option<&'a dyn Resolver>,
-    /// Further `%variables` by name.
-    pub variables: &'a [(&'a str, Vec<Item<'a>>)],
-    /// Hears `trace()`.
-    pub tracer: Option<&'a dyn Tracer>,
-    /// Whether a path that names no element of the model is a failure; otherwise it is empty.
-    pub strict: bool,
-    /// How many steps the evaluation may take before it fails.
-    pub steps: u64,
+pub(crate) struct Scope<'s, 'a> {
+    pub(crate) this: &'s [Item<'a>],
+    pub(crate) index: Option<i64>,
+    pub(crate) total: Option<&'s [Item<'a>]>,
 }
 
-impl<'a> Context<'a> {
-    /// A context for one outermost resource at a moment, in UTC and with nothing more.
-    pub fn new(model: &'a dyn Model, resource: Element<'a>, now: i64) -> Context<'a> {
-        Context {
-            model,
-            resource,
-            root: resource,
-            now,
-            zone: 0,
-            resolver: None,
-            variables: &[],
-            tracer: None,
-            strict: false,
-            steps: STEPS,
+impl<'s, 'a> Scope<'s, 'a> {
+    /// The same, with another `$this` and no `$index`.
+    pub(crate) fn on(self, this: &'s [Item<'a>]) -> Scope<'s, 'a> {
+        Scope {
+            this,
+            index: None,
+            ..self
         }
     }
 }
 
-/// What kind of failure it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The expression doesn't fit the values it met.
-    Values,
-    /// The path names no element of the model (only when strict).
-    Path,
-    /// It would have taken more steps than allowed.
-    Limit,
-    /// It needs something that isn't at hand here, such as a terminology service.
-    Unsupported,
+/// One evaluation under way.
+pub(crate) struct Evaluator<'c, 'a> {
+    pub(crate) context: &'c Context<'a>,
+    /// `%context`
+    focus: Element<'a>,
+    /// How many steps are left.
+    steps: u64,
+    /// What `defineVariable()` defined and is still in sight, innermost last.
+    pub(crate) defined: Vec<(Cow<'a, str>, List<'a>)>,
+    /// Emptied lists, kept for their memory.
+    spare: Vec<List<'a>>,
 }
 
-/// Why an evaluation came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What kind of failure it is.
-    pub reason: Reason,
-    /// A sentence that says what is wrong.
-    pub message: String,
+/// Evaluates a compiled expression with `focus` as `$this`.
+pub(crate) fn evaluate<'a>(expr: &'a Expr, context: &Context<'a>, focus: Element<'a>) -> Result<List<'a>, Failure> {
+    let mut evaluator = Evaluator {
+        context,
+        focus,
+        steps: context.steps,
+        defined: Vec::new(),
+        spare: Vec::new(),
+    };
+    let this = [Item::Element(focus)];
+    let scope = Scope {
+        this: &this,
+        index: None,
+        total: None,
+    };
+    let mut out = Vec::new();
+    evaluator.append(expr, scope, &mut out)?;
+    Ok(out)
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+impl<'a> Evaluator<'_, 'a> {
+    /// Counts steps against the limit.
+    pub(crate) fn spend(&mut self, steps: u64) -> Result<(), Failure> {
+        match self.steps.checked_sub(steps) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => Err(Failure {
+                reason: Reason::Limit,
+                message: format!("The expression took more than {} steps", self.context.steps),
+            }),
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> List<'a> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give(&mut self, mut list: List<'a>) {
+        if self.spare.len() < 8 {
+            list.clear();
+            self.spare.push(list);
+        }
+    }
+
+    /// A list with one item, in the memory of another.
+    pub(crate) fn one(&mut self, mut memory: List<'a>, item: Item<'a>) -> List<'a> {
+        memory.clear();
+        memory.push(item);
+        memory
+    }
+
+    /// The value of a part on its own: variables it defines end with it.
+    pub(crate) fn list(&mut self, expr: &'a Expr, scope: Scope<'_, 'a>) -> Result<List<'a>, Failure> {
+        let defined = self.defined.len();
+        let mut out = self.take();
+        self.append(expr, scope, &mut out)?;
+        self.defined.truncate(defined);
+        Ok(out)
+    }
+
+    /// The one item a part yields, or none.
+    pub(crate) fn single(&mut self, expr: &'a Expr, scope: Scope<'_, 'a>) -> Result<Option<Item<'a>>, Failure> {
+        if let Expr::Constant(item) = expr {
+            return Ok(Some(constant(item)));
+        }
+        let mut found = self.list(expr, scope)?;
+        if found.len() > 1 {
+            return Err(Failure::values(format!("One item is needed here, not {}", found.len())));
+        }
+        let item = found.pop();
+        self.give(found);
+        Ok(item)
+    }
+
+    /// A part as true, false or unknown: a single item that is no boolean is true.
+    pub(crate) fn truth(&mut self, expr: &'a Expr, scope: Scope<'_, 'a>) -> Result<Option<bool>, Failure> {
+        if let Expr::Binary(operator, pair) = expr
+            && let Some(answer) = self.judged(*operator, &pair.0, &pair.1, scope)
+        {
+            return answer;
+        }
+        let found = self.list(expr, scope)?;
+        let truth = self.boolean(&found);
+        self.give(found);
+        truth
+    }
+
+    /// A collection as true, false or unknown.
+    pub(crate) fn boolean(&self, items: &[Item<'a>]) -> Result<Option<bool>, Failure> {
+        match items {
+            [] => Ok(None),
+            [Item::Boolean(value)] => Ok(Some(*value)),
+            [Item::Element(element)] => Ok(Some(element.node.as_bool().unwrap_or(true))),
+            [_] => Ok(Some(true)),
+            _ => Err(Failure::values(format!(
+                "True or false is needed here, not {} items",
+                items.len()
+            ))),
+        }
+    }
+
+    /// Appends the value of a part to `out`.
+    pub(crate) fn append(&mut self, expr: &'a Expr, scope: Scope<'_, 'a>, out: &mut List<'a>) -> Result<(), Failure> {
+        self.spend(1)?;
+        match expr {
+            Expr::Empty => {}
+            Expr::Constant(item) => out.push(constant(item)),
+            Expr::This => out.extend_from_slice(scope.this),
+            Expr::Index => out.extend(scope.index.map(Item::Integer)),
+            Expr::Total => out.extend_from_slice(scope.total.unwrap_or_default()),
+            Expr::Variable(name) => self.variable(name, out)?,
+            Expr::Path(path) => self.path(path, scope, out)?,
+            Expr::Negate(operand) => {
+                if let Some(item) = self.single(operand, scope)? {
+                    out.push(operate::negated(self.context.model, &item)?);
+                }
+            }
+            Expr::Plus(operand) => {
+                if let Some(item) = self.single(operand, scope)? {
+                    operate::negated(self.context.model, &item)?;
+                    out.push(item);
+                }
+            }
+            Expr::Is(operand, name) => {
+                if let Some(item) = self.single(operand, scope)? {
+                    out.push(Item::Boolean(kinds::is(self.context, &item, name)?));
+                }
+            }
+            Expr::Union(parts) => {
+                let start = out.len();
+                for part in parts {
+                    let found = self.list(part, scope)?;
+                    sets::add_distinct(self, &found, start, out)?;
+                    self.give(found);
+                }
+            }
+            Expr::Binary(operator, pair) => self.binary(*operator, &pair.0, &pair.1, scope, out)?,
+        }
+        Ok(())
+    }
+
+    fn binary(
+        &mut self,
+        operator: Operator,
+        left: &'a Expr,
+        right: &'a Expr,
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        if let Some(answer) = self.judged(operator, left, right, scope) {
+            out.extend(answer?.map(Item::Boolean));
+            return Ok(());
+        }
+        let left = self.single(left, scope)?;
+        let right = self.single(right, scope)?;
+        out.extend(operate::computed(self.context.model, operator, left, right)?);
+        Ok(())
+    }
+
+    /// The answer of an operator that yields a boolean; `None` for the others.
+    fn judged(
+        &mut self,
+        operator: Operator,
+        left: &'a Expr,
+        right: &'a Expr,
+        scope: Scope<'_, 'a>,
+    ) -> Option<Result<Option<bool>, Failure>> {
+        use Operator::*;
+        Some(match operator {
+            And | Or | Xor | Implies => self.logic(operator, left, right, scope),
+            Equal | NotEqual | Equivalent | NotEquivalent => self.equality(operator, left, right, scope),
+            Less | LessOrEqual | Greater | GreaterOrEqual => self.inequality(operator, left, right, scope),
+            In => self.membership(left, right, scope),
+            Contains => self.membership(right, left, scope),
+            Add | Subtract | Concatenate | Multiply | Divide | WholeDivide | Modulo => return None,
+        })
+    }
+
+    fn logic(
+        &mut self,
+        operator: Operator,
+        left: &'a Expr,
+        right: &'a Expr,
+        scope: Scope<'_, 'a>,
+    ) -> Result<Option<bool>, Failure> {
+        let left = self.truth(left, scope)?;
+        match (operator, left) {
+            (Operator::And, Some(false)) => return Ok(Some(false)),
+            (Operator::Or, Some(true)) | (Operator::Implies, Some(false)) => return Ok(Some(true)),
+            _ => {}
+        }
+        let right = self.truth(right, scope)?;
+        Ok(match (operator, left, right) {
+            (Operator::And, _, Some(false)) => Some(false),
+            (Operator::Or | Operator::Implies, _, Some(true)) => Some(true),
+            (_, Some(left), Some(right)) => Some(match operator {
+                Operator::And => left && right,
+                Operator::Or => left || right,
+                Operator::Xor => left != right,
+                _ => !left || right,
+            }),
+            _ => None,
+        })
+    }
+
+    fn equality(
+        &mut self,
+        operator: Operator,
+        left: &'a Expr,
+        right: &'a Expr,
+        scope: Scope<'_, 'a>,
+    ) -> Result<Option<bool>, Failure> {
+        let left = self.list(left, scope)?;
+        let right = self.list(right, scope)?;
+        let answer = match operator {
+            Operator::Equal => sets::equal(self, &left, &right)?,
+            Operator::NotEqual => sets::equal(self, &left, &right)?.map(|same| !same),
+            Operator::Equivalent => Some(sets::equivalent(self, &left, &right)?),
+            _ => Some(!sets::equivalent(self, &left, &right)?),
+        };
+        self.give(left);
+        self.give(right);
+        Ok(answer)
+    }
+
+    fn inequality(
+        &mut self,
+        operator: Operator,
+        left: &'a Expr,
+        right: &'a Expr,
+        scope: Scope<'_, 'a>,
+    ) -> Result<Option<bool>, Failure> {
+        let (Some(left), Some(right)) = (self.single(left, scope)?, self.single(right, scope)?) else {
+            return Ok(None);
+        };
+        let order = compare::order(self.context.model, &left, &right).map_err(Failure::values)?;
+        Ok(order.map(|order| match operator {
+            Operator::Less => order.is_lt(),
+            Operator::LessOrEqual => order.is_le(),
+            Operator::Greater => order.is_gt(),
+            _ => order.is_ge(),
+        }))
+    }
+
+    fn membership(&mut self, item: &'a Expr, list: &'a Expr, scope: Scope<'_, 'a>) -> Result<Option<bool>, Failure> {
+        let Some(item) = self.single(item, scope)? else {
+            return Ok(None);
+        };
+        let list = self.list(list, scope)?;
+        let found = sets::holds(self, &list, &item)?;
+        self.give(list);
+        Ok(Some(found))
+    }
+
+    fn variable(&mut self, name: &str, out: &mut List<'a>) -> Result<(), Failure> {
+        if let Some((_, items)) = self.defined.iter().rev().find(|(defined, _)| defined == name) {
+            out.extend_from_slice(items);
+            return Ok(());
+        }
+        let text = match name {
+            "context" => return Ok(out.push(Item::Element(self.focus))),
+            "resource" => return Ok(out.push(Item::Element(self.context.resource))),
+            "rootResource" => return Ok(out.push(Item::Element(self.context.root))),
+            "sct" => Cow::Borrowed("http://snomed.info/sct"),
+            "loinc" => Cow::Borrowed("http://loinc.org"),
+            "ucum" => Cow::Borrowed("http://unitsofmeasure.org"),
+            _ => match (
+                self.handed_in(name),
+                name.strip_prefix("vs-"),
+                name.strip_prefix("ext-"),
+            ) {
+                (Some(items), _, _) => return Ok(out.extend_from_slice(items)),
+                (_, Some(value_set), _) => format!("http://hl7.org/fhir/ValueSet/{value_set}").into(),
+                (_, _, Some(extension)) => format!("http://hl7.org/fhir/StructureDefinition/{extension}").into(),
+                _ => return Err(Failure::values(format!("There is no variable %{name}"))),
+            },
+        };
+        out.push(Item::String(text));
+        Ok(())
+    }
+
+    fn handed_in(&self, name: &str) -> Option<&'a [Item<'a>]> {
+        let found = self.context.variables.iter().find(|(known, _)| *known == name)?;
+        Some(&found.1)
+    }
+
+    /// Whether a name is one that `defineVariable()` may not take.
+    pub(crate) fn is_taken(&self, name: &str) -> bool {
+        let fixed = ["context", "resource", "rootResource", "sct", "loinc", "ucum"];
+        let prefixed = name.starts_with("vs-") || name.starts_with("ext-");
+        let defined = self.defined.iter().any(|(known, _)| known == name);
+        fixed.contains(&name) || prefixed || defined || self.handed_in(name).is_some()
     }
 }
 
-impl std::error::Error for Failure {}
+/// The one item of a collection, or none; a failure where there are more.
+pub(crate) fn only<'l, 'a>(items: &'l [Item<'a>]) -> Result<Option<&'l Item<'a>>, Failure> {
+    match items {
+        [] => Ok(None),
+        [item] => Ok(Some(item)),
+        _ => Err(Failure::values(format!("One item is needed here, not {}", items.len()))),
+    }
+}
+
+/// A literal, lent by the expression.
+fn constant<'a>(item: &'a Item<'static>) -> Item<'a> {
+    match item {
+        Item::String(text) => Item::String(Cow::Borrowed(text)),
+        Item::Quantity(Quantity {
+            value,
+            unit: Unit::Code(code),
+        }) => Item::Quantity(Quantity {
+            value: *value,
+            unit: Unit::Code(Cow::Borrowed(code)),
+        }),
+        other => other.clone(),
+    }
+}

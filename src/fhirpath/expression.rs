@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use crate::evaluate::{Context, Failure};
+use crate::context::{Context, Failure};
+use crate::syntax::Expr;
 use crate::value::{Element, Item};
+use crate::{evaluate, parse};
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,7 @@ impl std::error::Error for Invalid {}
 #[derive(Debug)]
 pub struct Expression {
     source: Box<str>,
+    compiled: Expr,
 }
 
 impl Expression {
@@ -34,7 +37,10 @@ impl Expression {
     /// Refuses what is no FHIRPath, unknown functions, wrong numbers of arguments, patterns that are no
     /// regular expressions, and texts that are too long or nested too deeply to be evaluated safely.
     pub fn parse(text: &str) -> Result<Expression, Invalid> {
-        Ok(Expression { source: text.into() })
+        Ok(Expression {
+            source: text.into(),
+            compiled: parse::parse(text)?,
+        })
     }
 
     /// The text it was parsed from.
@@ -44,8 +50,7 @@ impl Expression {
 
     /// Evaluates it with `focus` as `$this` and `%context`.
     pub fn evaluate<'a>(&'a self, context: &Context<'a>, focus: Element<'a>) -> Result<Vec<Item<'a>>, Failure> {
-        let _ = (context, focus);
-        Ok(Vec::new())
+        evaluate::evaluate(&self.compiled, context, focus)
     }
 }
 

@@ -5,9 +5,29 @@
 //! and evaluated over the nodes of a parsed record, which is never cloned. The room knows neither clock nor
 //! disk: the moment, the time zone, the definitions and the resolver of references are handed in.
 
+mod boundary;
 pub mod calendar;
+mod compare;
+mod context;
+mod convert;
+mod encode;
 pub mod evaluate;
 pub mod expression;
+mod functions;
+mod html;
+mod kinds;
+mod loops;
 pub mod model;
+mod navigate;
+mod numbers;
+mod operate;
+mod parse;
 pub mod quantity;
+mod records;
+mod sets;
+mod strings;
+mod syntax;
+mod token;
+mod units;
 pub mod value;
+mod walk;

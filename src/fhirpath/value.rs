@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use fhir::document::Node;
+use fhir::document::{Node, Shape};
 use rust_decimal::Decimal;
 
 use crate::calendar::{Date, DateTime, Time};
 use crate::model::{Model, TypeId};
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, decimal};
 
 /// One element of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,4 +98,85 @@ impl<'a> Item<'a> {
             _ => None,
         }
     }
+}
+
+impl<'a> Item<'a> {
+    /// The computed value of a primitive element; anything else as it is.
+    pub fn system(&self, model: &dyn Model) -> Item<'a> {
+        match self {
+            Item::Element(element) => element.system(model).unwrap_or(Item::Element(*element)),
+            other => other.clone(),
+        }
+    }
+
+    /// As [`Item::system`], and a FHIR Quantity as a quantity.
+    pub fn quantity(&self, model: &dyn Model) -> Option<Quantity<'a>> {
+        match self {
+            Item::Quantity(quantity) => Some(quantity.clone()),
+            Item::Element(element) if element.node.is_object() => {
+                let is_quantity = element.kind.is_none_or(|kind| is_kind(model, kind, "Quantity"));
+                if is_quantity {
+                    Quantity::of_element(element.node)
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The characters of a string, or of a primitive element that is written as one.
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Item::String(text) => Some(text.clone()),
+            Item::Element(element) => element.node.as_str(),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Element<'a> {
+    /// The computed value of a primitive; `None` where it is none or has no value.
+    pub fn system(&self, model: &dyn Model) -> Option<Item<'a>> {
+        let name = self.kind.map_or("", |kind| model.type_name(kind));
+        match self.node.shape() {
+            Shape::Bool => self.node.as_bool().map(Item::Boolean),
+            Shape::Number => number(self.node.as_number()?, name),
+            Shape::Plain | Shape::Escaped => self.node.as_str().map(|text| string(text, name)),
+            _ => None,
+        }
+    }
+}
+
+fn number<'a>(digits: &str, name: &str) -> Option<Item<'a>> {
+    if name != "decimal"
+        && let Ok(integer) = digits.parse()
+    {
+        return Some(Item::Integer(integer));
+    }
+    decimal(digits).map(Item::Decimal)
+}
+
+fn string<'a>(text: Cow<'a, str>, name: &str) -> Item<'a> {
+    let parsed = match name {
+        "date" => Date::parse(&text).map(Item::Date),
+        "dateTime" | "instant" => DateTime::parse(&text).map(Item::DateTime),
+        "time" => Time::parse(&text).map(Item::Time),
+        _ => None,
+    };
+    parsed.unwrap_or(Item::String(text))
+}
+
+/// Whether the type has the name or specialises the one that has it.
+pub(crate) fn is_kind(model: &dyn Model, kind: TypeId, name: &str) -> bool {
+    let mut at = Some(kind);
+    // No model is that deep; the bound guards against one that goes round.
+    for _ in 0..16 {
+        match at {
+            Some(kind) if model.type_name(kind) == name => return true,
+            Some(kind) => at = model.base(kind),
+            None => return false,
+        }
+    }
+    false
 }

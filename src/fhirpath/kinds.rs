@@ -1,0 +1,95 @@
+//! Types: whether an item is of one, and what `type()` says.
+
+use std::borrow::Cow;
+
+use crate::context::{Context, Failure, Reason};
+use crate::model::Model;
+use crate::syntax::{System, TypeName};
+use crate::value::{Item, TypeInfo, is_kind};
+
+/// Whether the item is of the type or of one that specialises it.
+pub(crate) fn is(context: &Context<'_>, item: &Item<'_>, name: &TypeName) -> Result<bool, Failure> {
+    if context.strict
+        && name.system.is_none()
+        && let Some(fhir) = &name.fhir
+        && context.model.type_id(fhir).is_none()
+    {
+        return Err(Failure {
+            reason: Reason::Path,
+            message: format!("There is no type {fhir}"),
+        });
+    }
+    let kind = match item {
+        Item::Element(element) => element.kind,
+        Item::Elsewhere(elsewhere) => elsewhere.kind,
+        computed => return Ok(name.system.is_some_and(|system| is_system(computed, system))),
+    };
+    let Some(fhir) = &name.fhir else {
+        return Ok(false);
+    };
+    match kind {
+        Some(kind) => Ok(is_kind(context.model, kind, fhir)),
+        None => Ok(item.element().is_some_and(|element| {
+            let named = element.node.string("resourceType");
+            named.is_some_and(|named| named == **fhir)
+        })),
+    }
+}
+
+/// Whether a path may begin with this name at the item: its type's name, or a base type's.
+pub(crate) fn is_root(model: &dyn Model, item: &Item<'_>, name: &str) -> bool {
+    match item {
+        Item::Element(element) => match element.kind {
+            Some(kind) => is_kind(model, kind, name),
+            None => element.node.string("resourceType").is_some_and(|kind| kind == name),
+        },
+        Item::Elsewhere(elsewhere) => elsewhere.kind.is_some_and(|kind| is_kind(model, kind, name)),
+        _ => false,
+    }
+}
+
+fn is_system(item: &Item<'_>, system: System) -> bool {
+    matches!(
+        (item, system),
+        (_, System::Any)
+            | (Item::Boolean(_), System::Boolean)
+            | (Item::Integer(_), System::Integer)
+            | (Item::Decimal(_), System::Decimal)
+            | (Item::String(_), System::String)
+            | (Item::Date(_), System::Date)
+            | (Item::DateTime(_), System::DateTime)
+            | (Item::Time(_), System::Time)
+            | (Item::Quantity(_), System::Quantity)
+    )
+}
+
+/// What `type()` says of the item.
+pub(crate) fn info<'a>(model: &'a dyn Model, item: &Item<'a>) -> TypeInfo<'a> {
+    let kind = match item {
+        Item::Element(element) => element.kind,
+        Item::Elsewhere(elsewhere) => elsewhere.kind,
+        Item::Boolean(_) => return system("Boolean"),
+        Item::Integer(_) => return system("Integer"),
+        Item::Decimal(_) => return system("Decimal"),
+        Item::String(_) => return system("String"),
+        Item::Date(_) => return system("Date"),
+        Item::DateTime(_) => return system("DateTime"),
+        Item::Time(_) => return system("Time"),
+        Item::Quantity(_) => return system("Quantity"),
+        Item::Type(_) => return system("TypeInfo"),
+    };
+    let base = kind.and_then(|kind| model.base(kind)).map(|base| model.type_name(base));
+    TypeInfo {
+        namespace: "FHIR",
+        name: Cow::Borrowed(kind.map_or("Element", |kind| model.type_name(kind))),
+        base: base.map(|base| Cow::Owned(format!("FHIR.{base}"))),
+    }
+}
+
+fn system<'a>(name: &'static str) -> TypeInfo<'a> {
+    TypeInfo {
+        namespace: "System",
+        name: Cow::Borrowed(name),
+        base: Some(Cow::Borrowed("System.Any")),
+    }
+}

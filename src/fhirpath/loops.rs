@@ -1,0 +1,281 @@
+//! Functions whose arguments are evaluated for items: where, select, repeat, aggregate, iif, sort and others.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use crate::compare;
+use crate::context::Failure;
+use crate::evaluate::{Evaluator, List, Scope};
+use crate::functions::Loops;
+use crate::sets;
+use crate::syntax::{Call, Expr};
+use crate::value::Item;
+
+/// The most items that `repeat()` may gather.
+const REPEAT_LIMIT: usize = 100_000;
+
+/// Applies a function to a collection.
+pub(crate) fn apply<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    function: Loops,
+    call: &'a Call,
+    input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    match function {
+        Loops::Where => filtered(run, &call.arguments[0], input, scope),
+        Loops::Select => projected(run, &call.arguments[0], &input, scope),
+        Loops::All => {
+            let answer = all(run, &call.arguments[0], &input, scope)?;
+            Ok(run.one(input, Item::Boolean(answer)))
+        }
+        Loops::Exists => {
+            let answer = match call.arguments.first() {
+                Some(criterion) => any(run, criterion, &input, scope)?,
+                None => !input.is_empty(),
+            };
+            Ok(run.one(input, Item::Boolean(answer)))
+        }
+        Loops::Repeat => repeated(run, &call.arguments[0], &input, scope, true),
+        Loops::RepeatAll => repeated(run, &call.arguments[0], &input, scope, false),
+        Loops::Aggregate => aggregated(run, call, &input, scope),
+        Loops::Iif => chosen(run, call, &input, scope),
+        Loops::Sort => sorted(run, call, input, scope),
+        Loops::Trace => traced(run, call, input, scope),
+        Loops::DefineVariable => defined(run, call, input, scope),
+    }
+}
+
+/// The scope for one item of a collection.
+fn on<'s, 'a>(scope: Scope<'s, 'a>, item: &'s Item<'a>, index: usize) -> Scope<'s, 'a> {
+    Scope {
+        this: std::slice::from_ref(item),
+        index: Some(index as i64),
+        total: scope.total,
+    }
+}
+
+fn filtered<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    criterion: &'a Expr,
+    mut input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let mut kept = run.take();
+    for (index, item) in input.drain(..).enumerate() {
+        if run.truth(criterion, on(scope, &item, index))? == Some(true) {
+            kept.push(item);
+        }
+    }
+    run.give(input);
+    Ok(kept)
+}
+
+fn projected<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    projection: &'a Expr,
+    input: &[Item<'a>],
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let mut out = run.take();
+    for (index, item) in input.iter().enumerate() {
+        let mut found = run.list(projection, on(scope, item, index))?;
+        out.append(&mut found);
+        run.give(found);
+    }
+    Ok(out)
+}
+
+fn all<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    criterion: &'a Expr,
+    input: &[Item<'a>],
+    scope: Scope<'_, 'a>,
+) -> Result<bool, Failure> {
+    for (index, item) in input.iter().enumerate() {
+        if run.truth(criterion, on(scope, item, index))? != Some(true) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn any<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    criterion: &'a Expr,
+    input: &[Item<'a>],
+    scope: Scope<'_, 'a>,
+) -> Result<bool, Failure> {
+    for (index, item) in input.iter().enumerate() {
+        if run.truth(criterion, on(scope, item, index))? == Some(true) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn repeated<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    projection: &'a Expr,
+    input: &[Item<'a>],
+    scope: Scope<'_, 'a>,
+    distinct: bool,
+) -> Result<List<'a>, Failure> {
+    let mut out = projected(run, projection, input, scope)?;
+    if distinct {
+        let found = std::mem::take(&mut out);
+        sets::add_distinct(run, &found, 0, &mut out)?;
+    }
+    let mut at = 0;
+    while at < out.len() {
+        run.spend(1)?;
+        if out.len() > REPEAT_LIMIT {
+            return Err(Failure::values(format!(
+                "repeat() found more than {REPEAT_LIMIT} items"
+            )));
+        }
+        let item = out[at].clone();
+        let found = run.list(projection, on(scope, &item, at))?;
+        if distinct {
+            sets::add_distinct(run, &found, 0, &mut out)?;
+        } else {
+            out.extend(found);
+        }
+        at += 1;
+    }
+    Ok(out)
+}
+
+fn aggregated<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    input: &[Item<'a>],
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let mut total = match call.arguments.get(1) {
+        Some(start) => run.list(start, scope)?,
+        None => Vec::new(),
+    };
+    for (index, item) in input.iter().enumerate() {
+        let scope = Scope {
+            this: std::slice::from_ref(item),
+            index: Some(index as i64),
+            total: Some(&total),
+        };
+        total = run.list(&call.arguments[0], scope)?;
+    }
+    Ok(total)
+}
+
+fn chosen<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    input: &[Item<'a>],
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let scope = Scope { this: input, ..scope };
+    let chosen = match run.truth(&call.arguments[0], scope)? {
+        Some(true) => call.arguments.get(1),
+        _ => call.arguments.get(2),
+    };
+    match chosen {
+        Some(argument) => run.list(argument, scope),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn sorted<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    mut input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let mut keyed = Vec::with_capacity(input.len());
+    for (index, item) in input.drain(..).enumerate() {
+        let mut keys = Vec::with_capacity(call.arguments.len().max(1));
+        for argument in &call.arguments {
+            keys.push(run.single(argument, on(scope, &item, index))?);
+        }
+        if call.arguments.is_empty() {
+            keys.push(Some(item.clone()));
+        }
+        keyed.push((keys, item));
+    }
+    run.spend(keyed.len() as u64 * 16)?;
+    let mut trouble = None;
+    keyed.sort_by(|(left, _), (right, _)| {
+        for (at, (left, right)) in left.iter().zip(right).enumerate() {
+            let order = key_order(run, left.as_ref(), right.as_ref(), &mut trouble);
+            if order.is_ne() {
+                let down = call.descending.get(at).copied().unwrap_or(false);
+                return if down { order.reverse() } else { order };
+            }
+        }
+        Ordering::Equal
+    });
+    match trouble {
+        Some(message) => Err(Failure::values(message)),
+        None => {
+            input.extend(keyed.into_iter().map(|(_, item)| item));
+            Ok(input)
+        }
+    }
+}
+
+/// What has no key comes first.
+fn key_order(
+    run: &Evaluator<'_, '_>,
+    left: Option<&Item<'_>>,
+    right: Option<&Item<'_>>,
+    trouble: &mut Option<String>,
+) -> Ordering {
+    let (Some(left), Some(right)) = (left, right) else {
+        return left.is_some().cmp(&right.is_some());
+    };
+    match compare::order(run.context.model, left, right) {
+        Ok(order) => order.unwrap_or(Ordering::Equal),
+        Err(message) => {
+            trouble.get_or_insert(message);
+            Ordering::Equal
+        }
+    }
+}
+
+fn name<'a>(run: &mut Evaluator<'_, 'a>, call: &'a Call, scope: Scope<'_, 'a>) -> Result<Cow<'a, str>, Failure> {
+    let name = run.single(&call.arguments[0], scope)?.and_then(|item| item.text());
+    name.ok_or_else(|| Failure::values("A name is needed here, as a string"))
+}
+
+fn traced<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let name = name(run, call, scope)?;
+    if let Some(tracer) = run.context.tracer {
+        match call.arguments.get(1) {
+            Some(projection) => tracer.trace(&name, &projected(run, projection, &input, scope)?),
+            None => tracer.trace(&name, &input),
+        }
+    }
+    Ok(input)
+}
+
+fn defined<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let name = name(run, call, scope)?;
+    if run.is_taken(&name) {
+        return Err(Failure::values(format!("The variable %{name} is defined already")));
+    }
+    let value = match call.arguments.get(1) {
+        Some(argument) => run.list(argument, scope.on(&input))?,
+        None => input.clone(),
+    };
+    run.defined.push((name, value));
+    Ok(input)
+}

@@ -1,0 +1,148 @@
+//! Arithmetic and concatenation of two items.
+
+use std::borrow::Cow;
+
+use rust_decimal::Decimal;
+
+use crate::compare::{describe, number};
+use crate::context::Failure;
+use crate::model::Model;
+use crate::quantity::Quantity;
+use crate::syntax::Operator;
+use crate::value::Item;
+
+/// The result of an operator that computes; empty where an operand is, but for `&`.
+pub(crate) fn computed<'a>(
+    model: &dyn Model,
+    operator: Operator,
+    left: Option<Item<'a>>,
+    right: Option<Item<'a>>,
+) -> Result<Option<Item<'a>>, Failure> {
+    if operator == Operator::Concatenate {
+        return concatenated(model, left, right).map(Some);
+    }
+    let (Some(left), Some(right)) = (left, right) else {
+        return Ok(None);
+    };
+    let (a, b) = (left.system(model), right.system(model));
+    match (&a, &b) {
+        (Item::Integer(a), Item::Integer(b)) => return Ok(integers(operator, *a, *b)),
+        (Item::String(a), Item::String(b)) if operator == Operator::Add => {
+            return Ok(Some(Item::String(Cow::Owned(format!("{a}{b}")))));
+        }
+        (Item::Date(_) | Item::DateTime(_) | Item::Time(_), _) => {
+            if let Some(quantity) = b.quantity(model) {
+                return moved(operator, &a, &quantity);
+            }
+        }
+        _ => {}
+    }
+    if let (Some(a), Some(b)) = (number(&a), number(&b)) {
+        return Ok(decimals(operator, a, b));
+    }
+    let read = |item: &Item<'a>| item.quantity(model).or_else(|| number(item).map(Quantity::plain));
+    if let (Some(a), Some(b)) = (read(&a), read(&b)) {
+        return quantities(operator, &a, &b);
+    }
+    Err(impossible(model, operator, &left, &right))
+}
+
+fn impossible(model: &dyn Model, operator: Operator, left: &Item<'_>, right: &Item<'_>) -> Failure {
+    let (left, right) = (describe(model, left), describe(model, right));
+    Failure::values(match operator {
+        Operator::Add => format!("{right} can't be added to {left}"),
+        Operator::Subtract => format!("{right} can't be taken from {left}"),
+        Operator::Multiply => format!("{left} can't be multiplied by {right}"),
+        _ => format!("{left} can't be divided by {right}"),
+    })
+}
+
+fn concatenated<'a>(model: &dyn Model, left: Option<Item<'a>>, right: Option<Item<'a>>) -> Result<Item<'a>, Failure> {
+    let text = |item: Option<Item<'a>>| match item {
+        None => Ok(Cow::Borrowed("")),
+        Some(item) => item
+            .text()
+            .ok_or_else(|| Failure::values(format!("& joins strings, not {}", describe(model, &item)))),
+    };
+    let (left, right) = (text(left)?, text(right)?);
+    Ok(Item::String(Cow::Owned(format!("{left}{right}"))))
+}
+
+fn integers<'a>(operator: Operator, left: i64, right: i64) -> Option<Item<'a>> {
+    let value = match operator {
+        Operator::Add => left.checked_add(right),
+        Operator::Subtract => left.checked_sub(right),
+        Operator::Multiply => left.checked_mul(right),
+        Operator::WholeDivide => left.checked_div(right),
+        Operator::Modulo => left.checked_rem(right),
+        _ => return decimals(operator, left.into(), right.into()),
+    };
+    value.map(Item::Integer)
+}
+
+fn decimals<'a>(operator: Operator, left: Decimal, right: Decimal) -> Option<Item<'a>> {
+    let value = match operator {
+        Operator::Add => left.checked_add(right),
+        Operator::Subtract => left.checked_sub(right),
+        Operator::Multiply => left.checked_mul(right),
+        Operator::Divide => left.checked_div(right),
+        Operator::Modulo => left.checked_rem(right),
+        _ => {
+            let whole = left.checked_div(right)?.trunc();
+            return i64::try_from(whole).ok().map(Item::Integer);
+        }
+    };
+    value.map(Item::Decimal)
+}
+
+fn moved<'a>(operator: Operator, moment: &Item<'a>, by: &Quantity<'_>) -> Result<Option<Item<'a>>, Failure> {
+    if !matches!(operator, Operator::Add | Operator::Subtract) {
+        return Err(Failure::values("Dates and times can only be added to and taken from"));
+    }
+    let span = by.span(operator == Operator::Subtract).map_err(Failure::values)?;
+    Ok(match moment {
+        Item::Date(date) => date.plus(span).map(Item::Date),
+        Item::DateTime(moment) => moment.plus(span).map(Item::DateTime),
+        Item::Time(time) => time.plus(span).map(Item::Time),
+        _ => None,
+    })
+}
+
+fn quantities<'a>(operator: Operator, left: &Quantity<'a>, right: &Quantity<'a>) -> Result<Option<Item<'a>>, Failure> {
+    let result = match operator {
+        Operator::Multiply => left.combined(right, false),
+        Operator::Divide => left.combined(right, true),
+        Operator::Add | Operator::Subtract => {
+            if !left.comparable(right) {
+                let message = format!("{left} and {right} measure different things");
+                return Err(Failure::values(message));
+            }
+            right.converted(&left.unit).and_then(|right| {
+                let value = if operator == Operator::Add {
+                    left.value.checked_add(right)
+                } else {
+                    left.value.checked_sub(right)
+                };
+                let unit = left.unit.clone();
+                value.map(|value| Quantity { value, unit })
+            })
+        }
+        _ => return Err(Failure::values("Quantities have no div and mod")),
+    };
+    Ok(result.map(Item::Quantity))
+}
+
+/// The item with the other sign.
+pub(crate) fn negated<'a>(model: &dyn Model, item: &Item<'a>) -> Result<Item<'a>, Failure> {
+    match item.system(model) {
+        Item::Integer(value) => value
+            .checked_neg()
+            .map(Item::Integer)
+            .ok_or_else(|| Failure::values("The integer has no opposite")),
+        Item::Decimal(value) => Ok(Item::Decimal(-value)),
+        other => match other.quantity(model) {
+            Some(Quantity { value, unit }) => Ok(Item::Quantity(Quantity { value: -value, unit })),
+            None => Err(Failure::values(format!("{} has no sign", describe(model, item)))),
+        },
+    }
+}

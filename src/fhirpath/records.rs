@@ -1,0 +1,159 @@
+//! Functions over elements of a record, and what the surroundings say: now, today.
+
+use std::borrow::Cow;
+
+use crate::calendar::DateTime;
+use crate::context::{Failure, Reason};
+use crate::evaluate::{Evaluator, List, Scope, only};
+use crate::functions::Records;
+use crate::syntax::Call;
+use crate::value::{Element, Item, is_kind};
+use crate::{html, kinds, navigate};
+
+/// Where HL7's own definitions have their addresses.
+const DEFINITIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
+
+/// Applies a function to a collection.
+pub(crate) fn apply<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    function: Records,
+    call: &'a Call,
+    mut input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let answer = match function {
+        Records::Descendants => return descendants(run, input),
+        Records::GetValue => {
+            let model = run.context.model;
+            let value = only(&input)?
+                .map(|item| item.system(model))
+                .filter(|item| item.element().is_none());
+            input.clear();
+            input.extend(value);
+            return Ok(input);
+        }
+        Records::HasValue => {
+            let has_value = |item: &Item<'_>| item.element().is_none_or(|element| element.has_value());
+            input.len() == 1 && input.iter().all(has_value)
+        }
+        Records::HasExtension => return has_extension(run, call, input, scope),
+        Records::HtmlChecks => {
+            let model = run.context.model;
+            let Some(item) = only(&input)? else {
+                return Ok(input);
+            };
+            item.system(model).text().is_some_and(|text| html::is_narrative(&text))
+        }
+        Records::ConformsTo => match only(&input)?.cloned() {
+            Some(item) => conforms(run, call, &item, scope)?,
+            None => return Ok(input),
+        },
+        Records::MemberOf | Records::Subsumes | Records::SubsumedBy => {
+            return Err(unsupported(
+                "memberOf(), subsumes() and subsumedBy() need a terminology service",
+            ));
+        }
+        Records::Now | Records::Today | Records::TimeOfDay => {
+            let moment = moment(run, function)?;
+            return Ok(run.one(input, moment));
+        }
+        Records::Type => {
+            let model = run.context.model;
+            for item in &mut input {
+                *item = Item::Type(kinds::info(model, item));
+            }
+            return Ok(input);
+        }
+    };
+    Ok(run.one(input, Item::Boolean(answer)))
+}
+
+fn unsupported(message: &str) -> Failure {
+    Failure {
+        reason: Reason::Unsupported,
+        message: format!("{message}, which isn't at hand here"),
+    }
+}
+
+fn moment<'a>(run: &Evaluator<'_, 'a>, function: Records) -> Result<Item<'a>, Failure> {
+    let now = DateTime::of_instant(run.context.now, run.context.zone);
+    let now = now.ok_or_else(|| Failure::values("The present is outside the years 1 to 9999"))?;
+    Ok(match (function, now.time) {
+        (Records::Today, _) => Item::Date(now.date),
+        (Records::TimeOfDay, Some(time)) => Item::Time(time),
+        _ => Item::DateTime(now),
+    })
+}
+
+/// Every element below the items, each parent before its children.
+fn descendants<'a>(run: &mut Evaluator<'_, 'a>, mut input: List<'a>) -> Result<List<'a>, Failure> {
+    let mut out = run.take();
+    let mut open = run.take();
+    let mut below = run.take();
+    input.reverse();
+    open.append(&mut input);
+    let mut roots = open.len();
+    while let Some(item) = open.pop() {
+        run.spend(1)?;
+        if let Item::Element(element) = &item {
+            navigate::children(run.context.model, element, &mut below);
+        }
+        // What was handed in is no descendant of itself; it lies at the bottom.
+        if open.len() < roots {
+            roots = open.len();
+        } else {
+            out.push(item);
+        }
+        open.extend(below.drain(..).rev());
+    }
+    run.give(open);
+    run.give(below);
+    run.give(input);
+    Ok(out)
+}
+
+fn has_extension<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let Some(url) = run.single(&call.arguments[0], scope)?.and_then(|item| item.text()) else {
+        return Ok(run.one(input, Item::Boolean(false)));
+    };
+    let model = run.context.model;
+    let mut elements = input.iter().filter_map(Item::element);
+    let answer = elements.any(|element: Element<'a>| navigate::extensions(model, &element, &url).next().is_some());
+    Ok(run.one(input, Item::Boolean(answer)))
+}
+
+/// Whether the item is of the type that one of HL7's base definitions defines.
+fn conforms<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    item: &Item<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<bool, Failure> {
+    let url = run.single(&call.arguments[0], scope)?.and_then(|item| item.text());
+    let url = url.ok_or_else(|| Failure::values("conformsTo() takes a url as a string"))?;
+    let model = run.context.model;
+    let name = url
+        .strip_prefix(DEFINITIONS)
+        .filter(|name| model.type_id(name).is_some());
+    let (Some(name), Some(kind)) = (name, item.element().and_then(|element| element.kind)) else {
+        return Err(unsupported(&format!("Judging by {url} needs the profile")));
+    };
+    Ok(is_kind(model, kind, name))
+}
+
+/// A member of a computed item: of what `type()` says, and of quantities.
+pub(crate) fn computed_member<'a>(item: &Item<'a>, name: &str) -> Option<Item<'a>> {
+    match (item, name) {
+        (Item::Type(info), "namespace") => Some(Item::String(Cow::Borrowed(info.namespace))),
+        (Item::Type(info), "name") => Some(Item::String(info.name.clone())),
+        (Item::Type(info), "baseType") => info.base.clone().map(Item::String),
+        (Item::Quantity(quantity), "value") => Some(Item::Decimal(quantity.value)),
+        (Item::Quantity(quantity), "unit" | "code") => Some(Item::String(Cow::Owned(quantity.unit.code().to_owned()))),
+        _ => None,
+    }
+}

@@ -1,0 +1,214 @@
+//! Functions over one string.
+
+use std::borrow::Cow;
+
+use regex::Regex;
+
+use crate::compare::describe;
+use crate::context::Failure;
+use crate::evaluate::{Evaluator, List, Scope, only};
+use crate::functions::{Function, Strings};
+use crate::syntax::Call;
+use crate::value::Item;
+use crate::{encode, parse, sets};
+
+/// The longest text that replacing may make, in bytes.
+const LENGTH_LIMIT: usize = 16 * 1024 * 1024;
+
+/// Applies a function to a collection of at most one string; `join` takes more.
+pub(crate) fn apply<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    function: Strings,
+    call: &'a Call,
+    mut input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    if function == Strings::Join {
+        return join(run, call, input, scope);
+    }
+    let Some(item) = only(&input)? else {
+        return Ok(input);
+    };
+    let text = item.text().ok_or_else(|| {
+        let found = describe(run.context.model, item);
+        Failure::values(format!("A string is needed here, not {found}"))
+    })?;
+    run.spend(text.len() as u64 / 64)?;
+    input.clear();
+    match function {
+        Strings::ToChars => {
+            input.extend(text.chars().map(|c| Item::String(Cow::Owned(c.to_string()))));
+            return Ok(input);
+        }
+        Strings::Split => {
+            let separator = argument(run, call, 0, scope)?;
+            let separator = separator.unwrap_or_default();
+            let parts = text
+                .split(&*separator)
+                .map(|part| Item::String(Cow::Owned(part.to_owned())));
+            if separator.is_empty() {
+                input.push(Item::String(text));
+            } else {
+                input.extend(parts);
+            }
+            return Ok(input);
+        }
+        Strings::Substring => {
+            let start = sets::integer(run, &call.arguments[0], scope)?;
+            let length = match call.arguments.get(1) {
+                Some(argument) => sets::integer(run, argument, scope)?,
+                None => None,
+            };
+            input.extend(substring(text, start, length).map(Item::String));
+            return Ok(input);
+        }
+        _ => {}
+    }
+    let item = match call.arguments.len() {
+        0 => Some(alone(function, text)),
+        _ => with_arguments(run, function, call, text, scope)?,
+    };
+    input.extend(item);
+    Ok(input)
+}
+
+fn alone(function: Strings, text: Cow<'_, str>) -> Item<'_> {
+    match function {
+        Strings::Length => Item::Integer(text.chars().count() as i64),
+        Strings::Lower => Item::String(Cow::Owned(text.to_lowercase())),
+        Strings::Upper => Item::String(Cow::Owned(text.to_uppercase())),
+        _ => Item::String(match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        }),
+    }
+}
+
+fn argument<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    at: usize,
+    scope: Scope<'_, 'a>,
+) -> Result<Option<Cow<'a, str>>, Failure> {
+    let Some(item) = run.single(&call.arguments[at], scope)? else {
+        return Ok(None);
+    };
+    match item.text() {
+        Some(text) => Ok(Some(text)),
+        None => {
+            let found = describe(run.context.model, &item);
+            Err(Failure::values(format!("A string is needed as argument, not {found}")))
+        }
+    }
+}
+
+fn with_arguments<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    function: Strings,
+    call: &'a Call,
+    text: Cow<'a, str>,
+    scope: Scope<'_, 'a>,
+) -> Result<Option<Item<'a>>, Failure> {
+    let Some(first) = argument(run, call, 0, scope)? else {
+        return Ok(None);
+    };
+    let characters = |bytes: Option<usize>| match bytes {
+        Some(bytes) => Item::Integer(text[..bytes].chars().count() as i64),
+        None => Item::Integer(-1),
+    };
+    Ok(match function {
+        Strings::Contains => Some(Item::Boolean(text.contains(&*first))),
+        Strings::StartsWith => Some(Item::Boolean(text.starts_with(&*first))),
+        Strings::EndsWith => Some(Item::Boolean(text.ends_with(&*first))),
+        Strings::IndexOf => Some(characters(text.find(&*first))),
+        Strings::LastIndexOf => Some(characters(text.rfind(&*first))),
+        Strings::Matches | Strings::MatchesFull => {
+            Some(Item::Boolean(pattern(call, function, &first)?.is_match(&text)))
+        }
+        Strings::Encode => encode::encode(&text, &first).map(string),
+        Strings::Decode => encode::decode(&text, &first).map(string),
+        Strings::Escape => encode::escape(&text, &first).map(string),
+        Strings::Unescape => encode::unescape(&text, &first).map(string),
+        _ => {
+            let Some(second) = argument(run, call, 1, scope)? else {
+                return Ok(None);
+            };
+            Some(replaced(function, call, &text, &first, &second)?)
+        }
+    })
+}
+
+fn string<'a>(text: String) -> Item<'a> {
+    Item::String(Cow::Owned(text))
+}
+
+/// The pattern prepared with the expression, or the one that was computed.
+fn pattern<'c>(call: &'c Call, function: Strings, text: &str) -> Result<Cow<'c, Regex>, Failure> {
+    match &call.pattern {
+        Some(prepared) => Ok(Cow::Borrowed(prepared)),
+        None => match parse::prepared(Function::Strings(function), text) {
+            Ok(regex) => Ok(Cow::Owned(regex)),
+            Err(message) => Err(Failure::values(message)),
+        },
+    }
+}
+
+fn replaced<'a>(function: Strings, call: &Call, text: &str, wanted: &str, by: &str) -> Result<Item<'a>, Failure> {
+    let most = (text.len() + 1).saturating_mul(by.len() + 1);
+    if most > LENGTH_LIMIT {
+        return Err(Failure::values("Replacing might make too long a text"));
+    }
+    if function == Strings::Replace {
+        return Ok(string(text.replace(wanted, by)));
+    }
+    if wanted.is_empty() {
+        return Ok(string(text.to_owned()));
+    }
+    let regex = pattern(call, function, wanted)?;
+    Ok(string(regex.replace_all(text, by).into_owned()))
+}
+
+/// `length` characters from the `start`th on; `None` where the text doesn't reach there.
+fn substring<'a>(text: Cow<'a, str>, start: Option<i64>, length: Option<i64>) -> Option<Cow<'a, str>> {
+    let start = usize::try_from(start?).ok()?;
+    let from = text.char_indices().nth(start)?.0;
+    let length = length.map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(0));
+    let to = text[from..]
+        .char_indices()
+        .nth(length)
+        .map_or(text.len(), |(at, _)| from + at);
+    Some(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[from..to]),
+        Cow::Owned(text) => Cow::Owned(text[from..to].to_owned()),
+    })
+}
+
+fn join<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let separator = match call.arguments.len() {
+        0 => Cow::Borrowed(""),
+        _ => argument(run, call, 0, scope)?.unwrap_or_default(),
+    };
+    if input.is_empty() {
+        return Ok(input);
+    }
+    let mut joined = String::new();
+    for (at, item) in input.iter().enumerate() {
+        let Some(text) = item.text() else {
+            let found = describe(run.context.model, item);
+            return Err(Failure::values(format!("join() joins strings, not {found}")));
+        };
+        if joined.len() + text.len() + separator.len() > LENGTH_LIMIT {
+            return Err(Failure::values("Joining makes too long a text"));
+        }
+        if at > 0 {
+            joined.push_str(&separator);
+        }
+        joined.push_str(&text);
+    }
+    Ok(run.one(input, string(joined)))
+}

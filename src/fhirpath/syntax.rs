@@ -1,0 +1,154 @@
+//! The compiled form of an expression: names resolved, constants and patterns prepared.
+
+use regex::Regex;
+
+use crate::functions::Function;
+use crate::value::Item;
+
+/// A compiled expression.
+#[derive(Debug)]
+pub(crate) enum Expr {
+    /// `{}`
+    Empty,
+    /// A literal.
+    Constant(Item<'static>),
+    /// `$this`, and the unwritten start of a path.
+    This,
+    /// `$index`
+    Index,
+    /// `$total`
+    Total,
+    /// `%name`
+    Variable(Box<str>),
+    /// A start and the steps from there.
+    Path(Box<Path>),
+    /// `-x`
+    Negate(Box<Expr>),
+    /// `+x`
+    Plus(Box<Expr>),
+    /// `x is T`
+    Is(Box<Expr>, TypeName),
+    /// `a | b | c`
+    Union(Vec<Expr>),
+    /// Any other operator with two operands.
+    Binary(Operator, Box<(Expr, Expr)>),
+}
+
+/// A start and the steps from there.
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) start: Expr,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One step of a path.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The first name of a path, with a capital: the type of the focus, or else a member.
+    Root(Box<str>),
+    /// A member by name.
+    Member(Box<str>),
+    /// Only what is of the type: `as`, `as()`, `ofType()`.
+    OfType(TypeName),
+    /// `where(criterion)`, without `$index`.
+    Where(Expr),
+    /// `select(projection)`, without `$index`.
+    Select(Expr),
+    /// `extension(url)`
+    Extension(Expr),
+    /// `resolve()`
+    Resolve,
+    /// `children()`
+    Children,
+    /// `[index]`
+    At(Expr),
+    /// `is(T)`
+    Is(TypeName),
+    /// Any other function, over the whole collection.
+    Call(Call),
+}
+
+impl Step {
+    /// Whether it takes each item on its own, so that items can flow through one by one.
+    pub(crate) fn flows(&self) -> bool {
+        !matches!(self, Step::At(_) | Step::Is(_) | Step::Call(_))
+    }
+}
+
+/// A function with its arguments.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) function: Function,
+    pub(crate) arguments: Vec<Expr>,
+    /// The first argument's pattern, where it is a literal.
+    pub(crate) pattern: Option<Regex>,
+    /// Of `sort()`: for each argument whether it sorts downwards.
+    pub(crate) descending: Vec<bool>,
+}
+
+/// A type's name in an expression.
+#[derive(Debug)]
+pub(crate) struct TypeName {
+    /// The FHIR type by that name; `None` where the name says `System`.
+    pub(crate) fhir: Option<Box<str>>,
+    /// The System type by that name; `None` where the name says `FHIR` or there is none.
+    pub(crate) system: Option<System>,
+}
+
+/// The System types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum System {
+    Boolean,
+    String,
+    Integer,
+    Decimal,
+    Date,
+    DateTime,
+    Time,
+    Quantity,
+    Any,
+}
+
+impl System {
+    /// The type by name.
+    pub(crate) fn named(name: &str) -> Option<System> {
+        Some(match name {
+            "Boolean" => System::Boolean,
+            "String" => System::String,
+            "Integer" => System::Integer,
+            "Decimal" => System::Decimal,
+            "Date" => System::Date,
+            "DateTime" => System::DateTime,
+            "Time" => System::Time,
+            "Quantity" => System::Quantity,
+            "Any" => System::Any,
+            _ => return None,
+        })
+    }
+}
+
+/// The operators with two operands, but for `|`, `is` and `as`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Implies,
+    Or,
+    Xor,
+    And,
+    In,
+    Contains,
+    Equal,
+    NotEqual,
+    Equivalent,
+    NotEquivalent,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Add,
+    Subtract,
+    Concatenate,
+    Multiply,
+    Divide,
+    WholeDivide,
+    Modulo,
+}

@@ -1,0 +1,210 @@
+//! Walks paths: members, filters and projections item by item, other functions over whole collections.
+
+use crate::compare::describe;
+use crate::context::{Context, Failure};
+use crate::evaluate::{Evaluator, List, Scope, only};
+use crate::functions::{Function, Records};
+use crate::syntax::{Call, Expr, Path, Step};
+use crate::value::Item;
+use crate::{convert, kinds, loops, navigate, numbers, records, sets, strings};
+
+impl<'a> Evaluator<'_, 'a> {
+    /// Walks a path: items flow through its steps one by one, except where a step needs them all.
+    pub(crate) fn path(&mut self, path: &'a Path, scope: Scope<'_, 'a>, out: &mut List<'a>) -> Result<(), Failure> {
+        if self.context.strict {
+            ordered(&path.steps)?;
+        }
+        let mut steps = path.steps.as_slice();
+        let mut input = self.take();
+        self.append(&path.start, scope, &mut input)?;
+        loop {
+            let flowing = steps.iter().take_while(|step| step.flows()).count();
+            let (flow, rest) = steps.split_at(flowing);
+            let Some((step, rest)) = rest.split_first() else {
+                for item in input.drain(..) {
+                    self.flow(flow, item, scope, out)?;
+                }
+                self.give(input);
+                return Ok(());
+            };
+            let mut gathered = self.take();
+            for item in input.drain(..) {
+                self.flow(flow, item, scope, &mut gathered)?;
+            }
+            self.give(input);
+            input = self.gathered(step, gathered, scope)?;
+            steps = rest;
+        }
+    }
+
+    /// Sends one item through steps that take each item on its own.
+    fn flow(
+        &mut self,
+        steps: &'a [Step],
+        item: Item<'a>,
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        let Some((step, rest)) = steps.split_first() else {
+            out.push(item);
+            return Ok(());
+        };
+        self.spend(1)?;
+        match step {
+            Step::Root(name) if kinds::is_root(self.context.model, &item, name) => self.flow(rest, item, scope, out),
+            Step::Root(name) | Step::Member(name) => self.member(name, rest, item, scope, out),
+            Step::OfType(name) => {
+                if kinds::is(self.context, &item, name)? {
+                    return self.flow(rest, item, scope, out);
+                }
+                Ok(())
+            }
+            Step::Where(criterion) => {
+                let this = std::slice::from_ref(&item);
+                if self.truth(criterion, scope.on(this))? == Some(true) {
+                    return self.flow(rest, item, scope, out);
+                }
+                Ok(())
+            }
+            Step::Select(projection) => {
+                let this = std::slice::from_ref(&item);
+                let found = self.list(projection, scope.on(this))?;
+                self.each(rest, found, scope, out)
+            }
+            Step::Extension(url) => self.extension(url, rest, &item, scope, out),
+            Step::Resolve => match resolved(self.context, &item)? {
+                Some(found) => self.flow(rest, found, scope, out),
+                None => Ok(()),
+            },
+            Step::Children => {
+                let mut found = self.take();
+                if let Item::Element(element) = &item {
+                    navigate::children(self.context.model, element, &mut found);
+                }
+                self.each(rest, found, scope, out)
+            }
+            Step::At(_) | Step::Is(_) | Step::Call(_) => Ok(()),
+        }
+    }
+
+    fn each(
+        &mut self,
+        steps: &'a [Step],
+        mut items: List<'a>,
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        for item in items.drain(..) {
+            self.flow(steps, item, scope, out)?;
+        }
+        self.give(items);
+        Ok(())
+    }
+
+    fn member(
+        &mut self,
+        name: &'a str,
+        steps: &'a [Step],
+        item: Item<'a>,
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        let Item::Element(element) = &item else {
+            let found = records::computed_member(&item, name);
+            return match found {
+                Some(found) => self.flow(steps, found, scope, out),
+                None => Ok(()),
+            };
+        };
+        let Some(members) = navigate::members(self.context.model, element, name) else {
+            if self.context.strict {
+                let holder = describe(self.context.model, &item);
+                return Err(Failure::path(format!("{name} is no member of {holder}")));
+            }
+            return Ok(());
+        };
+        for member in members {
+            self.flow(steps, Item::Element(member), scope, out)?;
+        }
+        Ok(())
+    }
+
+    fn extension(
+        &mut self,
+        url: &'a Expr,
+        steps: &'a [Step],
+        item: &Item<'a>,
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        let (Item::Element(element), Some(url)) = (item, self.single(url, scope)?) else {
+            return Ok(());
+        };
+        let Some(url) = url.text() else {
+            return Err(Failure::values("extension() takes a url as a string"));
+        };
+        for extension in navigate::extensions(self.context.model, element, &url) {
+            self.flow(steps, Item::Element(extension), scope, out)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a step that needs the whole collection.
+    fn gathered(&mut self, step: &'a Step, input: List<'a>, scope: Scope<'_, 'a>) -> Result<List<'a>, Failure> {
+        self.spend(1 + input.len() as u64 / 8)?;
+        match step {
+            Step::At(index) => sets::at(self, input, index, scope),
+            Step::Is(name) => {
+                let Some(item) = only(&input)? else {
+                    return Ok(input);
+                };
+                let answer = kinds::is(self.context, item, name)?;
+                Ok(self.one(input, Item::Boolean(answer)))
+            }
+            Step::Call(call) => self.call(call, input, scope),
+            _ => Ok(input),
+        }
+    }
+
+    fn call(&mut self, call: &'a Call, input: List<'a>, scope: Scope<'_, 'a>) -> Result<List<'a>, Failure> {
+        match call.function {
+            Function::Sets(function) => sets::apply(self, function, call, input, scope),
+            Function::Loops(function) => loops::apply(self, function, call, input, scope),
+            Function::Strings(function) => strings::apply(self, function, call, input, scope),
+            Function::Numbers(function) => numbers::apply(self, function, call, input, scope),
+            Function::Records(function) => records::apply(self, function, call, input, scope),
+            Function::Convert(target) => convert::convert(self, target, call, input, scope),
+            Function::Converts(target) => convert::converts(self, target, call, input, scope),
+        }
+    }
+}
+
+fn resolved<'a>(context: &Context<'a>, item: &Item<'a>) -> Result<Option<Item<'a>>, Failure> {
+    Ok(match item {
+        Item::Element(element) => navigate::resolve(context, element),
+        _ => None,
+    })
+}
+
+/// Refuses to count on an order where there is none.
+fn ordered(steps: &[Step]) -> Result<(), Failure> {
+    let unordered = |step: &Step| match step {
+        Step::Children => true,
+        Step::Call(call) => call.function == Function::Records(Records::Descendants),
+        _ => false,
+    };
+    let positional = |step: &Step| match step {
+        Step::At(_) => true,
+        Step::Call(call) => sets::is_positional(call.function),
+        _ => false,
+    };
+    match steps
+        .windows(2)
+        .find(|pair| unordered(&pair[0]) && positional(&pair[1]))
+    {
+        Some(_) => Err(Failure::path(
+            "children() and descendants() have no order that the next step could count on".to_owned(),
+        )),
+        None => Ok(()),
+    }
+}
