@@ -31,7 +31,9 @@ pub fn bundle(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Result
             );
             Err(Refusal::because(Reason::Invalid, text).at("Bundle.type"))
         }
-        None => Err(Refusal::because(Reason::Invalid, "The Bundle has no type: batch or transaction.").at("Bundle.type")),
+        None => {
+            Err(Refusal::because(Reason::Invalid, "The Bundle has no type: batch or transaction.").at("Bundle.type"))
+        }
     }
 }
 
@@ -45,8 +47,15 @@ fn entries<'a>(engine: &Engine, root: Node<'a>) -> Result<Vec<Node<'a>>, Refusal
     let entries: Vec<Node<'a>> = list.items().collect();
     let most = engine.limits.bundle_entries;
     if entries.len() > most {
-        let text = format!("The Bundle has {} entries; this server takes {most}. Send it in parts.", entries.len());
+        let text = format!(
+            "The Bundle has {} entries; this server takes {most}. Send it in parts.",
+            entries.len()
+        );
         return Err(Refusal::because(Reason::TooLarge, text).at("Bundle.entry"));
     }
     Ok(entries)
 }
+
+#[cfg(test)]
+#[path = "bundle_tests.rs"]
+mod tests;

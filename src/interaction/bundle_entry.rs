@@ -195,7 +195,7 @@ mod tests {
         let document = Document::parse(entry.as_bytes(), Limits::default()).unwrap();
         let entry = Entry::read(3, document.root(), "http://x/fhir").map_err(|issue| issue.expression)?;
         entry
-            .target(&|name| name == "Patient")
+            .target(&|name| Kind::new(name).filter(|_| name == "Patient"))
             .map_err(|issue| issue.expression)
     }
 

@@ -253,7 +253,7 @@ fn rewritten(engine: &Engine, kind: &Kind, record: Node<'_>, rewrite: body::Rewr
         changed.set(true);
         Some(new)
     });
-    let values = if changed.get() {
+    let found_by = if changed.get() {
         let mut json = Vec::new();
         // What the server says of a version is no search value; any header makes the record whole again.
         let id = Id::new("0").expect("one digit is an id");
@@ -267,14 +267,14 @@ fn rewritten(engine: &Engine, kind: &Kind, record: Node<'_>, rewrite: body::Rewr
         body::splice(header, &body, &mut json);
         let document = Document::parse(&json, parse::Limits::default())
             .map_err(|e| Refusal::broken(format!("a record with its links rewritten cannot be read. {e}")))?;
-        engine.registry.extract(kind, document.root())
+        search_index::Prepared::new(&engine.registry, kind, document.root())
     } else {
-        engine.registry.extract(kind, record)
+        search_index::Prepared::new(&engine.registry, kind, record)
     };
     Ok(Prepared {
         body,
-        claims: engine.claims(kind, &values),
-        values: Arc::new(values),
+        claims: engine.claims(kind, &found_by.values),
+        found_by: Arc::new(found_by),
         issues,
     })
 }

@@ -1,10 +1,48 @@
 //! The FHIR interactions and operations, free of HTTP; one file each.
 
 pub mod address;
+pub mod bundle;
+mod bundle_batch;
+mod bundle_entry;
+mod bundle_links;
+mod bundle_plan;
+mod bundle_reply;
+mod bundle_search;
+mod bundle_transaction;
+mod bundle_value;
+mod cache;
+pub mod capabilities;
+pub mod compartment;
+pub mod conditional;
+pub mod create;
+pub mod cursor;
+pub mod delete;
+pub mod engine;
+pub mod everything;
+pub mod format;
+pub mod history;
+pub mod include;
+pub mod limits;
+pub mod page;
+pub mod patch;
+pub mod patch_json;
+mod patch_path;
+mod patch_place;
+mod patch_value;
+pub mod read;
 pub mod refusal;
 pub mod reply;
 pub mod request;
+pub mod route;
+pub mod search;
+pub mod shape;
+pub mod update;
+pub mod vread;
+pub mod written;
 
+pub use engine::{Engine, Prepared, Settings};
+pub use limits::Limits;
 pub use refusal::{Reason, Refusal};
 pub use reply::{Body, Reply};
 pub use request::{Caller, Handling, Method, Prefer, Request, Return};
+pub use route::{answer, ready};

@@ -1,7 +1,9 @@
 //! Why a request was refused, and the one table from a reason to its status and its issue code.
 
+use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
 use fhir::parse::Malformed;
+use store::{Refused, Trouble};
 
 use crate::reply::Reply;
 
@@ -36,8 +38,10 @@ pub enum Reason {
     PreconditionFailed,
     /// Several records match where one was expected.
     MultipleMatches,
-    /// The body, the bundle or the query is too large.
+    /// The body or the bundle is too large.
     TooLarge,
+    /// The query is too long.
+    TooLong,
     /// The body's format is not supported.
     UnsupportedMedia,
     /// The record does not conform.
@@ -46,6 +50,8 @@ pub enum Reason {
     TooCostly,
     /// The question took more time than is allowed.
     Timeout,
+    /// The index is being built.
+    Building,
     /// The server has too much to do.
     Busy,
     /// Others kept changing what this request depends on.
@@ -57,7 +63,7 @@ pub enum Reason {
 }
 
 /// The one table: reason, status, issue code, seconds after which to try again (0: trying again is no use).
-const TABLE: [(Reason, u16, Code, u32); 23] = [
+const TABLE: [(Reason, u16, Code, u32); 25] = [
     (Reason::Malformed, 400, Code::Structure, 0),
     (Reason::Invalid, 400, Code::Invalid, 0),
     (Reason::NotSupported, 400, Code::NotSupported, 0),
@@ -73,10 +79,12 @@ const TABLE: [(Reason, u16, Code, u32); 23] = [
     (Reason::PreconditionFailed, 412, Code::Conflict, 0),
     (Reason::MultipleMatches, 412, Code::MultipleMatches, 0),
     (Reason::TooLarge, 413, Code::TooLong, 0),
+    (Reason::TooLong, 414, Code::TooLong, 0),
     (Reason::UnsupportedMedia, 415, Code::NotSupported, 0),
     (Reason::Unprocessable, 422, Code::BusinessRule, 0),
     (Reason::TooCostly, 422, Code::TooCostly, 0),
     (Reason::Timeout, 503, Code::Timeout, 5),
+    (Reason::Building, 503, Code::Transient, 10),
     (Reason::Busy, 503, Code::Throttled, 1),
     (Reason::Disturbed, 503, Code::Transient, 1),
     (Reason::Full, 507, Code::NoStore, 0),
@@ -146,6 +154,72 @@ impl Refusal {
     /// A fault of the server's; `what` names what it was doing.
     pub fn broken(what: impl std::fmt::Display) -> Refusal {
         Refusal::because(Reason::Broken, format!("The server failed: {what}"))
+    }
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Refusal {
+        Refusal::broken(trouble)
+    }
+}
+
+impl From<search_index::Trouble> for Refusal {
+    fn from(trouble: search_index::Trouble) -> Refusal {
+        let reason = match &trouble {
+            search_index::Trouble::Timeout => Reason::Timeout,
+            search_index::Trouble::Expired(_) => Reason::Expired,
+            search_index::Trouble::Building(_) => Reason::Building,
+            search_index::Trouble::Failed(_) => return Refusal::broken(trouble),
+        };
+        Refusal::because(reason, trouble.to_string())
+    }
+}
+
+/// What a refused unit of writes is answered with; `names` has the record of each write.
+///
+/// [`Refused::Disturbed`] comes out as the 503 it is once all attempts are used up.
+pub fn of_refused(refused: Refused, names: &[(Kind, Id)]) -> Refusal {
+    let name = |write: usize| {
+        names
+            .get(write)
+            .map_or_else(String::new, |(kind, id)| format!("{kind}/{id}"))
+    };
+    match refused {
+        Refused::Expectation { write, current } => {
+            let is = match current {
+                Some((version, true)) => format!("is at version {version}"),
+                Some((version, false)) => format!("was deleted by version {version}"),
+                None => "does not exist".to_owned(),
+            };
+            let text = format!(
+                "{} {is}, which is not what the request expects (If-Match, If-None-Match); read it and decide again.",
+                name(write)
+            );
+            Refusal::because(Reason::PreconditionFailed, text)
+        }
+        Refused::Claimed {
+            write,
+            scope,
+            value,
+            holder: (kind, id),
+        } => {
+            let (path, system) = scope.split_once('|').unwrap_or((&scope, ""));
+            let text = format!(
+                "{kind}/{id} already holds the identifier {value} of {system}, which is unique; {} cannot hold it too.",
+                name(write)
+            );
+            Refusal::because(Reason::Duplicate, text).at(path)
+        }
+        Refused::Disturbed => Refusal::because(
+            Reason::Disturbed,
+            "Other writes kept changing what this request depends on; nothing was written, try again.",
+        ),
+        Refused::Busy => Refusal::because(
+            Reason::Busy,
+            "Too many writes are waiting; nothing was written, try again in a moment.",
+        ),
+        Refused::Full(sentence) => Refusal::because(Reason::Full, sentence),
+        Refused::Trouble(trouble) => trouble.into(),
     }
 }
 

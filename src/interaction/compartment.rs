@@ -1,0 +1,169 @@
+//! Compartments: which records belong to a patient, an encounter, a device …
+//! (<https://hl7.org/fhir/R4/compartmentdefinition.html>).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use conformance::{Compartment, Definitions};
+use fhir::identity::{Id, Kind};
+use query::predicate::{Predicate, RecordSet, ReferenceTest, Test};
+use query::{ParamId, Registry, record_hash};
+
+use crate::refusal::{Reason, Refusal};
+
+/// Kinds and the condition under which their records belong.
+pub type Part = (Vec<Kind>, Predicate);
+
+/// The members of every compartment, ready to be asked.
+pub struct Compartments {
+    list: Vec<Members>,
+}
+
+struct Members {
+    center: Kind,
+    groups: Vec<Group>,
+}
+
+/// Kinds that one condition over the union of their parameters describes: no kind has a parameter of another that could
+/// point to the centre without making it a member.
+#[derive(Default)]
+struct Group {
+    kinds: Vec<Kind>,
+    params: BTreeSet<ParamId>,
+}
+
+impl Compartments {
+    /// The compartments of the definitions.
+    pub fn new(definitions: &Definitions, registry: &Registry) -> Compartments {
+        let list = definitions
+            .compartments()
+            .iter()
+            .filter_map(|compartment| members(compartment, registry));
+        Compartments { list: list.collect() }
+    }
+
+    /// The kinds compartments are made around.
+    pub fn centers(&self) -> impl Iterator<Item = &Kind> {
+        self.list.iter().map(|members| &members.center)
+    }
+
+    /// All records of one kind, or of every kind (`*`), that belong to a record, in parts to be asked one by one.
+    ///
+    /// # Errors
+    /// 404 where the kind has no compartment, or the other kind never belongs to it.
+    pub fn parts(&self, registry: &Registry, center: &Kind, id: &Id, of: Option<&Kind>) -> Result<Vec<Part>, Refusal> {
+        let Some(members) = self.list.iter().find(|members| members.center == *center) else {
+            let text = format!("{center} has no compartment; Patient, Practitioner, Encounter, Device have.");
+            return Err(Refusal::because(Reason::NoSuchPath, text));
+        };
+        match of {
+            None => Ok(members.groups.iter().map(|group| group.part(center, id)).collect()),
+            Some(kind) => match registry.compartment(center.as_str(), id, kind) {
+                Some(predicate) => Ok(vec![(vec![kind.clone()], predicate)]),
+                None => {
+                    let text = format!("No {kind} ever belongs to the compartment of a {center}.");
+                    Err(Refusal::because(Reason::NoSuchPath, text))
+                }
+            },
+        }
+    }
+}
+
+impl Group {
+    fn part(&self, center: &Kind, id: &Id) -> Part {
+        let refers = |param: &ParamId| Predicate::Test {
+            param: *param,
+            test: Test::Reference(ReferenceTest::Record {
+                kinds: vec![center.clone()],
+                id: id.clone(),
+                version: None,
+            }),
+        };
+        let mut choices: Vec<Predicate> = self.params.iter().map(refers).collect();
+        if self.kinds.contains(center) {
+            let mut own = RecordSet::default();
+            own.insert(record_hash(center.as_str(), id.as_str()));
+            choices.push(Predicate::OneOf(Arc::new(own)));
+        }
+        (self.kinds.clone(), Predicate::any(choices))
+    }
+}
+
+fn members(compartment: &Compartment, registry: &Registry) -> Option<Members> {
+    let center = registry.kind(&compartment.code)?.clone();
+    let mut groups: Vec<Group> = Vec::new();
+    for kind in registry.kinds() {
+        let codes = compartment.members.get(kind.as_str()).map_or(&[][..], Vec::as_slice);
+        let params: BTreeSet<ParamId> = codes
+            .iter()
+            .filter_map(|code| Some(registry.parameter(kind, code)?.id))
+            .collect();
+        if params.is_empty() && *kind != center {
+            continue;
+        }
+        let fits = |group: &&mut Group| {
+            let union = group.params.union(&params).copied().collect();
+            let of = |kind: &Kind| strangers(registry, compartment, &center, kind, &union);
+            !of(kind) && !group.kinds.iter().any(of)
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => {
+                group.kinds.push(kind.clone());
+                group.params.extend(params);
+            }
+            None => groups.push(Group {
+                kinds: vec![kind.clone()],
+                params,
+            }),
+        }
+    }
+    Some(Members { center, groups })
+}
+
+/// Whether the kind has one of the parameters, able to point to the centre, that does not make it a member.
+fn strangers(
+    registry: &Registry,
+    compartment: &Compartment,
+    center: &Kind,
+    kind: &Kind,
+    params: &BTreeSet<ParamId>,
+) -> bool {
+    let codes = compartment.members.get(kind.as_str()).map_or(&[][..], Vec::as_slice);
+    let is_member = |code: &str| {
+        // The parameter `patient` is `subject` or its like where that is a Patient.
+        codes.iter().any(|c| c == code) || (code == "patient" && codes.iter().any(|c| c == "subject"))
+    };
+    let mut own = registry.parameters(kind).iter();
+    own.any(|p| params.contains(&p.id) && p.targets.contains(center) && !is_member(&p.code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_patients_compartment_has_few_parts() {
+        let definitions = Definitions::r4();
+        let registry = Registry::new(Arc::clone(&definitions), 360);
+        let compartments = Compartments::new(&definitions, &registry);
+        for members in &compartments.list {
+            assert!(
+                members.groups.len() <= 4,
+                "{}: {}",
+                members.center,
+                members.groups.len()
+            );
+        }
+        let (patient, id) = (registry.kind("Patient").unwrap(), Id::new("1").unwrap());
+        let all = compartments.parts(&registry, patient, &id, None).unwrap();
+        assert!(all.iter().any(|(kinds, _)| kinds.contains(patient)));
+        let organization = registry.kind("Organization").unwrap();
+        assert_eq!(
+            compartments
+                .parts(&registry, patient, &id, Some(organization))
+                .unwrap_err()
+                .status,
+            404
+        );
+    }
+}

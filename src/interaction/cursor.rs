@@ -1,0 +1,106 @@
+//! The page token in a next link: where the page before ended, and the log position all pages show.
+//!
+//! Written `position.group.total.check.cursor`. The check binds it to the question it continues, so that a token that was
+//! changed, or is put to another question, is refused and never answers something else.
+
+use query::values::hash;
+
+use crate::address;
+use crate::refusal::{Reason, Refusal};
+
+/// The parameter that carries the token.
+pub const PARAMETER: &str = "_page";
+
+/// Where a page goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The log position whose state all pages show.
+    pub at: u64,
+    /// Which part of the question is being answered, from 0; a compartment can have several.
+    pub group: usize,
+    /// The total, counted for the first page.
+    pub total: Option<u64>,
+    /// Where the page before ended within the part; `None` for the part's beginning.
+    pub cursor: Option<String>,
+}
+
+impl Token {
+    /// The token's text for a question.
+    pub fn write(&self, question: &str) -> String {
+        let front = self.front();
+        let cursor = self.cursor.as_deref().unwrap_or("");
+        format!("{front}.{:x}.{cursor}", check(&front, cursor, question))
+    }
+
+    fn front(&self) -> String {
+        let total = self.total.map_or_else(|| "x".to_owned(), |total| total.to_string());
+        format!("{}.{}.{total}", self.at, self.group)
+    }
+
+    /// Reads a token for the question it was written for. `head` is the log's last position.
+    ///
+    /// # Errors
+    /// 400 where it is no token of this server for this question.
+    pub fn read(text: &str, question: &str, head: u64) -> Result<Token, Refusal> {
+        Token::parse(text, question)
+            .filter(|token| token.at <= head)
+            .ok_or_else(|| {
+                let text = "The page link is damaged or belongs to another search; start again without _page.";
+                Refusal::because(Reason::Invalid, text).at("http._page")
+            })
+    }
+
+    fn parse(text: &str, question: &str) -> Option<Token> {
+        let mut parts = text.splitn(5, '.');
+        let at = parts.next()?.parse().ok()?;
+        let group = parts.next()?.parse().ok()?;
+        let total = match parts.next()? {
+            "x" => None,
+            digits => Some(digits.parse().ok()?),
+        };
+        let (given, cursor) = (parts.next()?, parts.next()?);
+        let token = Token {
+            at,
+            group,
+            total,
+            cursor: (!cursor.is_empty()).then(|| cursor.to_owned()),
+        };
+        (given == format!("{:x}", check(&token.front(), cursor, question))).then_some(token)
+    }
+}
+
+/// The address of a page: the path, the question's parameters, the token.
+pub fn link(path: &str, question: &[(String, String)], token: Option<&str>) -> String {
+    let pairs = question.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    address::with_query(path, pairs.chain(token.map(|token| (PARAMETER, token))))
+}
+
+fn check(front: &str, cursor: &str, question: &str) -> u64 {
+    hash(&[front.as_bytes(), b"\0", cursor.as_bytes(), b"\0", question.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_belong_to_their_question() {
+        let token = Token {
+            at: 17,
+            group: 1,
+            total: Some(40),
+            cursor: Some("a.b-c".into()),
+        };
+        let text = token.write("Patient?name=a");
+        assert_eq!(Token::read(&text, "Patient?name=a", 20).unwrap(), token);
+        for (text, question, head) in [
+            (text.as_str(), "Patient?name=b", 20),
+            (text.as_str(), "Patient?name=a", 16),
+            (&text.replacen("40", "41", 1), "Patient?name=a", 20),
+            ("", "Patient?name=a", 20),
+            ("1.2.3", "", 20),
+        ] {
+            assert_eq!(Token::read(text, question, head).unwrap_err().status, 400, "{text}");
+        }
+    }
+}

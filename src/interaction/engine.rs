@@ -1,0 +1,312 @@
+//! The engine: the rooms below wired together, behind one door for every interaction.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use conformance::Definitions;
+use fhir::body::{self, Header};
+use fhir::document::{Document, Node};
+use fhir::identity::{Id, Kind};
+use fhir::outcome::{Issue, Severity};
+use fhir::parse;
+use query::{ParamId, Registry, Value, Values};
+use search_index::Index;
+use store::{Claim, Expect, Follower, Operation, Store, Trouble, Version, Write};
+
+use crate::cache::{Cached, ReadCache};
+use crate::compartment::Compartments;
+use crate::format;
+use crate::limits::Limits;
+use crate::refusal::{Reason, Refusal};
+use crate::request::Request;
+
+/// The identifier system of the national citizen number: no two live patients may hold the same one.
+pub const CITIZEN_NUMBER: &str = "http://id.gov.bt/citizen";
+
+/// How an engine works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The log of versions.
+    pub store: store::Settings,
+    /// Where the search index lives; made anew from the log where it is missing.
+    pub index_folder: PathBuf,
+    /// How the search index works.
+    pub index: search_index::Settings,
+    /// How much one request may ask for.
+    pub limits: Limits,
+    /// The zone that holds where a date or time names none, in minutes east of Greenwich.
+    pub zone: i32,
+    /// Bytes of records kept ready for reading.
+    pub cache_bytes: u64,
+    /// Identifier systems of which each value belongs to one live record of a kind.
+    pub unique_systems: Vec<String>,
+}
+
+impl Settings {
+    /// The usual settings for a store and an index: Bhutan's zone, 32 MiB of read cache.
+    pub fn at(store: store::Settings, index_folder: PathBuf) -> Settings {
+        Settings {
+            store,
+            index_folder,
+            index: search_index::Settings::default(),
+            limits: Limits::default(),
+            zone: 360,
+            cache_bytes: 32 << 20,
+            unique_systems: vec![CITIZEN_NUMBER.to_owned()],
+        }
+    }
+}
+
+/// One server's data and everything that answers questions about it. Shared by all threads.
+pub struct Engine {
+    /// The log.
+    pub store: Store,
+    /// What answers searches.
+    pub index: Index,
+    /// The search parameters.
+    pub registry: Arc<Registry>,
+    /// What records look like.
+    pub definitions: Arc<Definitions>,
+    /// How much one request may ask for.
+    pub limits: Limits,
+    /// The zone that holds where none is named, in minutes east of Greenwich.
+    pub zone: i32,
+    /// When the engine was opened, in microseconds since 1970.
+    pub opened: i64,
+    pub(crate) compartments: Compartments,
+    /// The CapabilityStatement, once it was asked for.
+    pub(crate) capabilities: OnceLock<Box<str>>,
+    cache: Arc<ReadCache>,
+    unique_systems: Vec<String>,
+}
+
+/// A record that was judged and can be written.
+#[derive(Clone)]
+pub struct Prepared {
+    /// The stored form of its JSON.
+    pub body: Vec<u8>,
+    /// What searching needs of it: its values and words.
+    pub found_by: Arc<search_index::Prepared>,
+    /// The unique values it holds.
+    pub claims: Vec<Claim>,
+    /// What was found that does not forbid writing it: warnings, remarks.
+    pub issues: Vec<Issue>,
+}
+
+impl Prepared {
+    /// The write that brings the record into the log.
+    pub fn into_write(self, kind: Kind, id: Id, operation: Operation, expect: Expect) -> Write {
+        Write {
+            kind,
+            id,
+            operation,
+            body: self.body,
+            expect,
+            claims: self.claims,
+            attachment: Some(self.found_by),
+        }
+    }
+}
+
+impl Engine {
+    /// Opens the log and the index, and lets the index and the read cache follow the log.
+    ///
+    /// # Errors
+    /// [`Trouble`], a sentence, where either cannot be opened.
+    pub fn open(settings: Settings) -> Result<Engine, Trouble> {
+        let definitions = Definitions::r4();
+        let registry = Arc::new(Registry::new(Arc::clone(&definitions), settings.zone));
+        let store = Store::open(settings.store)?;
+        let cache = Arc::new(ReadCache::new(settings.cache_bytes));
+        store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
+        let index = Index::open(
+            &settings.index_folder,
+            Arc::clone(&registry),
+            store.clone(),
+            settings.index,
+        )?;
+        Ok(Engine {
+            compartments: Compartments::new(&definitions, &registry),
+            capabilities: OnceLock::new(),
+            store,
+            index,
+            registry,
+            definitions,
+            limits: settings.limits,
+            zone: settings.zone,
+            opened: now(),
+            cache,
+            unique_systems: settings.unique_systems,
+        })
+    }
+
+    /// The kind of that name.
+    ///
+    /// # Errors
+    /// 404 where there is none.
+    pub fn kind(&self, name: &str) -> Result<Kind, Refusal> {
+        self.registry.kind(name).cloned().ok_or_else(|| {
+            let text = format!("This server has no resource type \"{name}\"; GET /fhir/metadata lists those it has.");
+            Refusal::because(Reason::NoSuchPath, text)
+        })
+    }
+
+    /// Reads the body of a request as one JSON value.
+    ///
+    /// # Errors
+    /// 415 for another format, 413 beyond the limit, 400 where it is missing or malformed.
+    pub fn parse(&self, request: &Request<'_>, bytes_max: usize) -> Result<Document, Refusal> {
+        format::body_is_json(request)?;
+        if request.body.len() > bytes_max {
+            let text = format!(
+                "The body has {} bytes; this server takes {bytes_max} for such a request.",
+                request.body.len()
+            );
+            return Err(Refusal::because(Reason::TooLarge, text));
+        }
+        if request.body.is_empty() {
+            return Err(Refusal::because(
+                Reason::Malformed,
+                "The request has no body; send the resource as JSON.",
+            ));
+        }
+        let limits = parse::Limits {
+            depth: self.limits.json_depth,
+            bytes: bytes_max,
+        };
+        Ok(Document::parse(request.body, limits)?)
+    }
+
+    /// Judges a record and makes everything ready that writing it takes.
+    ///
+    /// # Errors
+    /// 400 where it is no resource of the kind; 422 with all issues where it does not conform.
+    pub fn prepare(&self, kind: &Kind, record: Node<'_>) -> Result<Prepared, Refusal> {
+        self.check_type(kind, record)?;
+        let issues = conformance::judge(&self.definitions, kind, record);
+        if issues.iter().any(|issue| issue.severity >= Severity::Error) {
+            return Err(Refusal::with(Reason::Unprocessable, issues));
+        }
+        let found_by = search_index::Prepared::new(&self.registry, kind, record);
+        Ok(Prepared {
+            body: body::store(record),
+            claims: self.claims(kind, &found_by.values),
+            found_by: Arc::new(found_by),
+            issues,
+        })
+    }
+
+    fn check_type(&self, kind: &Kind, record: Node<'_>) -> Result<(), Refusal> {
+        let text = match record.string("resourceType") {
+            Some(name) if name == kind.as_str() => return Ok(()),
+            Some(name) => format!("The body is a {name}, but the address is of {kind}."),
+            None => format!("The body is no resource: an object with \"resourceType\": \"{kind}\" is needed."),
+        };
+        Err(Refusal::because(Reason::Malformed, text).at("resourceType"))
+    }
+
+    /// The unique identifiers a record holds, by its values of the search parameter `identifier`.
+    pub(crate) fn claims(&self, kind: &Kind, values: &Values) -> Vec<Claim> {
+        let Some(param) = self.identifier_of(kind) else {
+            return Vec::new();
+        };
+        let mut claims = Vec::new();
+        for value in values.of(param) {
+            if let Value::Token {
+                system: Some(system),
+                code: Some(code),
+                ..
+            } = value
+                && self.unique_systems.iter().any(|unique| **unique == **system)
+            {
+                let claim = Claim {
+                    scope: format!("{kind}.identifier|{system}"),
+                    value: code.to_string(),
+                };
+                if !claims.contains(&claim) {
+                    claims.push(claim);
+                }
+            }
+        }
+        claims
+    }
+
+    fn identifier_of(&self, kind: &Kind) -> Option<ParamId> {
+        if self.unique_systems.is_empty() {
+            return None;
+        }
+        self.registry
+            .parameter(kind, "identifier")
+            .map(|parameter| parameter.id)
+    }
+
+    /// The record as reading it answers it, where the read cache has it.
+    pub(crate) fn cached(&self, kind: &str, id: &str) -> Option<Cached> {
+        self.cache.get(kind, id)
+    }
+
+    /// The record as reading it answers it.
+    ///
+    /// # Errors
+    /// 404 where there never was one, 410 where it is deleted.
+    pub fn record(&self, kind: &Kind, id: &Id) -> Result<Cached, Refusal> {
+        self.cache.get_or(kind, id, || match self.store.current(kind, id)? {
+            Some(version) => cached_of(&version).ok_or_else(|| deleted(&version)),
+            None => Err(not_found(kind, id)),
+        })
+    }
+
+    /// When a search that starts now has to be done.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.search_time
+    }
+}
+
+/// A live version as it is answered; `None` for a deletion.
+pub(crate) fn cached_of(version: &Version) -> Option<Cached> {
+    version.operation.is_live().then(|| Cached {
+        version: version.version,
+        updated: version.updated,
+        json: spliced(version).into(),
+    })
+}
+
+/// The JSON of a live version.
+pub fn spliced(version: &Version) -> Vec<u8> {
+    let mut out = Vec::with_capacity(version.body.len() + 200);
+    body::splice(header(version), &version.body, &mut out);
+    out
+}
+
+/// What the server says about a version.
+pub fn header(version: &Version) -> Header<'_> {
+    Header {
+        kind: &version.kind,
+        id: &version.id,
+        version: version.version,
+        updated: version.updated,
+    }
+}
+
+/// The refusal to read what was never there.
+pub fn not_found(kind: &Kind, id: &Id) -> Refusal {
+    Refusal::because(Reason::NotFound, format!("There is no {kind}/{id}."))
+}
+
+/// The refusal to read what was deleted.
+pub fn deleted(version: &Version) -> Refusal {
+    let text = format!(
+        "{}/{} was deleted at {}; its history is at {0}/{1}/_history.",
+        version.kind,
+        version.id,
+        fhir::moment::instant(version.updated)
+    );
+    Refusal::because(Reason::Deleted, text)
+}
+
+/// The clock, in microseconds since 1970.
+pub(crate) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,223 @@
+//! `_include` and `_revinclude`, also with `:iterate` (<https://hl7.org/fhir/R4/search.html#include>).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use conformance::ParameterType;
+use fhir::document::Document;
+use fhir::identity::{Id, Kind};
+use fhir::parse::Limits;
+use query::predicate::{Predicate, RecordSet};
+use query::{Include, ParamId, Search, Target, Value, record_hash};
+use search_index::Query;
+use store::Version;
+
+use crate::engine::{Engine, cached_of, spliced};
+use crate::refusal::Refusal;
+
+/// The records that come along with a page.
+#[derive(Default)]
+pub struct Included {
+    /// The records, in the order found, none twice and none that is a match.
+    pub records: Vec<Record>,
+    /// Whether the limit left some out.
+    pub cut: bool,
+}
+
+/// One record on its way into a page.
+pub struct Record {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its id.
+    pub id: Id,
+    /// The whole of it.
+    pub json: Arc<[u8]>,
+}
+
+/// What is under way.
+struct Gathering<'a> {
+    engine: &'a Engine,
+    seen: RecordSet,
+    included: Included,
+    at: u64,
+    deadline: Instant,
+}
+
+/// Gathers what comes along with the matches of a page. Rounds and records are bounded by the limits.
+///
+/// # Errors
+/// Those of the store and the index.
+pub fn gather(
+    engine: &Engine,
+    search: &Search,
+    matches: &[Version],
+    at: u64,
+    deadline: Instant,
+) -> Result<Included, Refusal> {
+    if (search.includes.is_empty() && search.revincludes.is_empty()) || matches.is_empty() {
+        return Ok(Included::default());
+    }
+    let hash = |version: &Version| record_hash(version.kind.as_str(), version.id.as_str());
+    let mut gathering = Gathering {
+        engine,
+        seen: matches.iter().map(hash).collect(),
+        included: Included::default(),
+        at,
+        deadline,
+    };
+    let record = |version: &Version| Record {
+        kind: version.kind.clone(),
+        id: version.id.clone(),
+        json: spliced(version).into(),
+    };
+    let mut from: Vec<Record> = matches.iter().map(record).collect();
+    for round in 0..=engine.limits.include_rounds {
+        let wanted = |include: &&Include| round == 0 || include.iterate;
+        let mut found = Vec::new();
+        for include in search.includes.iter().filter(wanted) {
+            gathering.forward(include, &from, &mut found)?;
+        }
+        for include in search.revincludes.iter().filter(wanted) {
+            gathering.backward(include, &from, &mut found)?;
+        }
+        gathering.included.records.append(&mut from_previous(round, &mut from));
+        from = found;
+        if from.is_empty() || gathering.included.cut {
+            break;
+        }
+    }
+    gathering.included.records.append(&mut from);
+    Ok(gathering.included)
+}
+
+/// The records of the round before, which are part of the answer; the matches themselves, in round 0, are not.
+fn from_previous(round: usize, from: &mut Vec<Record>) -> Vec<Record> {
+    if round == 0 { Vec::new() } else { std::mem::take(from) }
+}
+
+impl Gathering<'_> {
+    fn is_full(&mut self, found: &[Record], from: usize) -> bool {
+        let full = self.included.records.len() + from + found.len() >= self.engine.limits.includes_max;
+        self.included.cut |= full;
+        full
+    }
+
+    /// Adds what the records refer to.
+    fn forward(&mut self, include: &Include, from: &[Record], found: &mut Vec<Record>) -> Result<(), Refusal> {
+        for record in from
+            .iter()
+            .filter(|record| include.source.as_ref().is_none_or(|kind| *kind == record.kind))
+        {
+            let Ok(document) = Document::parse(&record.json, Limits::default()) else {
+                continue;
+            };
+            let values = self.engine.registry.extract(&record.kind, document.root());
+            for entry in values
+                .entries
+                .iter()
+                .filter(|entry| include.param.is_none_or(|param| param == entry.param))
+            {
+                let Value::Reference(Target::Local { kind, id, version }) = &entry.value else {
+                    continue;
+                };
+                if include.target.as_ref().is_some_and(|target| target != kind) {
+                    continue;
+                }
+                if !self.seen.insert(record_hash(kind.as_str(), id.as_str())) {
+                    continue;
+                }
+                if self.is_full(found, from.len()) {
+                    return Ok(());
+                }
+                found.extend(self.fetch(kind, id, version.as_deref())?);
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch(&self, kind: &Kind, id: &Id, version: Option<&str>) -> Result<Option<Record>, Refusal> {
+        let record = |json| Record {
+            kind: kind.clone(),
+            id: id.clone(),
+            json,
+        };
+        if let Some(version) = version.and_then(|text| text.parse().ok()) {
+            let named = self.engine.store.version(kind, id, version)?;
+            return Ok(named.as_ref().and_then(cached_of).map(|cached| record(cached.json)));
+        }
+        match self.engine.record(kind, id) {
+            Ok(cached) => Ok(Some(record(cached.json))),
+            // What is referred to need not be here.
+            Err(refusal) if matches!(refusal.status, 404 | 410) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// The kinds that may refer and the parameters they refer by: those named, or all.
+    fn referring(&self, include: &Include) -> (Vec<Kind>, BTreeSet<ParamId>) {
+        let registry = &self.engine.registry;
+        let kinds = match &include.source {
+            Some(kind) => vec![kind.clone()],
+            None => registry.kinds().to_vec(),
+        };
+        if let Some(param) = include.param {
+            return (kinds, BTreeSet::from([param]));
+        }
+        let parameters = kinds.iter().flat_map(|kind| registry.parameters(kind));
+        let references = parameters.filter(|p| p.kind == ParameterType::Reference);
+        let params = references.map(|p| p.id).collect();
+        (kinds, params)
+    }
+
+    /// Adds what refers to the records.
+    fn backward(&mut self, include: &Include, from: &[Record], found: &mut Vec<Record>) -> Result<(), Refusal> {
+        let fits = |record: &&Record| include.target.as_ref().is_none_or(|kind| *kind == record.kind);
+        let set: RecordSet = from
+            .iter()
+            .filter(fits)
+            .map(|record| record_hash(record.kind.as_str(), record.id.as_str()))
+            .collect();
+        if set.is_empty() {
+            return Ok(());
+        }
+        let (kinds, params) = self.referring(include);
+        let set = Arc::new(set);
+        let refers = |param| Predicate::RefersTo {
+            param,
+            set: Arc::clone(&set),
+        };
+        let query = Query {
+            kinds,
+            predicate: Predicate::any(params.into_iter().map(refers).collect()),
+            sort: Vec::new(),
+            limit: self.engine.limits.includes_max + 1,
+            after: None,
+            at: Some(self.at),
+            total: false,
+            deadline: self.deadline,
+        };
+        let hits = self.engine.index.find(&query)?.hits;
+        let mut places = Vec::new();
+        for hit in &hits {
+            if self.seen.insert(record_hash(hit.kind.as_str(), hit.id.as_str())) {
+                if self.included.records.len() + from.len() + found.len() + places.len()
+                    >= self.engine.limits.includes_max
+                {
+                    self.included.cut = true;
+                    break;
+                }
+                places.push(hit.seq);
+            }
+        }
+        for version in self.engine.store.by_seq(&places)? {
+            let json = spliced(&version).into();
+            found.push(Record {
+                kind: version.kind,
+                id: version.id,
+                json,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! Writes a Bundle of stored records, part by part: a search's page, a history's page.
+//!
+//! Stored bytes are copied into the answer as they are; nothing is parsed or written anew.
+
+use fhir::identity::{Id, Kind};
+use fhir::moment;
+use fhir::outcome::{Issue, write_outcome};
+use fhir::parse::write_string;
+
+/// A Bundle being written. Links and total come first, then the entries, then [`Page::finish`].
+pub struct Page {
+    out: Vec<u8>,
+    entries: usize,
+}
+
+/// How an entry of a search came to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It matches.
+    Match,
+    /// A match refers to it, or it to a match.
+    Include,
+}
+
+impl Page {
+    /// Starts a Bundle: its type (`searchset`, `history`), when it was made, its total where it is known, its links.
+    pub fn start(kind: &str, made: i64, total: Option<u64>, links: &[(&str, String)]) -> Page {
+        let mut out = Vec::with_capacity(16 << 10);
+        out.extend_from_slice(b"{\"resourceType\":\"Bundle\",\"meta\":{\"lastUpdated\":\"");
+        out.extend_from_slice(moment::instant(made).as_bytes());
+        out.extend_from_slice(b"\"},\"type\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.push(b'"');
+        if let Some(total) = total {
+            out.extend_from_slice(format!(",\"total\":{total}").as_bytes());
+        }
+        out.extend_from_slice(b",\"link\":[");
+        for (i, (relation, url)) in links.iter().enumerate() {
+            out.extend_from_slice(if i > 0 {
+                b",{\"relation\":\""
+            } else {
+                b"{\"relation\":\""
+            });
+            out.extend_from_slice(relation.as_bytes());
+            out.extend_from_slice(b"\",\"url\":");
+            write_string(&mut out, url);
+            out.push(b'}');
+        }
+        out.push(b']');
+        Page { out, entries: 0 }
+    }
+
+    fn open_entry(&mut self) {
+        let start: &[u8] = if self.entries == 0 { b",\"entry\":[{" } else { b",{" };
+        self.out.extend_from_slice(start);
+        self.entries += 1;
+    }
+
+    fn full_url(&mut self, base: &str, kind: &Kind, id: &Id) {
+        self.out.extend_from_slice(b"\"fullUrl\":\"");
+        // A base address comes from the settings or a Host header and may hold anything a URL may.
+        let mut quoted = Vec::with_capacity(base.len() + 2);
+        write_string(&mut quoted, base);
+        self.out.extend_from_slice(&quoted[1..quoted.len() - 1]);
+        for part in ["/", kind.as_str(), "/", id.as_str()] {
+            self.out.extend_from_slice(part.as_bytes());
+        }
+        self.out.push(b'"');
+    }
+
+    /// Adds a found record; `write` appends its JSON.
+    pub fn found(&mut self, base: &str, kind: &Kind, id: &Id, mode: Mode, write: impl FnOnce(&mut Vec<u8>)) {
+        self.open_entry();
+        self.full_url(base, kind, id);
+        self.out.extend_from_slice(b",\"resource\":");
+        write(&mut self.out);
+        let mode: &[u8] = match mode {
+            Mode::Match => b",\"search\":{\"mode\":\"match\"}}",
+            Mode::Include => b",\"search\":{\"mode\":\"include\"}}",
+        };
+        self.out.extend_from_slice(mode);
+    }
+
+    /// Adds what has to be said about the search itself.
+    pub fn remarks(&mut self, issues: &[Issue]) {
+        if issues.is_empty() {
+            return;
+        }
+        self.open_entry();
+        self.out.extend_from_slice(b"\"resource\":");
+        write_outcome(issues, &mut self.out);
+        self.out.extend_from_slice(b",\"search\":{\"mode\":\"outcome\"}}");
+    }
+
+    /// Adds one version of a history; `write` appends its JSON, and is `None` for a deletion.
+    pub fn happened(&mut self, base: &str, past: &Past<'_>, write: Option<&dyn Fn(&mut Vec<u8>)>) {
+        self.open_entry();
+        self.full_url(base, past.kind, past.id);
+        if let Some(write) = write {
+            self.out.extend_from_slice(b",\"resource\":");
+            write(&mut self.out);
+        }
+        let (kind, id) = (past.kind.as_str(), past.id.as_str());
+        let url = if past.method == "POST" {
+            kind.to_owned()
+        } else {
+            format!("{kind}/{id}")
+        };
+        let text = format!(
+            ",\"request\":{{\"method\":\"{}\",\"url\":\"{url}\"}},\"response\":{{\"status\":\"{}\",\"etag\":\"W/\\\"{}\\\"\",\
+             \"lastModified\":\"{}\"}}}}",
+            past.method,
+            past.status,
+            past.version,
+            moment::instant(past.updated)
+        );
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// The Bundle's JSON.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.out.extend_from_slice(if self.entries > 0 { b"]}" } else { b"}" });
+        self.out
+    }
+}
+
+/// What happened in one version of a history.
+pub struct Past<'a> {
+    /// The record's kind.
+    pub kind: &'a Kind,
+    /// The record's id.
+    pub id: &'a Id,
+    /// The version.
+    pub version: fhir::identity::VersionId,
+    /// When, in microseconds since 1970.
+    pub updated: i64,
+    /// The method that did it: `POST`, `PUT`, `DELETE`.
+    pub method: &'static str,
+    /// The status it was answered with: `201 Created`.
+    pub status: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_json() {
+        let (kind, id) = (Kind::new("Patient").unwrap(), Id::new("1").unwrap());
+        let mut page = Page::start(
+            "searchset",
+            0,
+            Some(1),
+            &[("self", "http://x/fhir/Patient?a=\"".into())],
+        );
+        page.found("http://x/fhir", &kind, &id, Mode::Match, |out| {
+            out.extend_from_slice(b"{}")
+        });
+        page.remarks(&[Issue::warning(fhir::outcome::Code::NotSupported, "Left away.")]);
+        let text = page.finish();
+        let tree = fhir::tree::Tree::parse(&text).unwrap();
+        assert_eq!(tree.get("entry").unwrap().items().len(), 2);
+        assert!(
+            String::from_utf8(text)
+                .unwrap()
+                .contains(r#""fullUrl":"http://x/fhir/Patient/1","resource":{},"search""#)
+        );
+    }
+}

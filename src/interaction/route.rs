@@ -1,0 +1,238 @@
+//! Which interaction a request is: by its path and its method. Every request gets an answer here.
+
+use fhir::identity::{Id, Kind};
+use store::Scope;
+
+use crate::address;
+use crate::conditional::{bad_encoding, too_long};
+use crate::engine::Engine;
+use crate::format;
+use crate::refusal::{Reason, Refusal};
+use crate::reply::{Body, Reply};
+use crate::request::{Caller, Method, Request};
+use crate::search::{self, Within};
+use crate::shape::Shape;
+use crate::{bundle, capabilities, create, delete, everything, history, patch, read, update, vread};
+
+/// A path, read (<https://hl7.org/fhir/R4/http.html#summary>).
+enum Place {
+    Base,
+    Metadata,
+    History(Scope),
+    Search(Option<Kind>),
+    Kind(Kind),
+    Record(Kind, Id),
+    Version(Kind, Id, String),
+    /// Records of one kind, or of all, in the compartment of a record; with `_search` or without.
+    Compartment(Kind, Id, Option<Kind>, bool),
+    Everything(Id),
+}
+
+/// The parameters that every interaction has (<https://hl7.org/fhir/R4/http.html#parameters>), and the rest.
+struct Common {
+    pretty: bool,
+    shape: Shape,
+    /// All other parameters, those of the shape included for searches.
+    rest: Vec<(String, String)>,
+}
+
+/// Answers a request. Whatever fails is answered with an OperationOutcome.
+pub fn answer(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Reply {
+    if let Some(reply) = ready(engine, caller, request) {
+        return reply;
+    }
+    match common(engine, request) {
+        Ok(common) => {
+            let reply = dispatch(engine, caller, request, &common).unwrap_or_else(Reply::from);
+            if common.pretty { pretty(reply) } else { reply }
+        }
+        Err(refusal) => refusal.into(),
+    }
+}
+
+/// The answer to the most frequent request of all, where it lies ready: a plain read of a record in the read cache.
+/// It neither waits nor touches the disk, so that the server can give it at once.
+pub fn ready(engine: &Engine, _caller: &Caller, request: &Request<'_>) -> Option<Reply> {
+    if request.method != Method::Get || !request.query.is_empty() {
+        return None;
+    }
+    let (kind, id) = request.path.split_once('/')?;
+    let cached = engine.cached(kind, id)?;
+    format::accept(request, None).ok()?;
+    Some(read::answer(engine, request, cached, &Shape::Whole))
+}
+
+fn pretty(reply: Reply) -> Reply {
+    let body = match &reply.body {
+        Body::Empty => Body::Empty,
+        body => Body::Owned(format::pretty(body.bytes())),
+    };
+    Reply { body, ..reply }
+}
+
+fn common(engine: &Engine, request: &Request<'_>) -> Result<Common, Refusal> {
+    let limit = engine.limits.query_bytes;
+    let form = request.form.unwrap_or("");
+    if request.query.len() > limit || form.len() > limit {
+        return Err(too_long(request.query.len().max(form.len()), limit));
+    }
+    let mut all = address::pairs(request.query).ok_or_else(|| bad_encoding(request.query))?;
+    all.extend(address::pairs(form).ok_or_else(|| bad_encoding(form))?);
+    let value = |name: &str| all.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    format::accept(request, value("_format").filter(|wanted| !wanted.is_empty()))?;
+    Ok(Common {
+        pretty: matches!(value("_pretty"), Some("true" | "")),
+        shape: Shape::of(value("_summary"), value("_elements"))?,
+        rest: all
+            .into_iter()
+            .filter(|(name, _)| name != "_format" && name != "_pretty")
+            .collect(),
+    })
+}
+
+impl Common {
+    /// The parameters without those of the shape: what a history reads.
+    fn without_shape(&self) -> Vec<(String, String)> {
+        let kept = self
+            .rest
+            .iter()
+            .filter(|(name, _)| name != "_summary" && name != "_elements");
+        kept.cloned().collect()
+    }
+}
+
+fn place(engine: &Engine, path: &str) -> Result<Place, Refusal> {
+    let decoded: Option<Vec<String>> = path.trim_end_matches('/').split('/').map(address::decode).collect();
+    let unknown = || {
+        let text = format!("There is nothing at \"{path}\"; GET /fhir/metadata lists what this server does.");
+        Refusal::because(Reason::NoSuchPath, text)
+    };
+    let decoded = decoded.ok_or_else(unknown)?;
+    let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    let id = |text: &str| Id::new(text).ok_or_else(|| bad_id(text));
+    Ok(match segments.as_slice() {
+        [""] | [] => Place::Base,
+        ["metadata"] => Place::Metadata,
+        ["_history"] => Place::History(Scope::All),
+        ["_search"] => Place::Search(None),
+        [name] if name.starts_with('$') => return Err(no_operation(name)),
+        [kind] => Place::Kind(engine.kind(kind)?),
+        [kind, "_search"] => Place::Search(Some(engine.kind(kind)?)),
+        [kind, "_history"] => Place::History(Scope::Kind(engine.kind(kind)?)),
+        ["Patient", record, "$everything"] => Place::Everything(id(record)?),
+        [_, name] | [_, _, name] if name.starts_with('$') => return Err(no_operation(name)),
+        [kind, record] => Place::Record(engine.kind(kind)?, id(record)?),
+        [kind, record, "_history"] => Place::History(Scope::Record(engine.kind(kind)?, id(record)?)),
+        [kind, record, "_history", version] => Place::Version(engine.kind(kind)?, id(record)?, (*version).to_owned()),
+        [center, record, "*"] => Place::Compartment(engine.kind(center)?, id(record)?, None, false),
+        [center, record, kind] => {
+            Place::Compartment(engine.kind(center)?, id(record)?, Some(engine.kind(kind)?), false)
+        }
+        [center, record, kind, "_search"] => {
+            Place::Compartment(engine.kind(center)?, id(record)?, Some(engine.kind(kind)?), true)
+        }
+        _ => return Err(unknown()),
+    })
+}
+
+fn bad_id(text: &str) -> Refusal {
+    let sentence = format!("\"{text}\" is no id: an id has 1 to 64 letters, digits, dashes and dots.");
+    Refusal::because(Reason::Invalid, sentence)
+}
+
+fn no_operation(name: &str) -> Refusal {
+    let text = format!("This server has no operation {name} here; GET /fhir/metadata lists those it has.");
+    Refusal::because(Reason::NoSuchPath, text)
+}
+
+impl Place {
+    /// The methods the place knows, for `Allow`.
+    fn methods(&self) -> &'static str {
+        match self {
+            Place::Base => "GET, HEAD, POST",
+            Place::Metadata | Place::History(_) | Place::Version(..) => "GET, HEAD",
+            Place::Search(_) | Place::Compartment(_, _, _, true) => "POST",
+            Place::Kind(_) => "GET, HEAD, POST, PUT, PATCH, DELETE",
+            Place::Record(..) => "GET, HEAD, PUT, PATCH, DELETE",
+            Place::Compartment(_, _, _, false) => "GET, HEAD",
+            Place::Everything(_) => "GET, HEAD, POST",
+        }
+    }
+}
+
+fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Common) -> Result<Reply, Refusal> {
+    let place = place(engine, request.path)?;
+    let shape = &common.shape;
+    // HEAD is GET whose body the server leaves away.
+    let method = if request.method == Method::Head {
+        Method::Get
+    } else {
+        request.method
+    };
+    match (method, &place) {
+        (Method::Get, Place::Metadata) => Ok(capabilities::capabilities(engine, caller, request, shape)),
+        (Method::Get, Place::Record(kind, id)) => {
+            only_shape(common)?;
+            read::read(engine, caller, request, kind, id, shape)
+        }
+        (Method::Get, Place::Version(kind, id, version)) => {
+            only_shape(common)?;
+            vread::vread(engine, caller, request, (kind, id, version), shape)
+        }
+        (Method::Get, Place::History(scope)) => {
+            history::history(engine, caller, request, scope, (&common.without_shape(), shape))
+        }
+        (Method::Get, Place::Everything(id)) | (Method::Post, Place::Everything(id)) => {
+            everything::everything(engine, caller, request, id, &common.rest)
+        }
+        (Method::Post, Place::Base) => bundle::bundle(engine, caller, request),
+        (Method::Post, Place::Kind(kind)) => create::create(engine, caller, request, kind),
+        (Method::Put, Place::Kind(kind)) => update::update_conditionally(engine, caller, request, kind),
+        (Method::Put, Place::Record(kind, id)) => update::update(engine, caller, request, kind, id),
+        (Method::Patch, Place::Kind(kind)) => patch::patch_conditionally(engine, caller, request, kind),
+        (Method::Patch, Place::Record(kind, id)) => patch::patch(engine, caller, request, kind, id),
+        (Method::Delete, Place::Kind(kind)) => delete::delete_conditionally(engine, caller, request, kind),
+        (Method::Delete, Place::Record(kind, id)) => delete::delete(engine, caller, request, kind, id),
+        _ => match within(method, &place) {
+            Some(within) => search::search(engine, caller, request, &within, &common.rest),
+            None => Err(no_method(&place)),
+        },
+    }
+}
+
+/// What a search is over, where the request is one.
+fn within(method: Method, place: &Place) -> Option<Within> {
+    match (method, place) {
+        (Method::Get, Place::Base) | (Method::Post, Place::Search(None)) => Some(Within::System),
+        (Method::Get, Place::Kind(kind)) | (Method::Post, Place::Search(Some(kind))) => {
+            Some(Within::Kind(kind.clone()))
+        }
+        (Method::Get, Place::Compartment(center, id, of, false))
+        | (Method::Post, Place::Compartment(center, id, of, true)) => Some(Within::Compartment {
+            center: center.clone(),
+            id: id.clone(),
+            of: of.clone(),
+        }),
+        _ => None,
+    }
+}
+
+fn no_method(place: &Place) -> Refusal {
+    let methods = place.methods();
+    Refusal {
+        allow: Some(methods),
+        ..Refusal::because(Reason::MethodNotAllowed, format!("This address knows only {methods}."))
+    }
+}
+
+/// A read has no parameters but those of its shape; another is refused, never ignored.
+fn only_shape(common: &Common) -> Result<(), Refusal> {
+    match common.without_shape().first() {
+        None => Ok(()),
+        Some((name, _)) => {
+            let text =
+                format!("A read knows no parameter \"{name}\"; it knows _summary, _elements, _pretty and _format.");
+            Err(Refusal::because(Reason::NotSupported, text).at(format!("http.{name}")))
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Search of a kind, of a compartment or of everything (<https://hl7.org/fhir/R4/search.html>), by GET and by POST.
+//!
+//! All pages of a search show the log position of the first. A page is put together from stored bytes.
+
+use std::time::Instant;
+
+use fhir::body;
+use fhir::identity::{Id, Kind};
+use fhir::outcome::{Code, Issue};
+use query::predicate::Predicate;
+use query::{Search, SortKey, Summary, Total};
+use search_index::{Cursor, Hit, Query};
+use store::Version;
+
+use crate::compartment::Part;
+use crate::cursor::{self, Token, link};
+use crate::engine::{Engine, header, now, spliced};
+use crate::include::{self, Included};
+use crate::page::{Mode, Page};
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+use crate::request::{Caller, Handling, Request};
+use crate::shape::Shape;
+
+/// What a search is over.
+#[derive(Clone, Debug)]
+pub enum Within {
+    /// Everything, or the kinds that `_type` names.
+    System,
+    /// One kind.
+    Kind(Kind),
+    /// The records of one kind, or of all, that belong to a record.
+    Compartment {
+        /// The kind of that record.
+        center: Kind,
+        /// Its id.
+        id: Id,
+        /// The kind looked for; all where there is none.
+        of: Option<Kind>,
+    },
+}
+
+/// A search taken apart: what is asked of the index and how it is answered.
+struct Plan {
+    search: Search,
+    parts: Vec<Part>,
+    shape: Shape,
+    /// The address without a query.
+    path: String,
+    /// The parameters that make up the question, for links.
+    question: Vec<(String, String)>,
+    /// The address of the first page, which stands for the whole question.
+    first: String,
+    token: Option<Token>,
+    /// The token as it was sent.
+    token_text: Option<String>,
+    limit: usize,
+    deadline: Instant,
+}
+
+/// One page of matches.
+pub(crate) struct Matches {
+    pub(crate) at: u64,
+    pub(crate) hits: Vec<Hit>,
+    pub(crate) total: Option<u64>,
+    pub(crate) next: Option<Token>,
+}
+
+/// Searches: 200 with a Bundle of type searchset.
+///
+/// # Errors
+/// 400 for what is not understood (under `handling=strict` also for unknown parameters), 503 out of time.
+pub fn search(
+    engine: &Engine,
+    _caller: &Caller,
+    request: &Request<'_>,
+    within: &Within,
+    params: &[(String, String)],
+) -> Result<Reply, Refusal> {
+    let plan = plan(engine, request, within, params)?;
+    let wanted = Wanted {
+        parts: &plan.parts,
+        sort: &plan.search.sort,
+        limit: plan.limit,
+        total: plan.search.total != Total::None || plan.limit == 0,
+        deadline: plan.deadline,
+    };
+    let matches = find(engine, &wanted, plan.token.as_ref())?;
+    let places: Vec<u64> = matches.hits.iter().map(|hit| hit.seq).collect();
+    let versions = engine.store.by_seq(&places)?;
+    let included = include::gather(engine, &plan.search, &versions, matches.at, plan.deadline)?;
+    Ok(Reply::json(
+        200,
+        write(engine, request, &plan, &matches, &versions, &included),
+    ))
+}
+
+fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(String, String)]) -> Result<Plan, Refusal> {
+    let mut params = params.to_vec();
+    let token_text = take(&mut params, cursor::PARAMETER);
+    let own = match within {
+        Within::System => Vec::new(),
+        Within::Kind(kind) => vec![(vec![kind.clone()], Predicate::All)],
+        Within::Compartment { center, id, of } => {
+            engine.compartments.parts(&engine.registry, center, id, of.as_ref())?
+        }
+    };
+    let kinds: Vec<Kind> = own.iter().flat_map(|(kinds, _)| kinds.iter().cloned()).collect();
+    let handling = query::Handling {
+        strict: request.prefer.handling == Some(Handling::Strict),
+        now: now(),
+        base: request.base,
+    };
+    let search = query::parse(&engine.registry, &kinds, &params, &handling)
+        .map_err(|issues| Refusal::with(Reason::Invalid, issues))?;
+    let parts = match within {
+        Within::System => vec![(search.kinds.clone(), search.predicate.clone())],
+        _ => own
+            .into_iter()
+            .map(|(kinds, own)| (kinds, own.and(search.predicate.clone())))
+            .collect(),
+    };
+    let path = request.path.trim_end_matches('/');
+    let path = path.strip_suffix("_search").unwrap_or(path).trim_end_matches('/');
+    let path = format!("{}/{path}", request.base);
+    let path = path.trim_end_matches('/').to_owned();
+    let question = search.used.clone();
+    let first = link(&path, &question, None);
+    let token = token_text
+        .as_deref()
+        .map(|text| Token::read(text, &first, engine.store.head()))
+        .transpose()?;
+    let limits = &engine.limits;
+    let limit = match search.summary {
+        Summary::Count => 0,
+        _ => search.count.unwrap_or(limits.page_default).min(limits.page_max),
+    };
+    Ok(Plan {
+        shape: Shape::of_search(search.summary, &search.elements),
+        search,
+        parts,
+        path,
+        question,
+        first,
+        token,
+        token_text,
+        limit,
+        deadline: engine.deadline(),
+    })
+}
+
+fn take(params: &mut Vec<(String, String)>, name: &str) -> Option<String> {
+    let place = params.iter().position(|(n, _)| n == name)?;
+    Some(params.remove(place).1)
+}
+
+/// What is asked of the index.
+pub(crate) struct Wanted<'a> {
+    pub(crate) parts: &'a [Part],
+    pub(crate) sort: &'a [SortKey],
+    pub(crate) limit: usize,
+    pub(crate) total: bool,
+    pub(crate) deadline: Instant,
+}
+
+/// One page of matches, part after part.
+pub(crate) fn find(engine: &Engine, wanted: &Wanted<'_>, token: Option<&Token>) -> Result<Matches, Refusal> {
+    let mut matches = Matches {
+        at: 0,
+        hits: Vec::new(),
+        total: token.and_then(|token| token.total),
+        next: None,
+    };
+    let mut at = token.map(|token| token.at);
+    let count = wanted.total && matches.total.is_none();
+    let mut total = 0;
+    let first = token.map_or(0, |token| token.group);
+    for (group, (kinds, predicate)) in wanted.parts.iter().enumerate().skip(first) {
+        let left = wanted.limit - matches.hits.len();
+        let full = left == 0 && wanted.limit > 0;
+        if full && matches.next.is_some() && !count {
+            break;
+        }
+        let after = token
+            .filter(|token| token.group == group)
+            .and_then(|token| token.cursor.as_deref());
+        let after = after.map(Cursor::parse).transpose().map_err(|_| damaged())?;
+        let query = Query {
+            kinds: kinds.clone(),
+            predicate: predicate.clone(),
+            sort: wanted.sort.to_vec(),
+            // A full page still has to know whether anything follows.
+            limit: if full { 1 } else { left },
+            after: after.as_ref(),
+            at,
+            total: count,
+            deadline: wanted.deadline,
+        };
+        let found = engine.index.find(&query)?;
+        at = Some(found.at);
+        total += found.total.unwrap_or(0);
+        let goes_on = if full {
+            !found.hits.is_empty()
+        } else {
+            found.next.is_some()
+        };
+        if goes_on && matches.next.is_none() {
+            matches.next = Some(Token {
+                at: found.at,
+                group,
+                total: None,
+                cursor: if full {
+                    None
+                } else {
+                    found.next.map(|cursor| cursor.to_string())
+                },
+            });
+        }
+        if !full {
+            matches.hits.extend(found.hits);
+        }
+    }
+    matches.at = at.unwrap_or(0);
+    if count {
+        matches.total = Some(total);
+    }
+    if let Some(next) = &mut matches.next {
+        next.total = matches.total;
+    }
+    Ok(matches)
+}
+
+fn damaged() -> Refusal {
+    Refusal::because(Reason::Invalid, "The page link is damaged; start again without _page.").at("http._page")
+}
+
+fn write(
+    engine: &Engine,
+    request: &Request<'_>,
+    plan: &Plan,
+    matches: &Matches,
+    versions: &[Version],
+    included: &Included,
+) -> Vec<u8> {
+    let mut links = vec![("self", link(&plan.path, &plan.question, plan.token_text.as_deref()))];
+    if let Some(next) = matches.next.as_ref().filter(|_| plan.limit > 0) {
+        let token = next.write(&plan.first);
+        links.push(("next", link(&plan.path, &plan.question, Some(&token))));
+    }
+    if plan.token.is_some() || links.len() > 1 {
+        links.push(("first", plan.first.clone()));
+    }
+    let total = matches
+        .total
+        .filter(|_| plan.search.total != Total::None || plan.limit == 0);
+    let mut page = Page::start("searchset", now(), total, &links);
+    for version in versions {
+        page.found(
+            request.base,
+            &version.kind,
+            &version.id,
+            Mode::Match,
+            |out| match &plan.shape {
+                Shape::Whole => body::splice(header(version), &version.body, out),
+                shape => shape.write(&engine.definitions, &spliced(version), out),
+            },
+        );
+    }
+    for record in &included.records {
+        page.found(request.base, &record.kind, &record.id, Mode::Include, |out| {
+            plan.shape.write(&engine.definitions, &record.json, out);
+        });
+    }
+    let mut issues = plan.search.issues.clone();
+    if included.cut {
+        let text = format!(
+            "More than {} records would be included; the rest was left out. Ask for smaller pages or fewer includes.",
+            engine.limits.includes_max
+        );
+        issues.push(Issue::warning(Code::TooCostly, text));
+    }
+    page.remarks(&issues);
+    page.finish()
+}
