@@ -24,9 +24,16 @@ fn patient(id: &str, count: u64) -> String {
 
 fn transaction(a: &str, b: &str) -> String {
     let entry = |id: &str| {
-        format!(r#"{{"resource":{},"request":{{"method":"PUT","url":"Patient/{id}"}}}}"#, patient(id, 1))
+        format!(
+            r#"{{"resource":{},"request":{{"method":"PUT","url":"Patient/{id}"}}}}"#,
+            patient(id, 1)
+        )
     };
-    format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{},{}]}}"#, entry(a), entry(b))
+    format!(
+        r#"{{"resourceType":"Bundle","type":"transaction","entry":[{},{}]}}"#,
+        entry(a),
+        entry(b)
+    )
 }
 
 /// Writes until the server is gone; what was acknowledged is told.
@@ -59,7 +66,9 @@ fn write(world: &World, round: u64, writer: u64, told: &Mutex<Told>, gone: &Atom
 /// Everything told is there; of a transaction that was not told, both halves or none.
 fn verify(world: &World, told: &Told) {
     for (id, count) in &told.counts {
-        let found = world.get(&format!("Patient/{id}")).expect(200).json()["multipleBirthInteger"].as_u64().expect("a count");
+        let found = world.get(&format!("Patient/{id}")).expect(200).json()["multipleBirthInteger"]
+            .as_u64()
+            .expect("a count");
         assert!(found >= *count, "{id} went back from {count} to {found}");
     }
     for (a, b) in &told.pairs {
@@ -75,7 +84,10 @@ fn verify(world: &World, told: &Told) {
         }
         page = answer.link("next");
     }
-    assert!(halves.values().all(|balance| *balance == 0), "a transaction is half there");
+    assert!(
+        halves.values().all(|balance| *balance == 0),
+        "a transaction is half there"
+    );
     assert!(halves.len() >= told.pairs.len(), "the search lost a transaction");
 }
 
@@ -103,11 +115,16 @@ fn survives_being_killed(engine: Engine) {
         verify(&world, &told.lock().expect("told"));
     }
     let told = told.into_inner().expect("told");
-    assert!(told.counts.len() as u64 == WRITERS && !told.pairs.is_empty(), "nothing was written");
+    assert!(
+        told.counts.len() as u64 == WRITERS && !told.pairs.is_empty(),
+        "nothing was written"
+    );
 }
 
 fn signal_kill(process: u32) {
-    let status = std::process::Command::new("kill").args(["-9", &process.to_string()]).status();
+    let status = std::process::Command::new("kill")
+        .args(["-9", &process.to_string()])
+        .status();
     assert!(status.expect("kill runs").success());
 }
 

@@ -23,7 +23,10 @@ fn files() -> Vec<(PathBuf, String)> {
     let mut paths = Vec::new();
     rust_files(Path::new(ROOT), &mut paths);
     assert!(paths.len() > 30, "the tree was not found");
-    paths.into_iter().map(|p| (p.clone(), fs::read_to_string(&p).expect("UTF-8"))).collect()
+    paths
+        .into_iter()
+        .map(|p| (p.clone(), fs::read_to_string(&p).expect("UTF-8")))
+        .collect()
 }
 
 fn none(found: Vec<String>) {
@@ -36,7 +39,13 @@ fn every_file_says_in_its_first_line_what_it_is_for() {
         let first = text.lines().next().unwrap_or("");
         !first.starts_with("//! ") || !first.ends_with(['.', ':']) || first.len() > 130
     };
-    none(files().into_iter().filter(|(_, text)| wrong(text)).map(|(path, _)| path.display().to_string()).collect());
+    none(
+        files()
+            .into_iter()
+            .filter(|(_, text)| wrong(text))
+            .map(|(path, _)| path.display().to_string())
+            .collect(),
+    );
 }
 
 #[test]
@@ -47,7 +56,9 @@ fn functions_are_short() {
         for (i, line) in text.lines().enumerate() {
             let indent = line.len() - line.trim_start().len();
             let words = line.trim_start();
-            let opens = ["fn ", "pub fn ", "pub(crate) fn ", "async fn ", "pub async fn "].iter().any(|w| words.starts_with(w));
+            let opens = ["fn ", "pub fn ", "pub(crate) fn ", "async fn ", "pub async fn "]
+                .iter()
+                .any(|w| words.starts_with(w));
             if opens && !words.ends_with(';') {
                 start = Some((i, indent, words.chars().take(60).collect()));
             } else if let Some((from, depth, name)) = &start
@@ -55,7 +66,12 @@ fn functions_are_short() {
                 && words.starts_with('}')
             {
                 if i - from >= FUNCTION_LINES_MAX {
-                    found.push(format!("{}:{}: {} lines: {name}", path.display(), from + 1, i - from + 1));
+                    found.push(format!(
+                        "{}:{}: {} lines: {name}",
+                        path.display(),
+                        from + 1,
+                        i - from + 1
+                    ));
                 }
                 start = None;
             }
@@ -67,14 +83,32 @@ fn functions_are_short() {
 #[test]
 fn files_are_not_too_long() {
     let long = |text: &str| text.lines().count() > FILE_LINES_MAX;
-    none(files().into_iter().filter(|(_, t)| long(t)).map(|(p, t)| format!("{}: {}", p.display(), t.lines().count())).collect());
+    none(
+        files()
+            .into_iter()
+            .filter(|(_, t)| long(t))
+            .map(|(p, t)| format!("{}: {}", p.display(), t.lines().count()))
+            .collect(),
+    );
 }
 
 /// A word, where it may not stand, and what to write instead.
 const BANNED: &[(&str, &[&str], &str)] = &[
-    ("diesel::", &["src/store/"], "ask the store: it is the only room that knows SQL"),
-    ("tantivy::", &["search-index/"], "ask the index: it is the only room that knows tantivy"),
-    ("actix_web::", &["src/server/"], "the server is the only room that knows HTTP's library"),
+    (
+        "diesel::",
+        &["src/store/"],
+        "ask the store: it is the only room that knows SQL",
+    ),
+    (
+        "tantivy::",
+        &["search-index/"],
+        "ask the index: it is the only room that knows tantivy",
+    ),
+    (
+        "actix_web::",
+        &["src/server/"],
+        "the server is the only room that knows HTTP's library",
+    ),
     ("#[allow", &[], "#[expect(..., reason = ...)]"),
     ("#[ignore", &[], "make the test run, or take it out"),
 ];
@@ -98,14 +132,24 @@ fn each_library_is_known_to_one_room() {
 #[test]
 fn rooms_use_only_rooms_above_them() {
     let manifest = fs::read_to_string(format!("{ROOT}/Cargo.toml")).expect("the manifest");
-    let list = manifest.split("members = [").nth(1).expect("members").split(']').next().expect("an end");
+    let list = manifest
+        .split("members = [")
+        .nth(1)
+        .expect("members")
+        .split(']')
+        .next()
+        .expect("an end");
     let members: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
     let name = |member: &str| member.rsplit('/').next().expect("a name").to_owned();
     let mut found = Vec::new();
     for (i, member) in members.iter().enumerate() {
         let own = fs::read_to_string(format!("{ROOT}/{member}/Cargo.toml")).expect("a member's manifest");
         let below = members[i + 1..].iter().map(|m| name(m));
-        found.extend(below.filter(|m| own.lines().any(|l| l == format!("{m}.workspace = true"))).map(|m| format!("{member} uses {m}")));
+        found.extend(
+            below
+                .filter(|m| own.lines().any(|l| l == format!("{m}.workspace = true")))
+                .map(|m| format!("{member} uses {m}")),
+        );
     }
     none(found);
 }

@@ -16,7 +16,9 @@ fn well(output: Output) -> String {
 }
 
 fn total(world: &World, kind: &str) -> u64 {
-    world.get(&format!("{kind}?_summary=count")).expect(200).json()["total"].as_u64().expect("a total")
+    world.get(&format!("{kind}?_summary=count")).expect(200).json()["total"]
+        .as_u64()
+        .expect("a total")
 }
 
 fn samples_go_in_and_out_again(engine: Engine) {
@@ -26,7 +28,10 @@ fn samples_go_in_and_out_again(engine: Engine) {
     world.check().expect("a clean store");
     world.start();
     let (patients, observations) = (total(&world, "Patient"), total(&world, "Observation"));
-    assert!(patients >= 10 && observations > 100, "{patients} patients, {observations} observations");
+    assert!(
+        patients >= 10 && observations > 100,
+        "{patients} patients, {observations} observations"
+    );
     let history = world.get("_history?_count=1").expect(200).json()["total"].clone();
     world.kill();
 
@@ -36,7 +41,10 @@ fn samples_go_in_and_out_again(engine: Engine) {
     let out = world.folder().join("out");
     well(world.command("export").arg(&out).output().expect("epis runs"));
     world.start();
-    assert_eq!((total(&world, "Patient"), total(&world, "Observation")), (patients, observations));
+    assert_eq!(
+        (total(&world, "Patient"), total(&world, "Observation")),
+        (patients, observations)
+    );
     assert_eq!(world.get("_history?_count=1").expect(200).json()["total"], history);
     let lines = exported_lines(&out, "Observation");
     assert_eq!(lines as u64, observations);
@@ -45,7 +53,9 @@ fn samples_go_in_and_out_again(engine: Engine) {
 fn exported_lines(folder: &std::path::Path, kind: &str) -> usize {
     let files = fs::read_dir(folder).expect("exported").flatten().map(|f| f.path());
     let of_kind = files.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(kind)));
-    of_kind.map(|p| fs::read_to_string(p).expect("NDJSON").lines().count()).sum()
+    of_kind
+        .map(|p| fs::read_to_string(p).expect("NDJSON").lines().count())
+        .sum()
 }
 
 on_both!(samples_go_in_and_out_again);

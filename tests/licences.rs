@@ -6,8 +6,20 @@ use serde_json::Value;
 
 /// Licences that may be built into the product.
 const FITTING: &[&str] = &[
-    "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT",
-    "MIT-0", "PostgreSQL", "Unicode-3.0", "Unlicense", "Zlib",
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "PostgreSQL",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
 ];
 
 /// Whether an SPDX expression can be met with fitting licences alone.
@@ -38,7 +50,11 @@ fn outside_brackets<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)>
 fn every_dependency_fits() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let arguments = ["metadata", "--format-version", "1", "--locked", "--offline"];
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root).output().expect("cargo runs");
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root)
+        .output()
+        .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
     let packages = metadata["packages"].as_array().expect("packages");

@@ -4,7 +4,10 @@ use tests::world::{Engine, World};
 
 fn a_body_that_is_too_long(engine: Engine) {
     let world = World::with(engine, &["--body-bytes-max", "20000"]);
-    let long = format!(r#"{{"resourceType":"Patient","name":[{{"text":"{}"}}]}}"#, "x".repeat(30_000));
+    let long = format!(
+        r#"{{"resourceType":"Patient","name":[{{"text":"{}"}}]}}"#,
+        "x".repeat(30_000)
+    );
     let answer = world.post("Patient", &long);
     assert_eq!(answer.status, 413, "{}", answer.body);
     assert_eq!(answer.json()["issue"][0]["code"], "too-long");
@@ -14,7 +17,12 @@ fn a_body_that_is_too_long(engine: Engine) {
 fn a_bundle_with_too_many_entries(engine: Engine) {
     let world = World::with(engine, &["--bundle-entries-max", "3"]);
     let entry = r#"{"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}}"#;
-    let bundle = |n: usize| format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#, vec![entry; n].join(","));
+    let bundle = |n: usize| {
+        format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#,
+            vec![entry; n].join(",")
+        )
+    };
     let answer = world.post("", &bundle(4));
     assert_eq!(answer.status, 413, "{}", answer.body);
     assert_eq!(answer.json()["resourceType"], "OperationOutcome");
@@ -23,7 +31,11 @@ fn a_bundle_with_too_many_entries(engine: Engine) {
 
 fn nesting_that_is_too_deep(engine: Engine) {
     let world = World::with(engine, &["--json-depth-max", "20"]);
-    let deep = format!(r#"{{"resourceType":"Patient","extension":{}{}}}"#, "[".repeat(40), "]".repeat(40));
+    let deep = format!(
+        r#"{{"resourceType":"Patient","extension":{}{}}}"#,
+        "[".repeat(40),
+        "]".repeat(40)
+    );
     let answer = world.post("Patient", &deep);
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.body.contains("nested"), "{}", answer.body);

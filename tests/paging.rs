@@ -10,16 +10,25 @@ use tests::world::{Engine, World};
 const RECORDS: usize = 240;
 
 fn patient(id: &str, birth: u64) -> String {
-    format!(r#"{{"resourceType":"Patient","id":"{id}","birthDate":"19{:02}-01-01","gender":"male"}}"#, birth % 100)
+    format!(
+        r#"{{"resourceType":"Patient","id":"{id}","birthDate":"19{:02}-01-01","gender":"male"}}"#,
+        birth % 100
+    )
 }
 
 fn fill(world: &World, random: &mut Random) {
     let entry = |i: usize, random: &mut Random| {
         let id = format!("p{i}");
-        format!(r#"{{"resource":{},"request":{{"method":"PUT","url":"Patient/{id}"}}}}"#, patient(&id, random.bits()))
+        format!(
+            r#"{{"resource":{},"request":{{"method":"PUT","url":"Patient/{id}"}}}}"#,
+            patient(&id, random.bits())
+        )
     };
     let entries: Vec<String> = (0..RECORDS).map(|i| entry(i, random)).collect();
-    let bundle = format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#, entries.join(","));
+    let bundle = format!(
+        r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#,
+        entries.join(",")
+    );
     world.post("", &bundle).expect(200);
 }
 
@@ -58,7 +67,11 @@ fn pages_are_one_snapshot(engine: Engine) {
     println!("seed {seed}");
     let world = World::new(engine);
     fill(&world, &mut Random::new(seed));
-    for query in ["Patient?_count=17", "Patient?_count=17&_sort=-birthdate", "Patient?_count=17&gender=male&_sort=birthdate,_id"] {
+    for query in [
+        "Patient?_count=17",
+        "Patient?_count=17&_sort=-birthdate",
+        "Patient?_count=17&gender=male&_sort=birthdate,_id",
+    ] {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| disturb(&world, seed, &stop));
@@ -66,12 +79,18 @@ fn pages_are_one_snapshot(engine: Engine) {
             let total = first.json()["total"].as_u64().expect("a total") as usize;
             let mut seen: Vec<String> = first.ids("match");
             if let Some(next) = first.link("next") {
-                walk(&world, &next, |entry| seen.push(entry["resource"]["id"].as_str().unwrap_or("?").to_owned()));
+                walk(&world, &next, |entry| {
+                    seen.push(entry["resource"]["id"].as_str().unwrap_or("?").to_owned())
+                });
             }
             stop.store(true, Ordering::Relaxed);
             let distinct: HashSet<&String> = seen.iter().collect();
             assert_eq!(distinct.len(), seen.len(), "{query}: something came twice");
-            assert_eq!(seen.len(), total, "{query}: the pages are not the snapshot that was counted");
+            assert_eq!(
+                seen.len(),
+                total,
+                "{query}: the pages are not the snapshot that was counted"
+            );
         });
     }
 }
@@ -88,7 +107,14 @@ fn history_is_whole_while_others_write(engine: Engine) {
             let mut seen = Vec::new();
             walk(&world, scope_path, |entry| {
                 let etag = entry["response"]["etag"].as_str().expect("an etag");
-                seen.push(etag.trim_matches(['W', '/', '"']).split('-').nth(1).expect("node-counter").parse::<u64>().expect("a counter"));
+                seen.push(
+                    etag.trim_matches(['W', '/', '"'])
+                        .split('-')
+                        .nth(1)
+                        .expect("node-counter")
+                        .parse::<u64>()
+                        .expect("a counter"),
+                );
             });
             let newest = *seen.first().expect("something");
             let expected: Vec<u64> = (1..=newest).rev().collect();

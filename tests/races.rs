@@ -17,7 +17,10 @@ fn all_at_once(act: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
             })
         };
         let threads: Vec<_> = (0..CLIENTS).map(spawn).collect();
-        threads.into_iter().map(|t| t.join().expect("no client panics")).collect()
+        threads
+            .into_iter()
+            .map(|t| t.join().expect("no client panics"))
+            .collect()
     })
 }
 
@@ -28,10 +31,16 @@ fn count(answers: &[Answer], status: u16) -> usize {
 fn the_same_conditional_create(engine: Engine) {
     let world = World::new(engine);
     for round in 0..8 {
-        let body = format!(r#"{{"resourceType":"Patient","identifier":[{{"system":"http://e.org","value":"{round}"}}]}}"#);
+        let body =
+            format!(r#"{{"resourceType":"Patient","identifier":[{{"system":"http://e.org","value":"{round}"}}]}}"#);
         let condition = format!("identifier=http://e.org|{round}");
         let answers = all_at_once(|_| world.send("POST", "Patient", &[("If-None-Exist", &condition)], body.as_bytes()));
-        assert_eq!((count(&answers, 201), count(&answers, 200)), (1, CLIENTS - 1), "{:?}", answers[0]);
+        assert_eq!(
+            (count(&answers, 201), count(&answers, 200)),
+            (1, CLIENTS - 1),
+            "{:?}",
+            answers[0]
+        );
         let found = world.get(&format!("Patient?{condition}")).expect(200);
         assert_eq!(found.json()["total"], 1);
     }
@@ -39,7 +48,11 @@ fn the_same_conditional_create(engine: Engine) {
 
 fn updates_of_one_version(engine: Engine) {
     let world = World::new(engine);
-    let mut version = world.put("Patient/x", r#"{"resourceType":"Patient","id":"x"}"#).expect(201).json()["meta"]["versionId"].clone();
+    let mut version = world
+        .put("Patient/x", r#"{"resourceType":"Patient","id":"x"}"#)
+        .expect(201)
+        .json()["meta"]["versionId"]
+        .clone();
     for _ in 0..8 {
         let etag = format!("W/\"{}\"", version.as_str().expect("a version"));
         let answers = all_at_once(|i| {
@@ -54,27 +67,53 @@ fn updates_of_one_version(engine: Engine) {
 
 fn patches_without_a_condition_lose_nothing(engine: Engine) {
     let world = World::new(engine);
-    world.put("Patient/x", r#"{"resourceType":"Patient","id":"x","name":[]}"#.replace(",\"name\":[]", "").as_str()).expect(201);
-    world.put("Patient/x", r#"{"resourceType":"Patient","id":"x","name":[{"text":"first"}]}"#).expect(200);
+    world
+        .put(
+            "Patient/x",
+            r#"{"resourceType":"Patient","id":"x","name":[]}"#.replace(",\"name\":[]", "").as_str(),
+        )
+        .expect(201);
+    world
+        .put(
+            "Patient/x",
+            r#"{"resourceType":"Patient","id":"x","name":[{"text":"first"}]}"#,
+        )
+        .expect(200);
     let answers = all_at_once(|i| {
         let body = format!(r#"[{{"op":"add","path":"/name/-","value":{{"text":"n{i}"}}}}]"#);
-        world.send("PATCH", "Patient/x", &[("Content-Type", "application/json-patch+json")], body.as_bytes())
+        world.send(
+            "PATCH",
+            "Patient/x",
+            &[("Content-Type", "application/json-patch+json")],
+            body.as_bytes(),
+        )
     });
     let done = count(&answers, 200);
     assert!(done > 0 && done + count(&answers, 503) == CLIENTS, "{:?}", answers[0]);
-    let names = world.get("Patient/x").expect(200).json()["name"].as_array().map_or(0, Vec::len);
+    let names = world.get("Patient/x").expect(200).json()["name"]
+        .as_array()
+        .map_or(0, Vec::len);
     assert_eq!(names, done + 1, "an acknowledged patch was lost");
 }
 
 fn conditional_updates_of_one_record(engine: Engine) {
     let world = World::new(engine);
     let answers = all_at_once(|i| {
-        let body = format!(r#"{{"resourceType":"Patient","identifier":[{{"value":"one"}}],"multipleBirthInteger":{i}}}"#);
+        let body =
+            format!(r#"{{"resourceType":"Patient","identifier":[{{"value":"one"}}],"multipleBirthInteger":{i}}}"#);
         world.send("PUT", "Patient?identifier=one", &[], body.as_bytes())
     });
-    assert_eq!((count(&answers, 201), count(&answers, 200)), (1, CLIENTS - 1), "{:?}", answers[0]);
+    assert_eq!(
+        (count(&answers, 201), count(&answers, 200)),
+        (1, CLIENTS - 1),
+        "{:?}",
+        answers[0]
+    );
     assert_eq!(world.get("Patient?identifier=one").expect(200).json()["total"], 1);
-    assert_eq!(world.get("Patient/_history?_count=1").expect(200).json()["total"], CLIENTS);
+    assert_eq!(
+        world.get("Patient/_history?_count=1").expect(200).json()["total"],
+        CLIENTS
+    );
 }
 
 on_both!(

@@ -12,7 +12,9 @@ impl Random {
 
     /// A fresh seed, different at every run; print it.
     pub fn fresh_seed() -> u64 {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("after 1970");
         now.as_nanos() as u64 ^ u64::from(std::process::id())
     }
 

@@ -36,7 +36,12 @@ pub fn run(world: &World, text: &str) {
             failures.push(format!("line {}: {}\n    {what}", act.line, act.request));
         }
     }
-    assert!(failures.is_empty(), "{} acts failed:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} acts failed:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 fn acts(text: &str) -> Vec<Act> {
@@ -51,7 +56,12 @@ fn acts(text: &str) -> Vec<Act> {
             act.body.push('\n');
         } else if !line.starts_with('#') {
             let (request, facts) = line.split_once("=>").unwrap_or_else(|| panic!("line {}: no =>", i + 1));
-            out.push(Act { line: i + 1, request: request.trim().into(), facts: facts.trim().into(), body: String::new() });
+            out.push(Act {
+                line: i + 1,
+                request: request.trim().into(),
+                facts: facts.trim().into(),
+                body: String::new(),
+            });
             in_body = true;
         }
     }
@@ -59,13 +69,18 @@ fn acts(text: &str) -> Vec<Act> {
 }
 
 fn fill(text: &str, kept: &HashMap<String, String>) -> String {
-    kept.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    kept.iter().fold(text.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{name}}}"), value)
+    })
 }
 
 fn perform(world: &World, act: &Act, kept: &mut HashMap<String, String>) -> Result<(), String> {
     let request = fill(&act.request, kept);
     let mut parts = request.split("  ").map(str::trim).filter(|p| !p.is_empty());
-    let (method, path) = parts.next().and_then(|p| p.split_once(' ')).unwrap_or((request.as_str(), ""));
+    let (method, path) = parts
+        .next()
+        .and_then(|p| p.split_once(' '))
+        .unwrap_or((request.as_str(), ""));
     let headers: Vec<(&str, &str)> = parts.filter_map(|p| p.split_once(": ")).collect();
     let body = fill(act.body.trim(), kept);
     let answer = world.send(method, path, &headers, body.as_bytes());
@@ -103,7 +118,11 @@ fn hold(fact: &str, answer: &Answer, kept: &mut HashMap<String, String>) -> Resu
     let json = answer.json();
     let same = |found: Vec<String>, wanted: &str| {
         let wanted: Vec<String> = wanted.split(',').filter(|w| !w.is_empty()).map(str::to_owned).collect();
-        if found == wanted { Ok(()) } else { Err(format!("found {found:?}")) }
+        if found == wanted {
+            Ok(())
+        } else {
+            Err(format!("found {found:?}"))
+        }
     };
     if let Some(rest) = fact.strip_prefix('$') {
         let (name, from) = rest.split_once('=').ok_or("no =")?;
@@ -115,23 +134,47 @@ fn hold(fact: &str, answer: &Answer, kept: &mut HashMap<String, String>) -> Resu
         return Ok(());
     }
     if let Some(path) = fact.strip_prefix('!') {
-        let there = if path.starts_with('.') { member(&json, path).is_some() } else { answer.header(path).is_some() };
+        let there = if path.starts_with('.') {
+            member(&json, path).is_some()
+        } else {
+            answer.header(path).is_some()
+        };
         return if there { Err("is there".into()) } else { Ok(()) };
     }
     match fact.split_once('=') {
-        Some(("matches", ids)) => return same(sorted(answer.ids("match")), &sorted(ids.split(',').map(str::to_owned).collect()).join(",")),
+        Some(("matches", ids)) => {
+            return same(
+                sorted(answer.ids("match")),
+                &sorted(ids.split(',').map(str::to_owned).collect()).join(","),
+            );
+        }
         Some(("ordered", ids)) => return same(answer.ids("match"), ids),
-        Some(("includes", ids)) => return same(sorted(answer.ids("include")), &sorted(ids.split(',').map(str::to_owned).collect()).join(",")),
+        Some(("includes", ids)) => {
+            return same(
+                sorted(answer.ids("include")),
+                &sorted(ids.split(',').map(str::to_owned).collect()).join(","),
+            );
+        }
         Some(("issue", code)) => {
             let issues = json["issue"].as_array().cloned().unwrap_or_default();
-            return if issues.iter().any(|i| i["code"] == code) { Ok(()) } else { Err("no such issue".into()) };
+            return if issues.iter().any(|i| i["code"] == code) {
+                Ok(())
+            } else {
+                Err("no such issue".into())
+            };
         }
         _ => {}
     }
     if let Some(rest) = fact.strip_prefix('#') {
         let (path, wanted) = rest.split_once('=').ok_or("no =")?;
-        let found = member(&json, path).and_then(|v| v.as_array().map(Vec::len)).unwrap_or(0);
-        return if found.to_string() == wanted { Ok(()) } else { Err(format!("has {found}")) };
+        let found = member(&json, path)
+            .and_then(|v| v.as_array().map(Vec::len))
+            .unwrap_or(0);
+        return if found.to_string() == wanted {
+            Ok(())
+        } else {
+            Err(format!("has {found}"))
+        };
     }
     compare(fact, &json, answer)
 }
@@ -139,7 +182,11 @@ fn hold(fact: &str, answer: &Answer, kept: &mut HashMap<String, String>) -> Resu
 fn compare(fact: &str, json: &Value, answer: &Answer) -> Result<(), String> {
     let at = fact.find(['=', '~']).unwrap_or(fact.len());
     let (name, test) = fact.split_at(at);
-    let found = if name.starts_with('.') { member(json, name).map(|v| plain(&v)) } else { answer.header(name).map(str::to_owned) };
+    let found = if name.starts_with('.') {
+        member(json, name).map(|v| plain(&v))
+    } else {
+        answer.header(name).map(str::to_owned)
+    };
     let found = found.ok_or("absent")?;
     let fits = match test.split_at_checked(1) {
         Some(("=", wanted)) => found == wanted,

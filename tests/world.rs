@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use store::Place;
+use store::testing::Fresh;
 
 /// The two engines every test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// A store and the server on it; both go when this is dropped.
 pub struct World {
     folder: PathBuf,
-    database: Option<String>,
+    fresh: Option<Fresh>,
     child: Option<Child>,
     extra: Vec<String>,
     /// The address up to and with `/fhir`.
@@ -62,27 +64,31 @@ impl Answer {
     pub fn ids(&self, mode: &str) -> Vec<String> {
         let json = self.json();
         let entries = json["entry"].as_array().cloned().unwrap_or_default();
-        let of_mode = entries.iter().filter(|e| e["search"]["mode"] == mode || (e["search"].is_null() && mode == "match"));
-        of_mode.filter_map(|e| e["resource"]["id"].as_str().map(str::to_owned)).collect()
+        let of_mode = entries
+            .iter()
+            .filter(|e| e["search"]["mode"] == mode || (e["search"].is_null() && mode == "match"));
+        of_mode
+            .filter_map(|e| e["resource"]["id"].as_str().map(str::to_owned))
+            .collect()
     }
 
     /// The address of a bundle's link.
     pub fn link(&self, relation: &str) -> Option<String> {
         let json = self.json();
         let links = json["link"].as_array()?;
-        links.iter().find(|l| l["relation"] == relation)?["url"].as_str().map(str::to_owned)
+        links.iter().find(|l| l["relation"] == relation)?["url"]
+            .as_str()
+            .map(str::to_owned)
     }
-}
-
-/// The address of the PostgreSQL that `tests/run` started.
-pub fn postgres() -> String {
-    std::env::var("EPIS_TEST_POSTGRES").expect("run the tests with tests/run: it starts the PostgreSQL they need")
 }
 
 /// The program under test, next to the test's own binary.
 pub fn binary() -> PathBuf {
     let own = std::env::current_exe().expect("a running test has a path");
-    let found = own.ancestors().map(|folder| folder.join("epis")).find(|file| file.is_file());
+    let found = own
+        .ancestors()
+        .map(|folder| folder.join("epis"))
+        .find(|file| file.is_file());
     found.expect("the epis binary is built first: run the tests with tests/run")
 }
 
@@ -99,10 +105,14 @@ impl World {
 
     /// A new, empty server with its store in a folder made in `place`.
     pub fn at(engine: Engine, place: &Path, arguments: &[&str]) -> World {
-        let name = format!("epis_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "epis_world_{}_{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let folder = place.join(&name);
         std::fs::create_dir_all(&folder).expect("the folder can be written");
-        let database = (engine == Engine::Postgres).then(|| store::testing::create_database(&postgres(), &name));
+        let fresh = (engine == Engine::Postgres).then(Fresh::postgres);
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -111,7 +121,14 @@ impl World {
                 .build(),
         );
         let extra = arguments.iter().map(|a| (*a).to_owned()).collect();
-        let mut world = World { folder, database, child: None, extra, base: String::new(), agent };
+        let mut world = World {
+            folder,
+            fresh,
+            child: None,
+            extra,
+            base: String::new(),
+            agent,
+        };
         world.start();
         world
     }
@@ -123,14 +140,14 @@ impl World {
 
     /// The bytes of the database, where it is PostgreSQL.
     pub fn database_bytes(&self) -> u64 {
-        self.database.as_deref().map_or(0, store::testing::database_bytes)
+        self.fresh.as_ref().map_or(0, Fresh::database_bytes)
     }
 
     /// A command of the program on this world's store.
     pub fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(binary());
         command.arg(verb).arg("--data").arg(&self.folder);
-        if let Some(url) = &self.database {
+        if let Some(Place::Postgres(url)) = self.fresh.as_ref().map(|fresh| &fresh.place) {
             command.arg("--store").arg(url);
         }
         command
@@ -140,7 +157,11 @@ impl World {
     pub fn start(&mut self) {
         let mut command = self.command("serve");
         command.args(["--listen", "127.0.0.1:0"]).args(&self.extra);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("epis starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("epis starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         while !line.contains("http://") {
@@ -151,8 +172,14 @@ impl World {
                 panic!("epis serve ended: {trouble}");
             }
         }
-        let address = line[line.find("http://").expect("just seen")..].split_whitespace().next().expect("an address");
-        self.base = format!("{}/fhir", address.trim_end_matches(['/', '.']).trim_end_matches("/fhir"));
+        let address = line[line.find("http://").expect("just seen")..]
+            .split_whitespace()
+            .next()
+            .expect("an address");
+        self.base = format!(
+            "{}/fhir",
+            address.trim_end_matches(['/', '.']).trim_end_matches("/fhir")
+        );
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         let mut errors = child.stderr.take().expect("piped");
         std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
@@ -174,7 +201,8 @@ impl World {
 
     /// Sends a request; a path without a host is relative to `/fhir`.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        self.try_send(method, path, headers, body).unwrap_or_else(|e| panic!("{method} {path}: {e}"))
+        self.try_send(method, path, headers, body)
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}"))
     }
 
     /// Sends a request to a server that may be gone.
@@ -182,8 +210,14 @@ impl World {
     /// # Errors
     /// The client's words where there was no answer.
     pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, String> {
-        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}/{path}", self.base) };
-        let mut request = ureq::http::Request::builder().method(method).uri(url.trim_end_matches('/'));
+        let url = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}/{path}", self.base)
+        };
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(url.trim_end_matches('/'));
         if !body.is_empty() && !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type")) {
             request = request.header("Content-Type", "application/fhir+json");
         }
@@ -193,10 +227,21 @@ impl World {
         let request = request.body(body).map_err(|e| e.to_string())?;
         let mut answer = self.agent.run(request).map_err(|e| e.to_string())?;
         let headers = answer.headers().iter();
-        let headers = headers.map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
-        let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec().map_err(|e| e.to_string())?;
+        let headers = headers
+            .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+            .collect();
+        let bytes = answer
+            .body_mut()
+            .with_config()
+            .limit(1 << 30)
+            .read_to_vec()
+            .map_err(|e| e.to_string())?;
         let body = String::from_utf8(bytes).map_err(|e| e.to_string())?;
-        Ok(Answer { status: answer.status().as_u16(), headers, body })
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            headers,
+            body,
+        })
     }
 
     /// Reads.
@@ -228,9 +273,6 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.kill();
-        if let Some(url) = &self.database {
-            store::testing::drop_database(&postgres(), url);
-        }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -239,7 +281,10 @@ impl Drop for World {
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not happen within a minute");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "{what} did not happen within a minute"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -104,6 +104,11 @@ impl Store {
         self.shared.head()
     }
 
+    /// How many groups of units were committed since the store was opened: one fsync each.
+    pub fn groups(&self) -> u64 {
+        self.shared.groups()
+    }
+
     /// A new id, `node-count`; never the id of a stored record, never given twice.
     pub fn mint(&self) -> Id {
         self.shared.mint()

@@ -34,6 +34,7 @@ pub(crate) struct Shared {
     pub minting: Minting,
     kinds: RwLock<Kinds>,
     head: AtomicU64,
+    groups: AtomicU64,
     lock: Mutex<Option<File>>,
 }
 
@@ -64,6 +65,7 @@ impl Shared {
             followers: Mutex::default(),
             minting: Minting::default(),
             kinds: RwLock::new(load_kinds(&mut db)?),
+            groups: AtomicU64::new(0),
             head: AtomicU64::new(0),
             lock: Mutex::new(lock),
         };
@@ -80,6 +82,14 @@ impl Shared {
 
     pub fn head(&self) -> u64 {
         self.head.load(Ordering::Acquire)
+    }
+
+    pub fn groups(&self) -> u64 {
+        self.groups.load(Ordering::Relaxed)
+    }
+
+    pub fn count_group(&self) {
+        self.groups.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn set_head(&self, head: u64) {

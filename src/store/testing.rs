@@ -76,6 +76,18 @@ impl Fresh {
         Settings::at(self.place.clone())
     }
 
+    /// The bytes that PostgreSQL keeps for this place; 0 on SQLite, whose file lies in the folder.
+    pub fn database_bytes(&self) -> u64 {
+        let Some((url, name)) = &self.schema else { return 0 };
+        let mut connection = PgConnection::establish(url).expect("PostgreSQL can be reached");
+        let sum = format!(
+            "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class \
+             WHERE relkind IN ('r') AND relnamespace = '{name}'::regnamespace"
+        );
+        let sized = diesel::dsl::sql::<diesel::sql_types::BigInt>(&sum);
+        diesel::RunQueryDsl::get_result::<i64>(sized, &mut connection).map_or(0, |bytes| bytes as u64)
+    }
+
     /// A folder of the test's own, for what lies beside the log.
     pub fn folder(&self) -> &std::path::Path {
         &self.folder

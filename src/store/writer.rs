@@ -223,6 +223,7 @@ impl Writer {
                 follower.committed(&outcome.appended);
             }
         }
+        shared.count_group();
         shared.set_head(outcome.head.seq as u64);
         shared
             .minting

@@ -23,15 +23,26 @@ impl Client {
     pub fn connect(address: &str) -> Client {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_nodelay(true).expect("a TCP socket");
-        Client { stream, address: address.to_owned(), buffer: Vec::with_capacity(1 << 16) }
+        Client {
+            stream,
+            address: address.to_owned(),
+            buffer: Vec::with_capacity(1 << 16),
+        }
     }
 
     /// Sends a request and reads the whole answer.
     pub fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Answer<'_> {
         let length = body.len();
-        let content = if length > 0 { "Content-Type: application/fhir+json\r\n" } else { "" };
-        let mut request =
-            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{content}Content-Length: {length}\r\n\r\n", self.address).into_bytes();
+        let content = if length > 0 {
+            "Content-Type: application/fhir+json\r\n"
+        } else {
+            ""
+        };
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{content}Content-Length: {length}\r\n\r\n",
+            self.address
+        )
+        .into_bytes();
         request.extend_from_slice(body);
         self.stream.write_all(&request).expect("the server takes requests");
         self.read()
@@ -52,8 +63,13 @@ impl Client {
                 total = head + content_length(&self.buffer[..head]);
             }
         }
-        let status = std::str::from_utf8(&self.buffer[9..12]).ok().and_then(|s| s.parse().ok());
-        Answer { status: status.expect("an HTTP status"), body: &self.buffer[head..] }
+        let status = std::str::from_utf8(&self.buffer[9..12])
+            .ok()
+            .and_then(|s| s.parse().ok());
+        Answer {
+            status: status.expect("an HTTP status"),
+            body: &self.buffer[head..],
+        }
     }
 }
 
@@ -63,6 +79,9 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 
 fn content_length(head: &[u8]) -> usize {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let value = head.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
+    let value = head
+        .split("content-length:")
+        .nth(1)
+        .and_then(|rest| rest.split("\r\n").next());
     value.map_or(0, |v| v.trim().parse().expect("a length"))
 }

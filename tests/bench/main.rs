@@ -36,7 +36,13 @@ usage: cargo run --release -p tests --bin bench -- [options]
 fn plan() -> Result<Plan, String> {
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/synthea");
     let place = std::env::current_dir().map_err(|e| e.to_string())?;
-    let mut plan = Plan { data: samples.into(), resources: 100_000, postgres: false, seconds: 5, place };
+    let mut plan = Plan {
+        data: samples.into(),
+        resources: 100_000,
+        postgres: false,
+        seconds: 5,
+        place,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{name} needs a value.\n\n{USAGE}"));

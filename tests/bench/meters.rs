@@ -26,19 +26,29 @@ pub fn cpu_seconds(root: u32) -> f64 {
         let parents = std::iter::successors(Some(p), |p| stat(*p).map(|s| s.0).filter(|parent| *parent > 1));
         parents.take(64).any(|parent| parent == root)
     };
-    processes.into_iter().filter(|p| below(*p)).filter_map(|p| stat(p).map(|s| s.1)).sum()
+    processes
+        .into_iter()
+        .filter(|p| below(*p))
+        .filter_map(|p| stat(p).map(|s| s.1))
+        .sum()
 }
 
 /// Resident memory of a process, in MiB.
 pub fn resident_mib(process: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = text.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or("");
-    line.split_whitespace().nth(1).and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|v| v.parse::<f64>().ok())
+        .unwrap_or(0.0)
+        / 1024.0
 }
 
 /// Bytes that a folder's files take.
 pub fn folder_bytes(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).map(|d| d.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    let entries = fs::read_dir(folder)
+        .map(|d| d.flatten().collect::<Vec<_>>())
+        .unwrap_or_default();
     let size = |e: &fs::DirEntry| match e.metadata() {
         Ok(m) if m.is_dir() => folder_bytes(&e.path()),
         Ok(m) => m.len(),
@@ -70,5 +80,8 @@ pub fn median(times: &mut [Duration]) -> Duration {
 /// A percentile of some times; zero where there are none.
 pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
-    times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+    times
+        .get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
 }

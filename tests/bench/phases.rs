@@ -46,7 +46,10 @@ pub fn run(plan: &Plan, report: &mut Report) {
     let loaded = import(plan, &data, &target, report);
     footprint(&target, loaded, report);
     let ping = rate(plan, &target, 8, &["/ping".to_owned()]);
-    report.note("H, the static handler", format!("{:.0}/s, {:.3} ms CPU", ping.rate, ping.cpu_millis));
+    report.note(
+        "H, the static handler",
+        format!("{:.0}/s, {:.3} ms CPU", ping.rate, ping.cpu_millis),
+    );
     reads(plan, &target, &ping, report);
     searches(plan, &target, report);
     creates(plan, &target, fsync, report);
@@ -59,7 +62,11 @@ fn millis(time: Duration) -> f64 {
 }
 
 fn read(plan: &Plan, report: &mut Report) -> Data {
-    let mut paths: Vec<_> = fs::read_dir(&plan.data).expect("the data folder is there").flatten().map(|e| e.path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(&plan.data)
+        .expect("the data folder is there")
+        .flatten()
+        .map(|e| e.path())
+        .collect();
     paths.sort();
     let is_bundle = |p: &&std::path::PathBuf| p.to_string_lossy().contains(".json");
     let bundles: Vec<Vec<u8>> = paths.iter().filter(is_bundle).map(|p| unpacked(p)).collect();
@@ -67,7 +74,13 @@ fn read(plan: &Plan, report: &mut Report) -> Data {
     let (mut resources, mut bytes) = (Vec::new(), 0);
     for bundle in bundles.iter().take(40) {
         let bundle: serde_json::Value = serde_json::from_slice(bundle).expect("a bundle");
-        resources.extend(bundle["entry"].as_array().into_iter().flatten().map(|e| e["resource"].to_string()));
+        resources.extend(
+            bundle["entry"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|e| e["resource"].to_string()),
+        );
     }
     let start = Instant::now();
     for text in &resources {
@@ -76,7 +89,10 @@ fn read(plan: &Plan, report: &mut Report) -> Data {
     }
     let parse = start.elapsed() / resources.len() as u32;
     let each = bytes / resources.len();
-    report.note("P, serde_json::Value of one resource", format!("{:.2} us for {each} bytes", parse.as_secs_f64() * 1e6));
+    report.note(
+        "P, serde_json::Value of one resource",
+        format!("{:.2} us for {each} bytes", parse.as_secs_f64() * 1e6),
+    );
     Data { bundles, parse }
 }
 
@@ -86,22 +102,38 @@ fn unpacked(path: &std::path::Path) -> Vec<u8> {
         return bytes;
     }
     let mut out = Vec::new();
-    flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut out).expect("gzip");
+    flate2::read::GzDecoder::new(bytes.as_slice())
+        .read_to_end(&mut out)
+        .expect("gzip");
     out
 }
 
 fn start(plan: &Plan) -> Target {
-    let engine = if plan.postgres { Engine::Postgres } else { Engine::Sqlite };
+    let engine = if plan.postgres {
+        Engine::Postgres
+    } else {
+        Engine::Sqlite
+    };
     let world = World::at(engine, &plan.place, &[]);
-    let address = world.base.trim_start_matches("http://").trim_end_matches("/fhir").to_owned();
+    let address = world
+        .base
+        .trim_start_matches("http://")
+        .trim_end_matches("/fhir")
+        .to_owned();
     let process = world.process().expect("runs");
     let postgres = plan.postgres.then(postgres_process);
-    Target { world, address, process, postgres }
+    Target {
+        world,
+        address,
+        process,
+        postgres,
+    }
 }
 
 /// The first process of the PostgreSQL that is measured.
 fn postgres_process() -> u32 {
-    let number = std::env::var("EPIS_BENCH_POSTGRES_PROCESS").expect("tests/bench/run says which process PostgreSQL is");
+    let number =
+        std::env::var("EPIS_BENCH_POSTGRES_PROCESS").expect("tests/bench/run says which process PostgreSQL is");
     number.trim().parse().expect("a process number")
 }
 
@@ -117,7 +149,12 @@ fn import(plan: &Plan, data: &Data, target: &Target, report: &mut Report) -> usi
                 while loaded.load(Ordering::Relaxed) < plan.resources {
                     let bundle = &data.bundles[next.fetch_add(1, Ordering::Relaxed) % data.bundles.len()];
                     let answer = client.send("POST", "/fhir", bundle);
-                    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body[..answer.body.len().min(600)]));
+                    assert_eq!(
+                        answer.status,
+                        200,
+                        "{}",
+                        String::from_utf8_lossy(&answer.body[..answer.body.len().min(600)])
+                    );
                     let entries = answer.body.windows(10).filter(|w| *w == b"\"response\"").count();
                     let sum = loaded.fetch_add(entries, Ordering::Relaxed) + entries;
                     eprint!("\r  {sum} of {} resources", plan.resources);
@@ -130,9 +167,19 @@ fn import(plan: &Plan, data: &Data, target: &Target, report: &mut Report) -> usi
     let loaded = loaded.load(Ordering::Relaxed);
     let (cpu, wall) = (target.cpu() - cpu, start.elapsed().as_secs_f64());
     let each = cpu / loaded as f64;
-    let goal = if target.postgres.is_some() { "at most 16 P" } else { "at most 10 P" };
+    let goal = if target.postgres.is_some() {
+        "at most 16 P"
+    } else {
+        "at most 10 P"
+    };
     let figure = format!("{:.1} us CPU each, {:.0}/s", each * 1e6, loaded as f64 / wall);
-    report.goal("import until searchable", figure, each / data.parse.as_secs_f64(), "P", goal);
+    report.goal(
+        "import until searchable",
+        figure,
+        each / data.parse.as_secs_f64(),
+        "P",
+        goal,
+    );
     loaded
 }
 
@@ -149,10 +196,20 @@ fn footprint(target: &Target, loaded: usize, report: &mut Report) {
     let files = folder_bytes(target.world.folder());
     let index = folder_bytes(&target.world.folder().join("index"));
     let each = (files + database) as f64 / loaded as f64;
-    let figure = format!("{:.1} MB, of it index {:.1} MB", (files + database) as f64 / 1e6, index as f64 / 1e6);
+    let figure = format!(
+        "{:.1} MB, of it index {:.1} MB",
+        (files + database) as f64 / 1e6,
+        index as f64 / 1e6
+    );
     report.goal("bytes a resource, all in", figure, each, "bytes", "at most 700");
     let memory = resident_mib(target.process);
-    report.goal("memory while serving", format!("{loaded} resources"), memory, "MiB", "at most 256 at 500,000");
+    report.goal(
+        "memory while serving",
+        format!("{loaded} resources"),
+        memory,
+        "MiB",
+        "at most 256 at 500,000",
+    );
 }
 
 /// The outcome of a timed loop of GETs.
@@ -173,7 +230,12 @@ fn rate(plan: &Plan, target: &Target, connections: usize, paths: &[String]) -> R
         while Instant::now() < end {
             let begin = Instant::now();
             let answer = client.send("GET", &paths[at % paths.len()], b"");
-            assert!(answer.status == 200, "{}: {}", paths[at % paths.len()], String::from_utf8_lossy(answer.body));
+            assert!(
+                answer.status == 200,
+                "{}: {}",
+                paths[at % paths.len()],
+                String::from_utf8_lossy(answer.body)
+            );
             bytes += answer.body.len();
             times.push(begin.elapsed());
             at += 1;
@@ -195,8 +257,18 @@ fn rate(plan: &Plan, target: &Target, connections: usize, paths: &[String]) -> R
 
 fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|i| scope.spawn({ let work = &work; move || work(i) })).collect();
-        threads.into_iter().map(|t| t.join().expect("no client panics")).collect()
+        let threads: Vec<_> = (0..count)
+            .map(|i| {
+                scope.spawn({
+                    let work = &work;
+                    move || work(i)
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|t| t.join().expect("no client panics"))
+            .collect()
     })
 }
 
@@ -204,7 +276,10 @@ fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T>
 fn addresses(target: &Target, kind: &str, count: usize) -> Vec<String> {
     let bundle = target.json(&format!("{kind}?_count={count}&_elements=id"));
     let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
-    entries.iter().filter_map(|e| Some(format!("/fhir/{kind}/{}", e["resource"]["id"].as_str()?))).collect()
+    entries
+        .iter()
+        .filter_map(|e| Some(format!("/fhir/{kind}/{}", e["resource"]["id"].as_str()?)))
+        .collect()
 }
 
 fn reads(plan: &Plan, target: &Target, ping: &Rate, report: &mut Report) {
@@ -213,7 +288,10 @@ fn reads(plan: &Plan, target: &Target, ping: &Rate, report: &mut Report) {
         paths.extend(addresses(target, kind, 200));
     }
     let read = rate(plan, target, 8, &paths);
-    let figure = format!("{:.0}/s, {:.3} ms CPU, {:.0} bytes", read.rate, read.cpu_millis, read.bytes);
+    let figure = format!(
+        "{:.0}/s, {:.3} ms CPU, {:.0} bytes",
+        read.rate, read.cpu_millis, read.bytes
+    );
     report.goal("read by id", figure, read.rate / ping.rate, "H", "at least 0.6 H");
 }
 
@@ -222,16 +300,42 @@ fn searches(plan: &Plan, target: &Target, report: &mut Report) {
     let patients = addresses(target, "Patient", 100);
     let one = rate(plan, target, 1, &addresses(target, "Observation", 200));
     let shapes: Vec<(&str, Vec<String>)> = vec![
-        ("string prefix", vec!["Pat", "Smi", "Ada", "Bar"].into_iter().map(|n| format!("/fhir/Patient?name={n}&_count=20")).collect()),
-        ("token", vec!["/fhir/Observation?code=8302-2&_count=20".into(), "/fhir/Observation?code=29463-7&_count=20".into()]),
-        ("token + date on one patient", patients.iter().map(|p| token_and_date(p)).collect()),
+        (
+            "string prefix",
+            vec!["Pat", "Smi", "Ada", "Bar"]
+                .into_iter()
+                .map(|n| format!("/fhir/Patient?name={n}&_count=20"))
+                .collect(),
+        ),
+        (
+            "token",
+            vec![
+                "/fhir/Observation?code=8302-2&_count=20".into(),
+                "/fhir/Observation?code=29463-7&_count=20".into(),
+            ],
+        ),
+        (
+            "token + date on one patient",
+            patients.iter().map(|p| token_and_date(p)).collect(),
+        ),
     ];
     for (name, paths) in shapes {
         let found = rate(plan, target, 1, &paths);
         let reads = (found.bytes / one.bytes).max(1.0);
         let ratio = found.median.as_secs_f64() / (one.median.as_secs_f64() * reads);
-        let figure = format!("median {:.3} ms, p99 {:.3} ms, {:.0} bytes", millis(found.median), millis(found.p99), found.bytes);
-        report.goal(&format!("search, {name}"), figure, ratio, "reads of the same bytes", "at most 4");
+        let figure = format!(
+            "median {:.3} ms, p99 {:.3} ms, {:.0} bytes",
+            millis(found.median),
+            millis(found.p99),
+            found.bytes
+        );
+        report.goal(
+            &format!("search, {name}"),
+            figure,
+            ratio,
+            "reads of the same bytes",
+            "at most 4",
+        );
     }
 }
 
@@ -254,7 +358,12 @@ fn create_for(plan: &Plan, target: &Target, clients: usize) -> Vec<Duration> {
         let mut times = Vec::new();
         while Instant::now() < end {
             let begin = Instant::now();
-            assert_eq!(client.send("POST", "/fhir/Observation", observation(&mut random).as_bytes()).status, 201);
+            assert_eq!(
+                client
+                    .send("POST", "/fhir/Observation", observation(&mut random).as_bytes())
+                    .status,
+                201
+            );
             times.push(begin.elapsed());
         }
         times
@@ -264,16 +373,36 @@ fn create_for(plan: &Plan, target: &Target, clients: usize) -> Vec<Duration> {
 
 fn creates(plan: &Plan, target: &Target, fsync: Duration, report: &mut Report) {
     let health = target.world.base.replace("/fhir", "/health");
-    let groups = || target.world.get(&health).json()["groups"].as_f64().expect("the number of group commits");
+    let groups = || {
+        target.world.get(&health).json()["groups"]
+            .as_f64()
+            .expect("the number of group commits")
+    };
     let (cpu, before, start) = (target.cpu(), groups(), Instant::now());
     let mut times = create_for(plan, target, 64);
     let (wall, count) = (start.elapsed().as_secs_f64(), times.len() as f64);
     let cpu = (target.cpu() - cpu) * 1e6 / count;
     let grouped = count / (groups() - before);
-    report.goal("durable creates, 64 clients", format!("{:.0}/s, {cpu:.0} us CPU each", count / wall), grouped, "a fsync", "at least 20");
+    report.goal(
+        "durable creates, 64 clients",
+        format!("{:.0}/s, {cpu:.0} us CPU each", count / wall),
+        grouped,
+        "a fsync",
+        "at least 20",
+    );
     let middle = median(&mut times);
-    let figure = format!("median {:.3} ms, p99 {:.3} ms", millis(middle), millis(percentile(&mut times, 99)));
-    report.goal("the same, latency", figure, middle.as_secs_f64() / fsync.as_secs_f64(), "F", "at most 2.5 F");
+    let figure = format!(
+        "median {:.3} ms, p99 {:.3} ms",
+        millis(middle),
+        millis(percentile(&mut times, 99))
+    );
+    report.goal(
+        "the same, latency",
+        figure,
+        middle.as_secs_f64() / fsync.as_secs_f64(),
+        "F",
+        "at most 2.5 F",
+    );
 }
 
 /// Small creates while a bundle of 5,000 entries is applied.
@@ -292,8 +421,19 @@ fn hostage(plan: &Plan, data: &Data, target: &Target, report: &mut Report) {
     let mut times = times;
     let raise = percentile(&mut times, 99).saturating_sub(percentile(&mut alone, 99));
     let slowest = times.last().copied().unwrap_or_default();
-    let figure = format!("applied in {:.0} ms; p99 raised by {:.1} ms, slowest {:.1} ms", millis(apply), millis(raise), millis(slowest));
-    report.goal("beside a 5,000-entry bundle", figure, raise.as_secs_f64() / apply.as_secs_f64(), "apply times", "at most 1.5");
+    let figure = format!(
+        "applied in {:.0} ms; p99 raised by {:.1} ms, slowest {:.1} ms",
+        millis(apply),
+        millis(raise),
+        millis(slowest)
+    );
+    report.goal(
+        "beside a 5,000-entry bundle",
+        figure,
+        raise.as_secs_f64() / apply.as_secs_f64(),
+        "apply times",
+        "at most 1.5",
+    );
 }
 
 fn large_bundle(data: &Data) -> Vec<u8> {
@@ -305,7 +445,9 @@ fn large_bundle(data: &Data) -> Vec<u8> {
             let kind = resource["resourceType"].as_str().unwrap_or("Basic");
             entries.push(serde_json::json!({"resource": resource, "request": {"method": "POST", "url": kind}}));
             if entries.len() == 5_000 {
-                return serde_json::json!({"resourceType": "Bundle", "type": "transaction", "entry": entries}).to_string().into_bytes();
+                return serde_json::json!({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+                    .to_string()
+                    .into_bytes();
             }
         }
     }
@@ -317,5 +459,11 @@ fn restart(target: &mut Target, report: &mut Report) {
     let start = Instant::now();
     target.world.start();
     let total = target.json("Patient?_summary=count&gender=male")["total"].clone();
-    report.goal("restart after a kill to the first answer", format!("{total} men counted"), start.elapsed().as_secs_f64(), "s", "at most 1 s");
+    report.goal(
+        "restart after a kill to the first answer",
+        format!("{total} men counted"),
+        start.elapsed().as_secs_f64(),
+        "s",
+        "at most 1 s",
+    );
 }
