@@ -1,0 +1,44 @@
+//! The few pages beside FHIR: what this is, how it is, and a fixed answer to measure against.
+
+use actix_web::http::{Method, header};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use interaction::Engine;
+
+const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (JSON).\n\n\
+    /fhir/metadata   what it can do\n\
+    /fhir/Patient    records of one kind\n\
+    /health          whether it is well\n";
+
+/// The answer of `/ping`: about as long as a small record.
+const PING: &[u8] = b"{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"information\",\"code\":\"informational\",\"diagnostics\":\"This answer is fixed: it measures what HTTP itself costs here.\"}]}";
+
+/// The page at a path beside FHIR, where there is one.
+pub fn page(http: &HttpRequest, engine: &Engine) -> Option<HttpResponse> {
+    if http.method() != Method::GET && http.method() != Method::HEAD {
+        return None;
+    }
+    match http.path() {
+        "/" => Some(text(
+            "text/plain; charset=utf-8",
+            Bytes::from_static(WELCOME.as_bytes()),
+        )),
+        "/ping" => Some(text("application/fhir+json; charset=utf-8", Bytes::from_static(PING))),
+        "/health" => Some(text("application/json", Bytes::from(health(engine)))),
+        _ => None,
+    }
+}
+
+fn text(format: &'static str, body: Bytes) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, header::HeaderValue::from_static(format)))
+        .body(body)
+}
+
+/// Where the log ends, how far the index has followed it, and how many commits there were since the start.
+fn health(engine: &Engine) -> String {
+    let head = engine.store.head();
+    let index = engine.index.position();
+    let groups = engine.store.groups();
+    format!("{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"groups\":{groups}}}\n")
+}
