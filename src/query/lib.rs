@@ -9,6 +9,7 @@ mod plan;
 pub mod predicate;
 pub mod registry;
 mod results;
+pub mod sample;
 pub mod search;
 mod shape;
 pub mod sort;
@@ -25,3 +26,6 @@ pub use search::{Handling, Include, Search, SortBy, SortKey, Summary, Total, par
 pub use sort::{SortValue, sort_key};
 pub use span::{Span, Window};
 pub use values::{Entry, ParamId, Quantity, Target, Value, Values, record_hash};
+
+#[cfg(test)]
+mod tests;

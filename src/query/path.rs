@@ -35,6 +35,20 @@ pub(crate) struct Part<'a> {
     pub(crate) steps: Option<Vec<Step>>,
 }
 
+impl Part<'_> {
+    /// The path of its element from the kind, without types and filters.
+    pub(crate) fn path(&self, kind: &str) -> Option<String> {
+        let mut path = kind.to_owned();
+        for step in self.steps.as_ref()? {
+            if let Step::Child(name) = step {
+                path.push('.');
+                path.push_str(name);
+            }
+        }
+        Some(path)
+    }
+}
+
 /// The parts of an expression that speak of one kind.
 #[derive(Debug)]
 pub(crate) struct Parts<'a> {

@@ -7,6 +7,7 @@ use conformance::{Definitions, ParameterType, SearchParameter};
 use fhir::document::Node;
 use fhir::identity::{Id, Kind};
 use fhirpath::expression::Expression;
+use fhirpath::model::Model;
 use rustc_hash::FxHashMap;
 
 use crate::extract;
@@ -124,7 +125,7 @@ impl Registry {
                     kind: definition.kind,
                     url: definition.url.as_str().into(),
                     expression: parts.text(),
-                    targets: self.targets(definition, &parts),
+                    targets: self.targets(definition, kind, &parts),
                 }),
                 Err(why) => self.skipped.push(format!("{kind}.{}: {why}", definition.code)),
             }
@@ -161,16 +162,39 @@ impl Registry {
         Ok(())
     }
 
-    /// The kinds a reference parameter may point to: those its definition names, or only those its
-    /// expression lets through (`where(resolve() is Patient)`).
-    fn targets(&self, definition: &SearchParameter, parts: &Parts<'_>) -> Vec<Kind> {
+    /// The kinds a reference parameter may point to: of those its definition names, the ones that the
+    /// elements allow and its expression lets through (`where(resolve() is Patient)`).
+    fn targets(&self, definition: &SearchParameter, kind: &Kind, parts: &Parts<'_>) -> Vec<Kind> {
         if definition.kind != ParameterType::Reference {
             return Vec::new();
         }
         let named = |kind: &&Kind| definition.target.is_empty() || definition.target.iter().any(|t| t == kind.as_str());
-        let allowed = parts.resolved_kinds();
-        let restricted = |kind: &&Kind| allowed.as_ref().is_none_or(|list| list.contains(&kind.as_str()));
-        self.kinds.iter().filter(named).filter(restricted).cloned().collect()
+        let (resolved, allowed) = (parts.resolved_kinds(), self.allowed(kind, parts));
+        let within = |kind: &&Kind| {
+            let kind = kind.as_str();
+            resolved.as_ref().is_none_or(|list| list.contains(&kind))
+                && allowed
+                    .as_ref()
+                    .is_none_or(|list| list.iter().any(|allowed| &**allowed == kind))
+        };
+        self.kinds.iter().filter(named).filter(within).cloned().collect()
+    }
+
+    /// The kinds that the elements of the parts may refer to; `None` where any, or not known.
+    fn allowed(&self, kind: &Kind, parts: &Parts<'_>) -> Option<Vec<&str>> {
+        let mut allowed = Vec::new();
+        for part in &parts.list {
+            let element = self.definitions.element(&part.path(kind.as_str())?)?;
+            for of_type in &element.types {
+                match self.definitions.type_name(of_type.kind) {
+                    "Reference" | "canonical" if of_type.targets.is_empty() => return None,
+                    "Reference" | "canonical" => allowed.extend(of_type.targets.iter().map(|target| &**target)),
+                    "uri" | "url" => return None,
+                    _ => {}
+                }
+            }
+        }
+        (!allowed.contains(&"Resource")).then_some(allowed)
     }
 
     /// A kind's parameter by its code.
@@ -221,6 +245,15 @@ impl Registry {
     /// The parameters that could not be compiled for a kind, each with the reason.
     pub fn skipped(&self) -> &[String] {
         &self.skipped
+    }
+
+    /// The parameters that need the FHIRPath engine, as `Kind.code`, sorted.
+    pub fn computed(&self) -> impl Iterator<Item = String> {
+        let of_kind = |kind: &Kind| self.parameters.get(kind).map_or(&[] as &[Computed], |k| &k.computed);
+        self.kinds.iter().flat_map(move |kind| {
+            let codes = of_kind(kind).iter().filter_map(|computed| self.code(computed.param));
+            codes.map(move |code| format!("{kind}.{code}"))
+        })
     }
 
     /// The type of a parameter of the kind that the definitions have and that cannot be searched here.

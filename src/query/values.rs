@@ -129,13 +129,24 @@ const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 pub fn hash(parts: &[&[u8]]) -> u64 {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let (mut word, mut filled, mut length) = (0_u64, 0_u32, 0_u64);
-    for byte in parts.iter().flat_map(|part| part.iter()) {
-        word |= u64::from(*byte) << (8 * filled);
-        filled += 1;
-        length += 1;
-        if filled == 8 {
-            state = mix(state ^ word);
-            (word, filled) = (0, 0);
+    for part in parts {
+        let mut rest = *part;
+        length += rest.len() as u64;
+        while !rest.is_empty() {
+            if filled == 0
+                && let Some((eight, more)) = rest.split_first_chunk::<8>()
+            {
+                state = mix(state ^ u64::from_le_bytes(*eight));
+                rest = more;
+                continue;
+            }
+            word |= u64::from(rest[0]) << (8 * filled);
+            filled += 1;
+            rest = &rest[1..];
+            if filled == 8 {
+                state = mix(state ^ word);
+                (word, filled) = (0, 0);
+            }
         }
     }
     mix(mix(state ^ word) ^ length)
@@ -154,6 +165,10 @@ mod tests {
     #[test]
     fn hashes_are_stable_and_spread() {
         assert_eq!(record_hash("Patient", "17"), hash(&[b"Patient/17"]));
+        let text = b"http://loinc.org|8480-6";
+        for cut in 0..text.len() {
+            assert_eq!(hash(&[&text[..cut], &text[cut..]]), hash(&[text]), "cut at {cut}");
+        }
         let mut seen: Vec<u64> = (0..100_000).map(|n| record_hash("Patient", &n.to_string())).collect();
         seen.sort_unstable();
         seen.dedup();
