@@ -1,0 +1,350 @@
+//! What the index keeps of a record, as tantivy fields; and one segment of it, opened.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use fhir::identity::{Id, Kind, VersionId};
+use tantivy::columnar::{BytesColumn, Column, ColumnIndex, ColumnValues};
+use tantivy::schema::{BytesOptions, Field, NumericOptions, Schema, SchemaBuilder};
+use tantivy::{DocId, InvertedIndexReader, SegmentReader, TantivyDocument, TantivyError};
+
+use crate::slots::{FAMILIES, Family, Slot, Slots};
+
+/// The name of the column by which every segment is sorted.
+pub(crate) const RECORD: &str = "record";
+
+/// The fields of the index.
+pub(crate) struct Fields {
+    pub(crate) schema: Schema,
+    pub(crate) terms: Field,
+    pub(crate) texts: Field,
+    pub(crate) words: Field,
+    record: Field,
+    seq: Field,
+    updated: Field,
+    kind: Field,
+    counter: Field,
+    name: Field,
+    slots: BTreeMap<String, Field>,
+}
+
+impl Fields {
+    /// The fields for an allotment of columns.
+    pub(crate) fn new(slots: &Slots) -> Fields {
+        let mut builder = SchemaBuilder::new();
+        let indexed = BytesOptions::default().set_indexed();
+        let (number, bytes) = (NumericOptions::default().set_fast(), BytesOptions::default().set_fast());
+        let terms = builder.add_bytes_field("terms", indexed.clone());
+        let texts = builder.add_bytes_field("texts", indexed.clone());
+        let words = builder.add_bytes_field("words", indexed);
+        let record = builder.add_u64_field(RECORD, number.clone());
+        let seq = builder.add_u64_field("seq", number.clone());
+        let updated = builder.add_i64_field("updated", number.clone());
+        let kind = builder.add_bytes_field("kind", bytes.clone());
+        let counter = builder.add_u64_field("counter", number.clone());
+        let name = builder.add_bytes_field("name", bytes.clone());
+        let mut columns = BTreeMap::new();
+        for family in FAMILIES {
+            for slot in (0..slots.count(family)).map(|number| Slot { family, number }) {
+                for part in parts(family) {
+                    let name = column_name(slot, *part);
+                    let field = match part {
+                        Part::Start | Part::Length => builder.add_i64_field(&name, number.clone()),
+                        Part::Unit | Part::Bytes => builder.add_bytes_field(&name, bytes.clone()),
+                    };
+                    columns.insert(name, field);
+                }
+            }
+        }
+        let schema = builder.build();
+        Fields {
+            schema,
+            terms,
+            texts,
+            words,
+            record,
+            seq,
+            updated,
+            kind,
+            counter,
+            name,
+            slots: columns,
+        }
+    }
+
+    /// A document with what every record has.
+    pub(crate) fn document(&self, record: u64, seq: u64, updated: i64, kind: &Kind, id: &Id) -> TantivyDocument {
+        let mut document = TantivyDocument::with_capacity(2_048);
+        document.add_u64(self.record, record);
+        document.add_u64(self.seq, seq);
+        document.add_i64(self.updated, updated);
+        document.add_bytes(self.kind, kind.as_str().as_bytes());
+        match counter_of(id) {
+            Some(counter) => document.add_u64(self.counter, counter),
+            None => document.add_bytes(self.name, &packed(id.as_str())),
+        }
+        document
+    }
+
+    fn slot(&self, slot: Slot, part: Part) -> Field {
+        self.slots[&column_name(slot, part)]
+    }
+
+    /// The fields of a slot of ranges: start, length and, for quantities, unit.
+    pub(crate) fn range(&self, slot: Slot) -> (Field, Field, Option<Field>) {
+        let unit = (slot.family == Family::Quantity).then(|| self.slot(slot, Part::Unit));
+        (self.slot(slot, Part::Start), self.slot(slot, Part::Length), unit)
+    }
+
+    /// The field of a slot of bytes: references and texts to sort by.
+    pub(crate) fn bytes(&self, slot: Slot) -> Field {
+        self.slot(slot, Part::Bytes)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Start,
+    Length,
+    Unit,
+    Bytes,
+}
+
+fn parts(family: Family) -> &'static [Part] {
+    match family {
+        Family::Date | Family::Number => &[Part::Start, Part::Length],
+        Family::Quantity => &[Part::Start, Part::Length, Part::Unit],
+        Family::Reference | Family::Order => &[Part::Bytes],
+    }
+}
+
+fn column_name(slot: Slot, part: Part) -> String {
+    let part = match part {
+        Part::Start => "s",
+        Part::Length => "l",
+        Part::Unit => "u",
+        Part::Bytes => "",
+    };
+    format!("{}{}{part}", slot.family.letter(), slot.number)
+}
+
+/// An id that reads `node-counter`, as a number; nearly free in a column, as they come in order.
+fn counter_of(id: &Id) -> Option<u64> {
+    let parts: VersionId = id.as_str().parse().ok()?;
+    (parts.node < 1 << 16 && parts.counter < 1 << 48).then_some((u64::from(parts.node) << 48) | parts.counter)
+}
+
+/// Any other id as bytes: a UUID in 16, the rest as it is, each after a byte that says which.
+fn packed(id: &str) -> Vec<u8> {
+    let digits: Vec<u8> = id.bytes().filter(|b| *b != b'-').collect();
+    let number = std::str::from_utf8(&digits)
+        .ok()
+        .and_then(|text| u128::from_str_radix(text, 16).ok());
+    match number {
+        Some(number) if digits.len() == 32 && uuid(number) == id => [&[1], &number.to_be_bytes()[..]].concat(),
+        _ => [&[0], id.as_bytes()].concat(),
+    }
+}
+
+fn uuid(number: u128) -> String {
+    let text = format!("{number:032x}");
+    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
+}
+
+fn unpacked(bytes: &[u8]) -> Option<Id> {
+    match bytes.split_first()? {
+        (1, number) => Id::new(&uuid(u128::from_be_bytes(number.try_into().ok()?))),
+        (_, text) => Id::new(std::str::from_utf8(text).ok()?),
+    }
+}
+
+/// Ranges of a slot: several a document where the parameter repeats.
+pub(crate) struct Ranges {
+    pub(crate) index: ColumnIndex,
+    start: Arc<dyn ColumnValues<i64>>,
+    length: Arc<dyn ColumnValues<i64>>,
+    /// The unit of each range, by its number in the dictionary.
+    pub(crate) unit: Option<BytesColumn>,
+}
+
+impl Ranges {
+    /// The range at a row: start and end.
+    pub(crate) fn at(&self, row: u32) -> (i64, i64) {
+        let start = self.start.get_val(row);
+        (start, start.wrapping_add(self.length.get_val(row)))
+    }
+}
+
+/// The parts of a segment that never change: everything but which documents are alive.
+pub(crate) struct Columns {
+    pub(crate) terms: Arc<InvertedIndexReader>,
+    pub(crate) texts: Arc<InvertedIndexReader>,
+    pub(crate) words: Arc<InvertedIndexReader>,
+    pub(crate) record: Column<u64>,
+    pub(crate) seq: Column<u64>,
+    pub(crate) updated: Column<i64>,
+    pub(crate) kind: Column<u64>,
+    /// The kinds by their numbers in this segment.
+    pub(crate) kinds: Vec<Kind>,
+    counter: Column<u64>,
+    name: BytesColumn,
+    reader: SegmentReader,
+    ranges: BTreeMap<(Family, usize), OnceLock<Option<Arc<Ranges>>>>,
+    bytes: BTreeMap<(Family, usize), OnceLock<Option<BytesColumn>>>,
+}
+
+impl Columns {
+    /// Opens what every query needs; the slots are opened when first asked for.
+    pub(crate) fn open(reader: &SegmentReader, fields: &Fields, slots: &Slots) -> Result<Columns, TantivyError> {
+        let fast = reader.fast_fields();
+        let missing = |name: &str| TantivyError::SchemaError(format!("the column {name} is missing"));
+        let kind = fast.bytes("kind")?.ok_or_else(|| missing("kind"))?;
+        let numbered = |families: &[Family]| -> Vec<(Family, usize)> {
+            families
+                .iter()
+                .flat_map(|f| (0..slots.count(*f)).map(|number| (*f, number)))
+                .collect()
+        };
+        let ranges = numbered(&[Family::Date, Family::Number, Family::Quantity]);
+        let bytes = numbered(&[Family::Reference, Family::Order]);
+        Ok(Columns {
+            terms: reader.inverted_index(fields.terms)?,
+            texts: reader.inverted_index(fields.texts)?,
+            words: reader.inverted_index(fields.words)?,
+            record: fast.u64(RECORD)?,
+            seq: fast.u64("seq")?,
+            updated: fast.i64("updated")?,
+            kinds: kinds_of(&kind)?,
+            kind: kind.ords().clone(),
+            counter: fast.u64("counter")?,
+            name: fast.bytes("name")?.ok_or_else(|| missing("name"))?,
+            reader: reader.clone(),
+            ranges: ranges.into_iter().map(|place| (place, OnceLock::new())).collect(),
+            bytes: bytes.into_iter().map(|place| (place, OnceLock::new())).collect(),
+        })
+    }
+
+    /// The ranges of a slot; `None` where no document here has one.
+    pub(crate) fn ranges(&self, slot: Slot) -> Option<Arc<Ranges>> {
+        let cell = self.ranges.get(&(slot.family, slot.number))?;
+        cell.get_or_init(|| self.open_ranges(slot).ok().flatten().map(Arc::new))
+            .clone()
+    }
+
+    fn open_ranges(&self, slot: Slot) -> Result<Option<Ranges>, TantivyError> {
+        let fast = self.reader.fast_fields();
+        let Some(start) = fast.column_opt::<i64>(&column_name(slot, Part::Start))? else {
+            return Ok(None);
+        };
+        let length = fast.i64(&column_name(slot, Part::Length))?;
+        let unit = match slot.family {
+            Family::Quantity => fast.bytes(&column_name(slot, Part::Unit))?,
+            _ => None,
+        };
+        Ok(Some(Ranges {
+            index: start.index,
+            start: start.values,
+            length: length.values,
+            unit,
+        }))
+    }
+
+    /// The bytes of a slot; `None` where no document here has any.
+    pub(crate) fn bytes(&self, slot: Slot) -> Option<BytesColumn> {
+        let cell = self.bytes.get(&(slot.family, slot.number))?;
+        let open = || {
+            self.reader
+                .fast_fields()
+                .bytes(&column_name(slot, Part::Bytes))
+                .ok()
+                .flatten()
+        };
+        cell.get_or_init(open).clone()
+    }
+
+    /// The record of a document.
+    pub(crate) fn record_of(&self, doc: DocId) -> u64 {
+        self.record.values.get_val(doc)
+    }
+
+    /// The place in the log of a document's version.
+    pub(crate) fn seq_of(&self, doc: DocId) -> u64 {
+        self.seq.values.get_val(doc)
+    }
+
+    /// The kind of a document.
+    pub(crate) fn kind_of(&self, doc: DocId) -> &Kind {
+        &self.kinds[self.kind.values.get_val(doc) as usize]
+    }
+
+    /// The id of a document's record; `None` only where the segment is damaged.
+    pub(crate) fn id_of(&self, doc: DocId) -> Option<Id> {
+        if let Some(counter) = self.counter.first(doc) {
+            return Id::new(&format!("{}-{}", counter >> 48, counter & ((1 << 48) - 1)));
+        }
+        let mut bytes = Vec::new();
+        self.name.ord_to_bytes(self.name.ords().first(doc)?, &mut bytes).ok()?;
+        unpacked(&bytes)
+    }
+
+    /// The first document whose record is not below `record`; the number of documents if there is none.
+    pub(crate) fn first_from(&self, record: u64) -> DocId {
+        let (mut low, mut high) = (0, self.reader.max_doc());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.record_of(middle) < record {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+}
+
+fn kinds_of(column: &BytesColumn) -> Result<Vec<Kind>, TantivyError> {
+    let mut kinds = Vec::with_capacity(column.num_terms());
+    let mut name = Vec::new();
+    for ord in 0..column.num_terms() as u64 {
+        column.ord_to_bytes(ord, &mut name)?;
+        let kind = std::str::from_utf8(&name).ok().and_then(Kind::new);
+        kinds.push(kind.ok_or_else(|| TantivyError::InternalError("a kind's name is damaged".to_owned()))?);
+    }
+    Ok(kinds)
+}
+
+/// A segment as one searcher sees it.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    /// What is alive.
+    pub(crate) reader: SegmentReader,
+    /// What never changes.
+    pub(crate) columns: Arc<Columns>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_survive_packing() {
+        for text in [
+            "0-17",
+            "65535-281474976710655",
+            "65536-1",
+            "17",
+            "0-017",
+            "0e3c1f6e-0000-4b2a-9d7e-000000000001",
+            "0E3C1F6E-0000-4B2A-9D7E-000000000001",
+            "0e3c1f6e00004b2a9d7e000000000001",
+            "a.b-c",
+        ] {
+            let id = Id::new(text).unwrap();
+            match counter_of(&id) {
+                Some(counter) => assert_eq!(format!("{}-{}", counter >> 48, counter & ((1 << 48) - 1)), text),
+                None => assert_eq!(unpacked(&packed(text)), Some(id)),
+            }
+        }
+        assert_eq!(packed("0e3c1f6e-0000-4b2a-9d7e-000000000001").len(), 17);
+    }
+}

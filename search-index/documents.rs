@@ -1,0 +1,310 @@
+//! Sets of documents of one segment: intersected, united and tested, cheapest first.
+//!
+//! A compiled predicate is a tree of [`Part`]s. A part either lists its documents in order (postings,
+//! bit sets) or can only say of one document whether it belongs (a column, a negation). Intersecting
+//! lets the cheapest list lead and asks the others, so that a date on one patient's records costs as
+//! much as the patient has records, and never a scan of the column.
+
+use std::time::Instant;
+
+use tantivy::query::{AllScorer, BitSetDocSet, EmptyScorer};
+use tantivy::{BitSet, DocId, DocSet, TERMINATED};
+
+/// Documents in ascending order.
+pub(crate) type Listed = Box<dyn DocSet>;
+
+/// Says whether a document belongs; asked in ascending order of documents, each at most once.
+pub(crate) type Tested = Box<dyn FnMut(DocId) -> bool + Send>;
+
+/// How many rejected candidates may pass between two looks at the clock.
+const PATIENCE: u32 = 2_048;
+/// Up to so many lists are united by looking at each; more go into a bit set.
+const UNITED_MAX: usize = 8;
+
+/// A part of a predicate, compiled for one segment.
+pub(crate) enum Part {
+    /// A list of documents.
+    Listed(Listed),
+    /// A test of one document.
+    Tested(Tested),
+    /// All of these.
+    And(Vec<Part>),
+    /// Any of these.
+    Or(Vec<Part>),
+    /// Not this.
+    Not(Box<Part>),
+}
+
+impl Part {
+    /// No document at all.
+    pub(crate) fn nothing() -> Part {
+        Part::Listed(Box::new(EmptyScorer))
+    }
+
+    /// Whether the part can list its documents without testing every one.
+    fn lists(&self) -> bool {
+        match self {
+            Part::Listed(_) => true,
+            Part::Tested(_) | Part::Not(_) => false,
+            Part::And(parts) => parts.iter().any(Part::lists),
+            Part::Or(parts) => parts.iter().all(Part::lists),
+        }
+    }
+
+    /// About how many documents listing the part visits.
+    fn cost(&self) -> u64 {
+        match self {
+            Part::Listed(list) => u64::from(list.size_hint()),
+            Part::Tested(_) | Part::Not(_) => u64::from(u32::MAX),
+            Part::And(parts) => parts.iter().map(Part::cost).min().unwrap_or(0),
+            Part::Or(parts) => parts.iter().map(Part::cost).sum(),
+        }
+    }
+
+    /// The part as a test.
+    fn into_test(self) -> Tested {
+        match self {
+            Part::Listed(mut list) => Box::new(move |doc| catch_up(&mut list, doc) == doc),
+            Part::Tested(test) => test,
+            Part::And(parts) => {
+                let mut tests = tests(parts);
+                Box::new(move |doc| tests.iter_mut().all(|test| test(doc)))
+            }
+            Part::Or(parts) => {
+                let mut tests = tests(parts);
+                Box::new(move |doc| tests.iter_mut().any(|test| test(doc)))
+            }
+            Part::Not(part) => {
+                let mut test = part.into_test();
+                Box::new(move |doc| !test(doc))
+            }
+        }
+    }
+
+    /// The part as a list of the segment's documents below `max`.
+    pub(crate) fn into_list(self, max: DocId, clock: &Clock) -> Listed {
+        if !self.lists() {
+            let all: Listed = Box::new(AllScorer::new(max));
+            return Filtered::over(all, Vec::new(), vec![self.into_test()], clock);
+        }
+        match self {
+            Part::Listed(list) => list,
+            Part::And(parts) => intersect(parts, max, clock),
+            Part::Or(parts) => unite(
+                parts.into_iter().map(|part| part.into_list(max, clock)).collect(),
+                max,
+                clock,
+            ),
+            Part::Tested(_) | Part::Not(_) => unreachable!("a part that lists is a list, an And or an Or"),
+        }
+    }
+}
+
+fn tests(mut parts: Vec<Part>) -> Vec<Tested> {
+    parts.sort_by_key(Part::cost);
+    parts.into_iter().map(Part::into_test).collect()
+}
+
+/// Moves a list forward to the first document not below `doc`, and says which that is.
+fn catch_up(list: &mut Listed, doc: DocId) -> DocId {
+    let at = list.doc();
+    if at < doc { list.seek(doc) } else { at }
+}
+
+fn intersect(mut parts: Vec<Part>, max: DocId, clock: &Clock) -> Listed {
+    parts.sort_by_key(|part| (!part.lists(), part.cost()));
+    let mut rest = parts.into_iter();
+    let Some(lead) = rest.next() else {
+        return Box::new(AllScorer::new(max));
+    };
+    let lead = lead.into_list(max, clock);
+    let (mut lists, mut tests) = (Vec::new(), Vec::new());
+    for part in rest {
+        match part {
+            Part::Listed(list) => lists.push(list),
+            other => tests.push(other.into_test()),
+        }
+    }
+    if lists.is_empty() && tests.is_empty() {
+        return lead;
+    }
+    Filtered::over(lead, lists, tests, clock)
+}
+
+/// Any document of any of the lists.
+pub(crate) fn unite(mut lists: Vec<Listed>, max: DocId, clock: &Clock) -> Listed {
+    lists.retain(|list| list.doc() != TERMINATED);
+    match lists.len() {
+        0 => Box::new(EmptyScorer),
+        1 => lists.remove(0),
+        n if n <= UNITED_MAX => Box::new(United::over(lists)),
+        _ => {
+            let mut bits = BitSet::with_max_value(max);
+            for mut list in lists {
+                if clock.passed() {
+                    break;
+                }
+                while list.doc() != TERMINATED {
+                    bits.insert(list.doc());
+                    list.advance();
+                }
+            }
+            from_bits(bits)
+        }
+    }
+}
+
+/// The documents of a bit set.
+pub(crate) fn from_bits(bits: BitSet) -> Listed {
+    if bits.len() == 0 {
+        return Box::new(EmptyScorer);
+    }
+    Box::new(BitSetDocSet::from(bits))
+}
+
+/// The end of a query's time, looked at now and then by whatever may run long.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    deadline: Instant,
+}
+
+impl Clock {
+    /// A clock that runs out at `deadline`.
+    pub(crate) fn until(deadline: Instant) -> Clock {
+        Clock { deadline }
+    }
+
+    /// Whether the time is over. A list cut short by this is only ever seen by a query that then fails.
+    pub(crate) fn passed(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}
+
+/// A list with documents taken out: those other lists lack, and those a test refuses.
+struct Filtered {
+    lead: Listed,
+    lists: Vec<Listed>,
+    tests: Vec<Tested>,
+    clock: Clock,
+    rejected: u32,
+    doc: DocId,
+}
+
+impl Filtered {
+    fn over(lead: Listed, lists: Vec<Listed>, tests: Vec<Tested>, clock: &Clock) -> Listed {
+        let doc = lead.doc();
+        let clock = clock.clone();
+        let mut filtered = Filtered {
+            lead,
+            lists,
+            tests,
+            clock,
+            rejected: 0,
+            doc,
+        };
+        filtered.settle(doc);
+        Box::new(filtered)
+    }
+
+    /// Goes on from candidate `doc`, where the lead stands, to the first one that all the rest accept.
+    fn settle(&mut self, mut doc: DocId) -> DocId {
+        'candidate: while doc != TERMINATED {
+            self.rejected += 1;
+            if self.rejected.is_multiple_of(PATIENCE) && self.clock.passed() {
+                doc = TERMINATED;
+                break;
+            }
+            for list in &mut self.lists {
+                let at = catch_up(list, doc);
+                if at > doc {
+                    doc = catch_up(&mut self.lead, at);
+                    continue 'candidate;
+                }
+            }
+            if self.tests.iter_mut().all(|test| test(doc)) {
+                break;
+            }
+            doc = self.lead.advance();
+        }
+        self.doc = doc;
+        doc
+    }
+}
+
+impl DocSet for Filtered {
+    fn advance(&mut self) -> DocId {
+        if self.doc == TERMINATED {
+            return TERMINATED;
+        }
+        let doc = self.lead.advance();
+        self.settle(doc)
+    }
+
+    fn seek(&mut self, target: DocId) -> DocId {
+        if self.doc >= target {
+            return self.doc;
+        }
+        let doc = catch_up(&mut self.lead, target);
+        self.settle(doc)
+    }
+
+    fn doc(&self) -> DocId {
+        self.doc
+    }
+
+    fn size_hint(&self) -> u32 {
+        self.lead.size_hint()
+    }
+}
+
+/// A few lists as one.
+struct United {
+    lists: Vec<Listed>,
+    doc: DocId,
+}
+
+impl United {
+    fn over(lists: Vec<Listed>) -> United {
+        let mut united = United { lists, doc: 0 };
+        united.settle();
+        united
+    }
+
+    fn settle(&mut self) -> DocId {
+        self.doc = self.lists.iter().map(|list| list.doc()).min().unwrap_or(TERMINATED);
+        self.doc
+    }
+}
+
+impl DocSet for United {
+    fn advance(&mut self) -> DocId {
+        let doc = self.doc;
+        if doc == TERMINATED {
+            return TERMINATED;
+        }
+        for list in self.lists.iter_mut().filter(|list| list.doc() == doc) {
+            list.advance();
+        }
+        self.settle()
+    }
+
+    fn seek(&mut self, target: DocId) -> DocId {
+        if self.doc >= target {
+            return self.doc;
+        }
+        for list in &mut self.lists {
+            catch_up(list, target);
+        }
+        self.settle()
+    }
+
+    fn doc(&self) -> DocId {
+        self.doc
+    }
+
+    fn size_hint(&self) -> u32 {
+        self.lists
+            .iter()
+            .fold(0, |sum, list| sum.saturating_add(list.size_hint()))
+    }
+}

@@ -1,0 +1,251 @@
+//! One version of a record in memory: in the tail, on its way into the index, or out of the past.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use fhir::body::{self, Header};
+use fhir::document::{Document, Node};
+use fhir::identity::{Id, Kind};
+use fhir::parse::Limits;
+use query::registry::Registry;
+use query::{Subject, Values, Words};
+use store::{Appended, Store, Version};
+
+/// How deep a stored record may be nested: more than any server lets in.
+const STORED_DEPTH_MAX: usize = 512;
+
+/// What searching needs of one version of a record, extracted once while the record is at hand.
+///
+/// Carried along with a write as its attachment, it saves the index from reading the record again.
+pub struct Prepared {
+    /// The values of the search parameters.
+    pub values: Arc<Values>,
+    words: Arc<WordLists>,
+}
+
+impl Prepared {
+    /// Extracts values and words of a record.
+    pub fn new(registry: &Registry, kind: &Kind, root: Node<'_>) -> Prepared {
+        Prepared {
+            values: Arc::new(registry.extract(kind, root)),
+            words: Arc::new(WordLists::of(&root)),
+        }
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prepared({} values)", self.values.entries.len())
+    }
+}
+
+impl Words for Prepared {
+    fn narrative(&self, each: &mut dyn FnMut(&str)) {
+        self.words.narrative(each);
+    }
+
+    fn content(&self, each: &mut dyn FnMut(&str)) {
+        self.words.content(each);
+    }
+}
+
+/// The distinct words of a record, each list one text with a space between.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WordLists {
+    narrative: Box<str>,
+    content: Box<str>,
+}
+
+impl WordLists {
+    fn of(words: &dyn Words) -> WordLists {
+        WordLists {
+            narrative: distinct(&mut |each| words.narrative(each)),
+            content: distinct(&mut |each| words.content(each)),
+        }
+    }
+}
+
+impl Words for WordLists {
+    fn narrative(&self, each: &mut dyn FnMut(&str)) {
+        self.narrative.split_terminator(' ').for_each(each);
+    }
+
+    fn content(&self, each: &mut dyn FnMut(&str)) {
+        self.content.split_terminator(' ').for_each(each);
+    }
+}
+
+/// The distinct words a visit gives, with a space after each. They hold no space themselves.
+fn distinct(visit: &mut dyn FnMut(&mut dyn FnMut(&str))) -> Box<str> {
+    let (mut text, mut ends) = (String::new(), Vec::new());
+    visit(&mut |word| {
+        text.push_str(word);
+        ends.push(text.len());
+    });
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let mut words: Vec<&str> = starts.zip(&ends).map(|(start, end)| &text[start..*end]).collect();
+    words.sort_unstable();
+    words.dedup();
+    let mut joined = String::with_capacity(text.len() + words.len());
+    for word in words {
+        joined.push_str(word);
+        joined.push(' ');
+    }
+    joined.into_boxed_str()
+}
+
+/// What a record was before a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// The version is the record's first.
+    Nothing,
+    /// The version at this place in the log, perhaps a deletion.
+    At(u64),
+    /// Something, at a place not known.
+    Somewhere,
+}
+
+/// One version of a record.
+pub(crate) struct Entry {
+    pub(crate) seq: u64,
+    pub(crate) record: u64,
+    pub(crate) kind: Kind,
+    pub(crate) id: Id,
+    pub(crate) updated: i64,
+    /// Whether the record is there after this version.
+    pub(crate) live: bool,
+    pub(crate) before: Before,
+    pub(crate) values: Arc<Values>,
+    words: OnceLock<Arc<WordLists>>,
+}
+
+impl Entry {
+    /// A version as the log tells of it; `None` where a live one carries nothing that helps.
+    pub(crate) fn carried(appended: &Appended) -> Option<Entry> {
+        let (values, words) = match (&appended.attachment, appended.operation.is_live()) {
+            (_, false) => (Arc::default(), Some(Arc::default())),
+            (Some(attachment), true) => unpack(attachment)?,
+            (None, true) => return None,
+        };
+        let cell = OnceLock::new();
+        if let Some(words) = words {
+            cell.get_or_init(|| words);
+        }
+        Some(Entry {
+            seq: appended.seq,
+            record: appended.record,
+            kind: appended.kind.clone(),
+            id: appended.id.clone(),
+            updated: appended.updated,
+            live: appended.operation.is_live(),
+            before: appended.previous.map_or(Before::Nothing, Before::At),
+            values,
+            words: cell,
+        })
+    }
+
+    /// A version as it is read from the log.
+    pub(crate) fn read(registry: &Registry, version: &Version) -> Entry {
+        let (values, words) = match document_of(version) {
+            Some(document) => {
+                let root = document.root();
+                (registry.extract(&version.kind, root), WordLists::of(&root))
+            }
+            None => Default::default(),
+        };
+        Entry {
+            seq: version.seq,
+            record: version.record,
+            kind: version.kind.clone(),
+            id: version.id.clone(),
+            updated: version.updated,
+            live: version.operation.is_live(),
+            before: if version.base.is_some() {
+                Before::Somewhere
+            } else {
+                Before::Nothing
+            },
+            values: Arc::new(values),
+            words: OnceLock::from(Arc::new(words)),
+        }
+    }
+
+    /// The version as a predicate sees it.
+    pub(crate) fn subject<'a>(&'a self, words: &'a dyn Words) -> Subject<'a> {
+        Subject {
+            kind: &self.kind,
+            id: &self.id,
+            updated: self.updated,
+            values: &self.values,
+            words,
+        }
+    }
+
+    /// The words of the version, read from the store where need be.
+    ///
+    /// # Errors
+    /// The store's, where it cannot be read.
+    pub(crate) fn words(&self, store: &Store) -> Result<Arc<WordLists>, store::Trouble> {
+        if let Some(words) = self.words.get() {
+            return Ok(Arc::clone(words));
+        }
+        let read = store.by_seq(&[self.seq])?;
+        let document = read.first().and_then(document_of);
+        let words = document
+            .map(|document| WordLists::of(&document.root()))
+            .unwrap_or_default();
+        Ok(Arc::clone(self.words.get_or_init(|| Arc::new(words))))
+    }
+}
+
+/// The words of an entry, looked for when first asked for.
+pub(crate) struct WordsOf<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) store: &'a Store,
+}
+
+impl Words for WordsOf<'_> {
+    fn narrative(&self, each: &mut dyn FnMut(&str)) {
+        if let Ok(words) = self.entry.words(self.store) {
+            words.narrative(each);
+        }
+    }
+
+    fn content(&self, each: &mut dyn FnMut(&str)) {
+        if let Ok(words) = self.entry.words(self.store) {
+            words.content(each);
+        }
+    }
+}
+
+fn unpack(attachment: &Arc<dyn Any + Send + Sync>) -> Option<(Arc<Values>, Option<Arc<WordLists>>)> {
+    if let Ok(prepared) = Arc::clone(attachment).downcast::<Prepared>() {
+        return Some((Arc::clone(&prepared.values), Some(Arc::clone(&prepared.words))));
+    }
+    let values = Arc::clone(attachment).downcast::<Values>().ok()?;
+    Some((values, None))
+}
+
+/// The record of a version, parsed again; `None` for a deletion.
+fn document_of(version: &Version) -> Option<Document> {
+    if !version.operation.is_live() {
+        return None;
+    }
+    let header = Header {
+        kind: &version.kind,
+        id: &version.id,
+        version: version.version,
+        updated: version.updated,
+    };
+    let mut text = Vec::new();
+    body::splice(header, &version.body, &mut text);
+    Document::parse(
+        &text,
+        Limits {
+            depth: STORED_DEPTH_MAX,
+            ..Limits::default()
+        },
+    )
+    .ok()
+}

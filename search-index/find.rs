@@ -1,0 +1,374 @@
+//! Runs a query against a snapshot: joins first, then one pass over each segment and over the tail.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fhir::identity::{Id, Kind};
+use query::term::each_record;
+use query::{Join, ParamId, Predicate, RecordSet, SortKey, record_hash};
+use store::Store;
+use tantivy::{DocId, DocSet, TERMINATED, TantivyError};
+
+use crate::columns::Segment;
+use crate::compile::{Compiler, Named, record_named};
+use crate::cursor::Cursor;
+use crate::documents::{Clock, Listed};
+use crate::entry::{Entry, WordsOf};
+use crate::order::{Rank, Sorter};
+use crate::slots::{Family, Slots};
+use crate::snapshot::Snapshot;
+use crate::trouble::Trouble;
+
+/// Documents visited between two looks at the clock.
+const PATIENCE: u32 = 4_096;
+
+/// What is asked of the index.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    /// The kinds searched; empty is every kind.
+    pub kinds: Vec<Kind>,
+    /// What a record has to meet; joins are looked up at the same snapshot.
+    pub predicate: Predicate,
+    /// In which order; records follow in the order of their creation where the keys are equal or none.
+    pub sort: Vec<SortKey>,
+    /// How many hits at most; 0 only counts.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub after: Option<&'a Cursor>,
+    /// The log position whose state is asked for; the newest where there is none.
+    pub at: Option<u64>,
+    /// Whether to count all matches.
+    pub total: bool,
+    /// When to give up.
+    pub deadline: Instant,
+}
+
+/// The answer, as of one place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The place in the log.
+    pub at: u64,
+    /// The hits, in order.
+    pub hits: Vec<Hit>,
+    /// How many records match in all, where that was asked.
+    pub total: Option<u64>,
+    /// Where the next page begins; `None` where there is none.
+    pub next: Option<Cursor>,
+}
+
+/// One record that matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The place in the log of the version that matched.
+    pub seq: u64,
+    /// The record's number.
+    pub record: u64,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its id.
+    pub id: Id,
+}
+
+/// What a run works with.
+pub(crate) struct Run<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) slots: &'a Slots,
+    pub(crate) store: &'a Store,
+    pub(crate) clock: Clock,
+}
+
+impl Run<'_> {
+    /// The page the query asks for.
+    ///
+    /// # Errors
+    /// [`Trouble::Timeout`] past the deadline, [`Trouble::Failed`] where index or store cannot be read.
+    pub(crate) fn page(&self, query: &Query<'_>) -> Result<Found, Trouble> {
+        let predicate = self.resolved(&query.predicate)?;
+        let named = self.named(&predicate, &query.kinds)?;
+        let after = query.after.map(|cursor| &cursor.0);
+        let most = if query.limit == 0 { 0 } else { query.limit + 1 };
+        let (mut hits, mut total) = (Vec::new(), 0);
+        for segment in self.snapshot.segments() {
+            let list = self.list(segment, &query.kinds, &predicate, &named)?;
+            let found = if query.sort.is_empty() {
+                self.in_record_order(segment, list, after, most, query.total)?
+            } else {
+                self.sorted(segment, list, query, after, most)?
+            };
+            total += found.total;
+            hits.extend(found.hits);
+        }
+        total += self.from_memory(query, &predicate, after, &mut hits)?;
+        hits.sort_by(|(a, _), (b, _)| a.compare(b, &query.sort));
+        let more = query.limit > 0 && hits.len() > query.limit;
+        hits.truncate(query.limit);
+        let next = hits.last().filter(|_| more).map(|(rank, _)| Cursor(rank.clone()));
+        let hits = hits.into_iter().map(|(_, hit)| hit).collect();
+        Ok(Found {
+            at: self.snapshot.at,
+            hits,
+            total: query.total.then_some(total),
+            next,
+        })
+    }
+
+    fn check_clock(&self) -> Result<(), Trouble> {
+        if self.clock.passed() {
+            Err(Trouble::Timeout)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn resolved(&self, predicate: &Predicate) -> Result<Predicate, Trouble> {
+        if predicate.joins().is_empty() {
+            return Ok(predicate.clone());
+        }
+        predicate.clone().resolve(&mut |join| match join {
+            Join::Chain { param, targets, inner } => Ok(Predicate::RefersTo {
+                param,
+                set: Arc::new(self.records(&targets, &inner)?),
+            }),
+            Join::Has { kind, param, inner } => Ok(Predicate::OneOf(Arc::new(self.referred(&kind, param, &inner)?))),
+        })
+    }
+
+    /// The numbers of the records that a predicate names by id.
+    fn named(&self, predicate: &Predicate, kinds: &[Kind]) -> Result<Named, Trouble> {
+        let mut ids: Vec<&Id> = Vec::new();
+        predicate.walk(&mut |part| {
+            if let Predicate::Is(list) = part {
+                ids.extend(list);
+            }
+        });
+        let mut named = Named::default();
+        if ids.is_empty() {
+            return Ok(named);
+        }
+        let known = self.store.kinds();
+        for kind in known.iter().filter(|kind| kinds.is_empty() || kinds.contains(kind)) {
+            for id in &ids {
+                self.check_clock()?;
+                if let Some(version) = self.store.current(kind, id)? {
+                    named.insert((kind.clone(), (*id).clone()), version.record);
+                }
+            }
+        }
+        Ok(named)
+    }
+
+    fn list(
+        &self,
+        segment: &Segment,
+        kinds: &[Kind],
+        predicate: &Predicate,
+        named: &Named,
+    ) -> Result<Listed, TantivyError> {
+        let (columns, max) = (&segment.columns, segment.reader.max_doc());
+        let (slots, clock) = (self.slots, &self.clock);
+        Compiler {
+            columns,
+            max,
+            slots,
+            kinds,
+            named,
+            clock,
+        }
+        .list(predicate)
+    }
+
+    /// Calls `each` with every document of a list that counts, until it says that it has enough.
+    fn visit(
+        &self,
+        segment: &Segment,
+        mut list: Listed,
+        from: DocId,
+        each: &mut dyn FnMut(DocId) -> Result<bool, TantivyError>,
+    ) -> Result<(), Trouble> {
+        let mut visited = 0_u32;
+        let mut doc = if list.doc() < from { list.seek(from) } else { list.doc() };
+        while doc != TERMINATED {
+            visited += 1;
+            if visited.is_multiple_of(PATIENCE) {
+                self.check_clock()?;
+            }
+            if !self.snapshot.hides(segment, doc) && !each(doc)? {
+                return Ok(());
+            }
+            doc = list.advance();
+        }
+        // A list that ran out of time ends early.
+        self.check_clock()
+    }
+
+    /// Documents lie in the order of their records: the page is the first few after the cursor.
+    fn in_record_order(
+        &self,
+        segment: &Segment,
+        list: Listed,
+        after: Option<&Rank>,
+        most: usize,
+        total: bool,
+    ) -> Result<Part, Trouble> {
+        let first = after.map_or(0, |rank| segment.columns.first_from(rank.record + 1));
+        let mut found = Part::default();
+        self.visit(segment, list, if total { 0 } else { first }, &mut |doc| {
+            found.total += 1;
+            if doc >= first && found.hits.len() < most {
+                let rank = Rank {
+                    values: Vec::new(),
+                    record: segment.columns.record_of(doc),
+                };
+                found.hits.push((rank, hit(segment, doc)?));
+            }
+            Ok(total || found.hits.len() < most)
+        })?;
+        Ok(found)
+    }
+
+    fn sorted(
+        &self,
+        segment: &Segment,
+        list: Listed,
+        query: &Query<'_>,
+        after: Option<&Rank>,
+        most: usize,
+    ) -> Result<Part, Trouble> {
+        let sorter = Sorter::new(&segment.columns, self.slots, &query.kinds, &query.sort);
+        let mut first = sorter.first(most, after)?;
+        let mut found = Part::default();
+        self.visit(segment, list, 0, &mut |doc| {
+            found.total += 1;
+            first.offer(doc)?;
+            Ok(true)
+        })?;
+        for (rank, doc) in first.kept()? {
+            found.hits.push((rank, hit(segment, doc)?));
+        }
+        Ok(found)
+    }
+
+    /// Adds the versions in memory that match, and says how many there are.
+    fn from_memory(
+        &self,
+        query: &Query<'_>,
+        predicate: &Predicate,
+        after: Option<&Rank>,
+        hits: &mut Vec<(Rank, Hit)>,
+    ) -> Result<u64, Trouble> {
+        let mut total = 0;
+        for entry in self.matching(&query.kinds, predicate)? {
+            total += 1;
+            let rank = Rank::of(entry, &query.sort);
+            let follows = after.is_none_or(|after| rank.compare(after, &query.sort).is_gt());
+            if query.limit > 0 && follows {
+                let Entry { seq, record, .. } = **entry;
+                hits.push((
+                    rank,
+                    Hit {
+                        seq,
+                        record,
+                        kind: entry.kind.clone(),
+                        id: entry.id.clone(),
+                    },
+                ));
+            }
+        }
+        Ok(total)
+    }
+
+    fn matching<'e>(&'e self, kinds: &'e [Kind], predicate: &Predicate) -> Result<Vec<&'e Arc<Entry>>, Trouble> {
+        let mut found = Vec::new();
+        for (place, entry) in self.snapshot.entries(kinds).into_iter().enumerate() {
+            if place.is_multiple_of(PATIENCE as usize / 8) {
+                self.check_clock()?;
+            }
+            if predicate.matches(&entry.subject(&WordsOf {
+                entry,
+                store: self.store,
+            })) {
+                found.push(entry);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The records of the kinds that meet a resolved condition.
+    fn records(&self, kinds: &[Kind], predicate: &Predicate) -> Result<RecordSet, Trouble> {
+        let mut set = RecordSet::default();
+        if kinds.is_empty() {
+            return Ok(set);
+        }
+        let named = self.named(predicate, kinds)?;
+        for segment in self.snapshot.segments() {
+            let list = self.list(segment, kinds, predicate, &named)?;
+            self.visit(segment, list, 0, &mut |doc| {
+                let id = segment.columns.id_of(doc).ok_or_else(damaged)?;
+                set.insert(record_hash(segment.columns.kind_of(doc).as_str(), id.as_str()));
+                Ok(true)
+            })?;
+        }
+        for entry in self.matching(kinds, predicate)? {
+            set.insert(record_hash(entry.kind.as_str(), entry.id.as_str()));
+        }
+        Ok(set)
+    }
+
+    /// The records that those of the kind that meet a resolved condition refer to by the parameter.
+    fn referred(&self, kind: &Kind, param: ParamId, predicate: &Predicate) -> Result<RecordSet, Trouble> {
+        let kinds = std::slice::from_ref(kind);
+        let mut set = RecordSet::default();
+        let named = self.named(predicate, kinds)?;
+        let slot = self.slots.slot(kind, param, Family::Reference);
+        for segment in self.snapshot.segments() {
+            let Some(column) = slot.and_then(|slot| segment.columns.bytes(slot)) else {
+                continue;
+            };
+            let list = self.list(segment, kinds, predicate, &named)?;
+            let mut marks = vec![false; column.num_terms()];
+            self.visit(segment, list, 0, &mut |doc| {
+                column.term_ords(doc).for_each(|ord| marks[ord as usize] = true);
+                Ok(true)
+            })?;
+            let marked: Vec<u64> = (0..)
+                .zip(marks)
+                .filter(|(_, marked)| *marked)
+                .map(|(ord, _)| ord)
+                .collect();
+            let complete = column
+                .dictionary()
+                .sorted_ords_to_term_cb(&marked, |text| set.extend(record_named(text)));
+            complete.map_err(TantivyError::from)?;
+        }
+        for entry in self.matching(kinds, predicate)? {
+            each_record(&entry.values, &mut |found, record| {
+                if found == param {
+                    set.insert(record);
+                }
+            });
+        }
+        Ok(set)
+    }
+}
+
+/// What one segment gives.
+#[derive(Default)]
+struct Part {
+    hits: Vec<(Rank, Hit)>,
+    total: u64,
+}
+
+fn hit(segment: &Segment, doc: DocId) -> Result<Hit, TantivyError> {
+    let columns = &segment.columns;
+    let id = columns.id_of(doc).ok_or_else(damaged)?;
+    Ok(Hit {
+        seq: columns.seq_of(doc),
+        record: columns.record_of(doc),
+        kind: columns.kind_of(doc).clone(),
+        id,
+    })
+}
+
+fn damaged() -> TantivyError {
+    TantivyError::InternalError("a document has no id".to_owned())
+}

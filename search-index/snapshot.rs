@@ -1,0 +1,176 @@
+//! The records as they were at one place in the log: index, tail and what is known of the past.
+
+use std::sync::Arc;
+
+use fhir::identity::{Id, Kind};
+use query::Registry;
+use rustc_hash::{FxHashMap, FxHashSet};
+use store::{HistoryRange, Scope, Store, Version};
+use tantivy::DocId;
+
+use crate::columns::Segment;
+use crate::entry::{Before, Entry};
+use crate::past::Change;
+use crate::shared::View;
+use crate::trouble::Trouble;
+
+/// Versions read from the log at once when looking back.
+const CHUNK: usize = 512;
+
+/// Everything a query looks at; nothing in it changes while the query runs.
+pub(crate) struct Snapshot {
+    /// The place in the log.
+    pub(crate) at: u64,
+    view: View,
+    past: Option<Past>,
+}
+
+/// What makes a snapshot differ from the newest state.
+struct Past {
+    /// Records whose documents in the index do not count.
+    shadowed: FxHashSet<u64>,
+    /// The versions in memory that count instead, living ones only.
+    entries: FxHashMap<Kind, Vec<Arc<Entry>>>,
+}
+
+impl Snapshot {
+    /// The newest state.
+    pub(crate) fn newest(view: View) -> Snapshot {
+        Snapshot {
+            at: view.head,
+            view,
+            past: None,
+        }
+    }
+
+    /// An earlier state: `changes` are the first changes of records after `at`.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub(crate) fn earlier(
+        at: u64,
+        view: View,
+        changes: FxHashMap<u64, Change>,
+        registry: &Registry,
+        store: &Store,
+    ) -> Result<Snapshot, Trouble> {
+        let mut newest: FxHashMap<u64, Arc<Entry>> = FxHashMap::default();
+        for entry in view.tail.all().into_iter().filter(|entry| entry.seq <= at) {
+            newest.insert(entry.record, entry);
+        }
+        let (mut places, mut lost) = (Vec::new(), Vec::new());
+        for change in changes.values().filter(|change| !newest.contains_key(&change.record)) {
+            match change.before {
+                Before::At(place) => places.push(place),
+                Before::Somewhere => lost.push((change.kind.clone(), change.id.clone())),
+                Before::Nothing => {}
+            }
+        }
+        let mut shadowed: FxHashSet<u64> = changes.into_keys().collect();
+        shadowed.extend(newest.keys());
+        let mut versions = Vec::new();
+        for places in places.chunks(CHUNK) {
+            versions.extend(store.by_seq(places)?);
+        }
+        for (kind, id) in lost {
+            versions.extend(version_before(store, kind, id, at)?);
+        }
+        let old = versions.iter().filter(|version| version.operation.is_live());
+        let old = old.map(|version| Arc::new(Entry::read(registry, version)));
+        let mut entries: FxHashMap<Kind, Vec<Arc<Entry>>> = FxHashMap::default();
+        for entry in newest.into_values().filter(|entry| entry.live).chain(old) {
+            entries.entry(entry.kind.clone()).or_default().push(entry);
+        }
+        Ok(Snapshot {
+            at,
+            view,
+            past: Some(Past { shadowed, entries }),
+        })
+    }
+
+    /// The segments of the index.
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.view.segments
+    }
+
+    /// Whether a document does not count: it is dead, or another version counts.
+    pub(crate) fn hides(&self, segment: &Segment, doc: DocId) -> bool {
+        if segment.reader.is_deleted(doc) {
+            return true;
+        }
+        match &self.past {
+            None => self.view.tail.replaces() && self.view.tail.shadows(segment.columns.record_of(doc)),
+            Some(past) => {
+                segment.columns.seq_of(doc) > self.at || past.shadowed.contains(&segment.columns.record_of(doc))
+            }
+        }
+    }
+
+    /// The living versions in memory that count, of these kinds; of every kind where none is named.
+    pub(crate) fn entries<'a>(&'a self, kinds: &'a [Kind]) -> Vec<&'a Arc<Entry>> {
+        let wanted = |kind: &&Kind| kinds.is_empty() || kinds.contains(kind);
+        match &self.past {
+            None => {
+                let tail = &self.view.tail;
+                let of_kinds = tail.kinds().filter(wanted).flat_map(|kind| tail.of_kind(kind));
+                of_kinds.filter(|entry| entry.live && tail.is_newest(entry)).collect()
+            }
+            Some(past) => past
+                .entries
+                .iter()
+                .filter(|(kind, _)| wanted(kind))
+                .flat_map(|(_, list)| list)
+                .collect(),
+        }
+    }
+}
+
+/// The version of a record that was its latest at `at`.
+fn version_before(store: &Store, kind: Kind, id: Id, at: u64) -> Result<Vec<Version>, Trouble> {
+    let range = HistoryRange {
+        before: Some(at + 1),
+        ..HistoryRange::newest(1)
+    };
+    Ok(store.history(&Scope::Record(kind, id), &range)?)
+}
+
+/// The first change of each record after `at`, read from the log: what memory does not reach.
+///
+/// # Errors
+/// [`Trouble::Expired`] where more than `most` versions came since.
+pub(crate) fn changes_in_log(
+    store: &Store,
+    at: u64,
+    head: u64,
+    most: usize,
+) -> Result<FxHashMap<u64, Change>, Trouble> {
+    if head - at > most as u64 {
+        return Err(Trouble::expired(head - at));
+    }
+    let mut changes = FxHashMap::default();
+    let mut after = at;
+    while after < head {
+        let versions = store.log(after, CHUNK)?;
+        let Some(last) = versions.last() else {
+            break;
+        };
+        after = last.seq;
+        for version in versions
+            .into_iter()
+            .filter(|version| version.base.is_some() && version.seq <= head)
+        {
+            let Version {
+                seq, record, kind, id, ..
+            } = version;
+            let before = Before::Somewhere;
+            changes.entry(record).or_insert(Change {
+                seq,
+                record,
+                kind,
+                id,
+                before,
+            });
+        }
+    }
+    Ok(changes)
+}

@@ -1,0 +1,102 @@
+//! Turns one version of a record into a tantivy document.
+
+use query::term::{Unit, each_range, each_term};
+use query::{Target, Value, Words};
+use rustc_hash::FxHashSet;
+use store::Store;
+use tantivy::TantivyDocument;
+
+use crate::columns::Fields;
+use crate::entry::Entry;
+use crate::order::{self, ELSEWHERE};
+use crate::slots::{FAMILIES, Family, Slots};
+use crate::terms::{self, Whose};
+
+/// The document of a living version.
+///
+/// # Errors
+/// The store's, where the write did not carry the words and the record cannot be read.
+pub(crate) fn document(
+    fields: &Fields,
+    slots: &Slots,
+    entry: &Entry,
+    store: &Store,
+) -> Result<TantivyDocument, store::Trouble> {
+    let words = entry.words(store)?;
+    let mut document = fields.document(entry.record, entry.seq, entry.updated, &entry.kind, &entry.id);
+    document.add_bytes(fields.terms, &terms::kind(entry.kind.as_str()));
+    add_terms(&mut document, fields, entry);
+    add_ranges(&mut document, fields, slots, entry);
+    add_references(&mut document, fields, slots, entry);
+    order::add_keys(&mut document, fields, slots, entry);
+    words.narrative(&mut |word| document.add_bytes(fields.words, &terms::word(Whose::Narrative, word)));
+    words.content(&mut |word| document.add_bytes(fields.words, &terms::word(Whose::Content, word)));
+    Ok(document)
+}
+
+fn add_terms(document: &mut TantivyDocument, fields: &Fields, entry: &Entry) {
+    let mut seen = FxHashSet::default();
+    each_term(&entry.values, &mut |term| {
+        if terms::is_ordered(&term) {
+            document.add_bytes(fields.texts, &terms::ordered(&term));
+        } else if seen.insert(term.hash()) {
+            document.add_bytes(fields.terms, &terms::hashed(&term));
+        }
+    });
+}
+
+fn add_ranges(document: &mut TantivyDocument, fields: &Fields, slots: &Slots, entry: &Entry) {
+    each_range(&entry.values, &mut |range| {
+        let slot = FAMILIES[..3]
+            .iter()
+            .find_map(|family| slots.slot(&entry.kind, range.param, *family));
+        let Some((start, length, unit)) = slot.map(|slot| fields.range(slot)) else {
+            return;
+        };
+        document.add_i64(start, range.start);
+        document.add_i64(length, range.end.wrapping_sub(range.start));
+        if let Some(unit) = unit {
+            document.add_bytes(unit, &unit_key(range.unit));
+        }
+    });
+}
+
+/// A unit as bytes: its three hashes.
+pub(crate) fn unit_key(unit: Unit) -> Vec<u8> {
+    [unit.coded, unit.code, unit.name].map(u64::to_be_bytes).concat()
+}
+
+/// The unit of [`unit_key`]; no unit where the bytes are none.
+pub(crate) fn unit_of(key: &[u8]) -> Unit {
+    let part = |place: usize| {
+        let bytes = key
+            .get(place * 8..place * 8 + 8)
+            .and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u64::from_be_bytes)
+    };
+    Unit {
+        coded: part(0),
+        code: part(1),
+        name: part(2),
+    }
+}
+
+/// References go into their column as text: what sorting compares, and what a record's hash is made of.
+fn add_references(document: &mut TantivyDocument, fields: &Fields, slots: &Slots, entry: &Entry) {
+    for found in &entry.values.entries {
+        let Value::Reference(target) = &found.value else {
+            continue;
+        };
+        let Some(slot) = slots.slot(&entry.kind, found.param, Family::Reference) else {
+            continue;
+        };
+        let elsewhere = |text: &str| [text.as_bytes(), &[ELSEWHERE]].concat();
+        let text = match target {
+            Target::Local { kind, id, .. } => format!("{kind}/{id}").into_bytes(),
+            Target::Elsewhere(address) => elsewhere(address),
+            Target::Identifier { value: Some(value), .. } => elsewhere(value),
+            Target::Identifier { value: None, .. } => continue,
+        };
+        document.add_bytes(fields.bytes(slot), &text);
+    }
+}

@@ -1,0 +1,94 @@
+//! What the log holds after the index's last commit: versions in memory, ready to be matched.
+//!
+//! A tail is copied on write: whoever holds one sees it unchanged while the log goes on. Versions lie by
+//! kind in blocks, so that a query looks only at its own kinds and a copy shares all but the last block.
+
+use std::sync::Arc;
+
+use fhir::identity::Kind;
+use rustc_hash::FxHashMap;
+
+use crate::entry::{Before, Entry};
+
+/// Versions in a block.
+const BLOCK: usize = 256;
+
+type Block = Arc<Vec<Arc<Entry>>>;
+
+/// Versions after the index's position, in the order of the log within each kind.
+#[derive(Clone, Default)]
+pub(crate) struct Tail {
+    kinds: Arc<FxHashMap<Kind, Vec<Block>>>,
+    newest: Arc<FxHashMap<u64, u64>>,
+    length: usize,
+    replacing: usize,
+}
+
+impl Tail {
+    /// How many versions it has.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Appends the log's next version.
+    pub(crate) fn push(&mut self, entry: Arc<Entry>) {
+        self.length += 1;
+        self.replacing += usize::from(entry.before != Before::Nothing);
+        Arc::make_mut(&mut self.newest).insert(entry.record, entry.seq);
+        let blocks = Arc::make_mut(&mut self.kinds).entry(entry.kind.clone()).or_default();
+        match blocks.last_mut() {
+            Some(block) if block.len() < BLOCK => Arc::make_mut(block).push(entry),
+            _ => blocks.push(Arc::new(vec![entry])),
+        }
+    }
+
+    /// What is left of it after the index has come to `position`.
+    pub(crate) fn after(&self, position: u64) -> Tail {
+        let mut left = Tail::default();
+        for entry in self.all().into_iter().filter(|entry| entry.seq > position) {
+            left.push(entry);
+        }
+        left
+    }
+
+    /// Every version, in the order of the log.
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        let mut all: Vec<Arc<Entry>> = self
+            .kinds
+            .values()
+            .flatten()
+            .flat_map(|block| block.iter().cloned())
+            .collect();
+        all.sort_unstable_by_key(|entry| entry.seq);
+        all
+    }
+
+    /// The versions of a kind, in the order of the log.
+    pub(crate) fn of_kind(&self, kind: &Kind) -> impl Iterator<Item = &Arc<Entry>> {
+        self.kinds
+            .get(kind)
+            .into_iter()
+            .flatten()
+            .flat_map(|block| block.iter())
+    }
+
+    /// The kinds that have versions here.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.keys()
+    }
+
+    /// Whether the version is its record's newest.
+    pub(crate) fn is_newest(&self, entry: &Entry) -> bool {
+        self.newest.get(&entry.record) == Some(&entry.seq)
+    }
+
+    /// Whether the record has a version here, so that what the index has of it no longer counts.
+    pub(crate) fn shadows(&self, record: u64) -> bool {
+        self.newest.contains_key(&record)
+    }
+
+    /// Whether any version here replaces another, so that the index may hold what no longer counts.
+    pub(crate) fn replaces(&self) -> bool {
+        self.replacing > 0
+    }
+}
