@@ -1,14 +1,14 @@
 //! Looks at everything the log says about itself, in chunks, while it is in use.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, sql_query, update};
 
 use crate::append::load_head;
 use crate::connection::{Db, both};
 use crate::read::between;
 use crate::shared::Shared;
-use crate::tables::{claim, record, version};
+use crate::tables::{record, version};
 use crate::trouble::{Refused, Trouble};
 use crate::unit::Operation;
 use crate::version::Version;
@@ -47,6 +47,16 @@ struct Pointer {
     seq: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     latest: Option<i64>,
+}
+
+#[derive(QueryableByName)]
+struct Stray {
+    #[diesel(sql_type = Text)]
+    scope: String,
+    #[diesel(sql_type = Text)]
+    value: String,
+    #[diesel(sql_type = BigInt)]
+    record: i64,
 }
 
 impl Shared {
@@ -145,8 +155,8 @@ impl Shared {
 
     /// Every claim is held by a live record.
     fn check_claims(&self, report: &mut Report, highest: &mut Highest) -> Result<(), Trouble> {
-        for (scope, value, holder) in self.readers.read(stray_claims)? {
-            let what = format!("{scope} {value} is claimed by record {holder}, which is not live.");
+        for Stray { scope, value, record } in self.readers.read(stray_claims)? {
+            let what = format!("{scope} {value} is claimed by record {record}, which is not live.");
             found(report, highest, what);
         }
         Ok(())
@@ -203,16 +213,14 @@ fn pointers(db: &mut Db, after: i64) -> QueryResult<Vec<Pointer>> {
     both!(db, c => sql_query(query).load(c))
 }
 
-fn stray_claims(db: &mut Db) -> QueryResult<Vec<(String, String, i64)>> {
-    let live = record::table
-        .inner_join(version::table.on(version::seq.eq(record::seq)))
-        .filter(version::operation.ne(Operation::Delete.number()))
-        .select(record::number);
-    let query = claim::table
-        .filter(claim::record.ne_all(live))
-        .select((claim::scope, claim::value, claim::record))
-        .limit(FINDINGS_MAX as i64);
-    both!(db, c => query.load(c))
+fn stray_claims(db: &mut Db) -> QueryResult<Vec<Stray>> {
+    let query = format!(
+        "SELECT scope, value, record FROM claim WHERE NOT EXISTS (SELECT 1 FROM record \
+         JOIN version ON version.seq = record.seq WHERE record.number = claim.record AND version.operation <> {}) \
+         LIMIT {FINDINGS_MAX}",
+        Operation::Delete.number()
+    );
+    both!(db, c => sql_query(query).load(c))
 }
 
 /// Points records to their latest versions; run by the writer.

@@ -53,6 +53,9 @@ pub(crate) enum Purpose {
 /// How long to wait for a process that is just ending to let go of the database.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Bytes in a page of the SQLite file.
+const PAGE: u64 = 4096;
+
 #[derive(QueryableByName)]
 struct Text {
     #[diesel(sql_type = sql_types::Text)]
@@ -103,7 +106,7 @@ fn open_sqlite(mut c: SqliteConnection, settings: &Settings, purpose: Purpose) -
     let kibibytes = settings.cache_bytes / 2 / 1024;
     let role = match purpose {
         Purpose::Writing => format!(
-            "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+            "PRAGMA page_size = {PAGE}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -{kibibytes};"
         ),
         Purpose::Reading => format!(
@@ -113,6 +116,9 @@ fn open_sqlite(mut c: SqliteConnection, settings: &Settings, purpose: Purpose) -
     };
     c.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;")?;
     c.batch_execute(&role)?;
+    if let Some(bytes) = settings.bytes_max.filter(|_| purpose == Purpose::Writing) {
+        c.batch_execute(&format!("PRAGMA max_page_count = {};", bytes / PAGE))?;
+    }
     Ok(c)
 }
 

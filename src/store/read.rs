@@ -40,10 +40,16 @@ impl Shared {
         let rows = self.readers.read(|db| at_places(db, places))?;
         let mut found = FxHashMap::default();
         for row in rows {
-            found.insert(row.0 as u64, row);
+            let version = self.opened(row)?;
+            found.insert(version.seq, version);
         }
-        let asked = places.iter().filter_map(|place| found.get(place));
-        asked.map(|row| self.opened(row.clone())).collect()
+        let mut answer: Vec<Version> = Vec::with_capacity(places.len());
+        for place in places {
+            let again = |answer: &[Version]| answer.iter().find(|v| v.seq == *place).cloned();
+            let version = found.remove(place).or_else(|| again(&answer));
+            answer.extend(version);
+        }
+        Ok(answer)
     }
 
     pub(crate) fn log(&self, after: u64, limit: usize) -> Result<Vec<Version>, Trouble> {

@@ -28,6 +28,8 @@ pub struct Settings {
     pub readers: usize,
     /// Page cache of all SQLite connections together, in bytes. PostgreSQL has its own.
     pub cache_bytes: u64,
+    /// How large the SQLite file may grow, in bytes; `None` is as large as the disk allows.
+    pub bytes_max: Option<u64>,
     /// How long after a commit the next may wait for more writers, while many keep coming.
     pub gather: Duration,
 }
@@ -42,6 +44,7 @@ impl Settings {
             group_max: 1024,
             readers: 4,
             cache_bytes: 32 << 20,
+            bytes_max: None,
             gather: Duration::from_millis(4),
         }
     }
