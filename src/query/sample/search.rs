@@ -1,0 +1,215 @@
+//! Random searches.
+
+use fhir::identity::Kind;
+
+use super::{CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS};
+
+#[derive(Clone, Copy)]
+enum Sort {
+    Text,
+    Token,
+    Plain(&'static [&'static str]),
+    Date,
+    Number,
+    Quantity,
+    Uri,
+    Reference(&'static [&'static str]),
+}
+
+const PARAMETERS: [(&str, &str, Sort); 39] = [
+    ("Patient", "name", Sort::Text),
+    ("Patient", "family", Sort::Text),
+    ("Patient", "given", Sort::Text),
+    ("Patient", "identifier", Sort::Token),
+    ("Patient", "gender", Sort::Plain(&["male", "female", "MALE"])),
+    ("Patient", "active", Sort::Plain(&["true", "false"])),
+    ("Patient", "deceased", Sort::Plain(&["true", "false"])),
+    ("Patient", "birthdate", Sort::Date),
+    ("Patient", "death-date", Sort::Date),
+    ("Patient", "organization", Sort::Reference(&["Organization"])),
+    (
+        "Patient",
+        "general-practitioner",
+        Sort::Reference(&["Practitioner", "Organization"]),
+    ),
+    ("Practitioner", "name", Sort::Text),
+    ("Practitioner", "identifier", Sort::Token),
+    ("Practitioner", "active", Sort::Plain(&["true", "false"])),
+    ("Organization", "name", Sort::Text),
+    ("Organization", "address", Sort::Text),
+    ("Organization", "partof", Sort::Reference(&["Organization"])),
+    ("Observation", "code", Sort::Token),
+    ("Observation", "status", Sort::Plain(&["final", "amended"])),
+    ("Observation", "date", Sort::Date),
+    ("Observation", "value-quantity", Sort::Quantity),
+    ("Observation", "component-value-quantity", Sort::Quantity),
+    ("Observation", "combo-code", Sort::Token),
+    ("Observation", "value-concept", Sort::Token),
+    ("Observation", "value-string", Sort::Text),
+    ("Observation", "subject", Sort::Reference(&["Patient"])),
+    ("Observation", "patient", Sort::Reference(&["Patient"])),
+    ("Observation", "encounter", Sort::Reference(&["Encounter"])),
+    (
+        "Observation",
+        "performer",
+        Sort::Reference(&["Practitioner", "Organization", "Patient"]),
+    ),
+    ("Condition", "code", Sort::Token),
+    ("Condition", "onset-date", Sort::Date),
+    ("Condition", "onset-age", Sort::Quantity),
+    ("Condition", "patient", Sort::Reference(&["Patient"])),
+    ("Encounter", "class", Sort::Token),
+    ("Encounter", "date", Sort::Date),
+    ("Encounter", "length", Sort::Quantity),
+    ("Encounter", "patient", Sort::Reference(&["Patient"])),
+    ("Encounter", "practitioner", Sort::Reference(&["Practitioner"])),
+    ("RiskAssessment", "probability", Sort::Number),
+];
+
+/// A search over one of [`KINDS`]: its kind and its parameters, decoded. Always valid.
+pub fn search(random: &mut Random) -> (Kind, Vec<(String, String)>) {
+    let kind = KINDS[random.below(KINDS.len())];
+    let count = 1 + random.below(3);
+    let params = (0..count).map(|_| clause(random, kind, 0)).collect();
+    (Kind::new(kind).expect("a constant that is a kind"), params)
+}
+
+fn clause(random: &mut Random, kind: &str, depth: usize) -> (String, String) {
+    let of_kind: Vec<_> = PARAMETERS.iter().filter(|(of, _, _)| *of == kind).collect();
+    match random.below(12) {
+        0 => return of_the_version(random),
+        1 => return ("_tag".into(), token(random)),
+        2 => return uri(random),
+        3 if depth < 3 => {
+            if let Some(found) = has(random, kind, depth) {
+                return found;
+            }
+        }
+        _ => {}
+    }
+    let (_, code, sort) = of_kind[random.below(of_kind.len())];
+    if random.once_in(12) {
+        return (format!("{code}:missing"), random.once_in(2).to_string());
+    }
+    let (suffix, value) = value(random, *sort, depth);
+    (format!("{code}{suffix}"), value)
+}
+
+fn of_the_version(random: &mut Random) -> (String, String) {
+    match random.below(4) {
+        0 => ("_id".into(), format!("a{},a{}", random.below(IDS), random.below(IDS))),
+        1 => ("_lastUpdated".into(), date(random)),
+        2 => ("_text".into(), random.pick(&["asthma", "severe", "eclair"]).into()),
+        _ => (
+            "_content".into(),
+            random.pick(&["asthma", "karma", "allergy known"]).into(),
+        ),
+    }
+}
+
+fn uri(random: &mut Random) -> (String, String) {
+    let (suffix, value) = value(random, Sort::Uri, 0);
+    (format!("_profile{suffix}"), value)
+}
+
+fn has(random: &mut Random, kind: &str, depth: usize) -> Option<(String, String)> {
+    let refers = |sort: &Sort| matches!(sort, Sort::Reference(targets) if targets.contains(&kind));
+    let ways: Vec<_> = PARAMETERS.iter().filter(|(_, _, sort)| refers(sort)).collect();
+    if ways.is_empty() {
+        return None;
+    }
+    let (source, code, _) = ways[random.below(ways.len())];
+    let (name, value) = clause(random, source, depth + 1);
+    Some((format!("_has:{source}:{code}:{name}"), value))
+}
+
+fn value(random: &mut Random, sort: Sort, depth: usize) -> (String, String) {
+    let (suffix, value): (&str, String) = match sort {
+        Sort::Text => text(random),
+        Sort::Plain(codes) => (random.pick(&["", "", ":not"]), random.pick(codes).into()),
+        Sort::Token => match random.below(6) {
+            0 => (":text", random.pick(&["severe", "asth", "no known"]).into()),
+            1 => (
+                ":of-type",
+                format!("{}|MR|{}", random.pick(&SYSTEMS), escaped(random.pick(&CODES))),
+            ),
+            2 => (":not", token(random)),
+            _ => ("", token(random)),
+        },
+        Sort::Date => ("", list(random, date)),
+        Sort::Number => ("", list(random, number)),
+        Sort::Quantity => ("", list(random, amount)),
+        Sort::Uri => (random.pick(&["", ":below", ":above"]), escaped(random.pick(&PROFILES))),
+        Sort::Reference(targets) => return to(random, targets, depth),
+    };
+    (suffix.to_owned(), value)
+}
+
+fn text(random: &mut Random) -> (&'static str, String) {
+    let whole = random.pick(&NAMES);
+    let start: String = whole.chars().take(1 + random.below(4)).collect();
+    let part: String = whole.chars().skip(random.below(3)).take(3).collect();
+    match random.below(4) {
+        0 => (":exact", whole.into()),
+        1 if part.chars().any(char::is_alphabetic) => (":contains", part.trim().to_lowercase()),
+        2 => ("", format!("{whole},{}", start.to_uppercase())),
+        _ => ("", start),
+    }
+}
+
+fn list(random: &mut Random, make: fn(&mut Random) -> String) -> String {
+    match random.below(4) {
+        0 => format!("{},{}", make(random), make(random)),
+        _ => make(random),
+    }
+}
+
+const PREFIXES: [&str; 10] = ["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"];
+
+fn date(random: &mut Random) -> String {
+    format!("{}{}", random.pick(&PREFIXES), random.pick(&DATES))
+}
+
+fn number(random: &mut Random) -> String {
+    format!("{}{}", random.pick(&PREFIXES), random.pick(&NUMBERS))
+}
+
+fn amount(random: &mut Random) -> String {
+    let (number, unit) = (number(random), random.pick(&UNITS));
+    match random.below(3) {
+        0 => number,
+        1 => format!("{number}||{unit}"),
+        _ => format!("{number}|http://unitsofmeasure.org|{unit}"),
+    }
+}
+
+fn escaped(code: &str) -> String {
+    code.replace('|', "\\|")
+}
+
+fn token(random: &mut Random) -> String {
+    let (system, code) = (random.pick(&SYSTEMS), escaped(random.pick(&CODES)));
+    match random.below(5) {
+        0 => format!("{system}|"),
+        1 => format!("|{code}"),
+        2 => format!("{system}|{code}"),
+        3 => format!("{code},{}", escaped(random.pick(&CODES))),
+        _ => code,
+    }
+}
+
+fn to(random: &mut Random, targets: &[&'static str], depth: usize) -> (String, String) {
+    let (kind, id) = (random.pick(targets), random.below(IDS));
+    match random.below(8) {
+        0 => (String::new(), format!("a{id}")),
+        1 => (format!(":{kind}"), format!("a{id}")),
+        2 => (":identifier".into(), token(random)),
+        3 => (String::new(), format!("http://other.org/fhir/{kind}/a{id}")),
+        4 => (String::new(), format!("{kind}/a{id}/_history/0-1")),
+        5 | 6 if depth < 3 => {
+            let (name, value) = clause(random, kind, depth + 1);
+            (format!(":{kind}.{name}"), value)
+        }
+        _ => (String::new(), format!("{kind}/a{id}")),
+    }
+}
