@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main(){}
+//! The program `epis`.
+
+fn main() -> std::process::ExitCode {
+    server::command::run()
+}

@@ -1,0 +1,163 @@
+//! The command line: what `epis` can be told to do, and who does it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::flags::SettingFlags;
+use crate::settings::Settings;
+
+/// National patient records: a FHIR R4 server over one ordered log.
+#[derive(Debug, Parser)]
+#[command(name = "epis", version, about, max_term_width = 100)]
+pub(crate) struct Line {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The settings, as every command takes them.
+#[derive(Args, Debug)]
+pub(crate) struct Set {
+    /// The settings file; otherwise epis.toml in the data folder, where it exists.
+    #[arg(long = "settings", value_name = "FILE", env = "EPIS_SETTINGS")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    flags: SettingFlags,
+}
+
+impl Set {
+    /// The settings in force, with other defaults for some.
+    ///
+    /// # Errors
+    /// A sentence that names the flag, the variable, or the file and the line.
+    pub(crate) fn gather(&self, defaults: &[(&'static str, &str)]) -> Result<Settings, String> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let said = |name: &str| self.flags.0.iter().any(|(n, _)| *n == name);
+        let unsaid = defaults.iter().filter(|(name, _)| !said(name));
+        let mut flags: Vec<(&str, String)> = unsaid.map(|(n, t)| (*n, (*t).to_owned())).collect();
+        flags.extend(self.flags.0.iter().cloned());
+        Settings::gather(self.file.as_deref(), &environment, &flags)
+    }
+}
+
+/// What `epis` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serves FHIR at /fhir until it is told to stop (Ctrl-C, or SIGTERM).
+    ///
+    /// Says where it listens once it is ready. Without TLS and access control, which do not exist yet, it
+    /// listens on loopback addresses only.
+    Serve {
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Serves a sample country with sample patients, to try things on.
+    ///
+    /// The first run loads the dzongkhags, gewogs and health facilities of Bhutan and some synthetic patient
+    /// records; a later run finds them. Unless told otherwise the data is kept in data/demo.
+    Demo {
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Takes in files or folders of FHIR JSON, NDJSON and bundles, plain or gzipped.
+    ///
+    /// Transactions and batches are executed; the entries of other bundles, the lines of NDJSON and single
+    /// records are stored under their own ids. What one argument names is finished before the next begins.
+    /// Stopped in between, the same command goes on where it was; what was refused is listed with its reasons
+    /// in import-refused.ndjson in the data folder, and the command then ends with 1. No server may be running
+    /// on the same data.
+    Import {
+        /// Files and folders: .json, .ndjson, .jsonl, each also with .gz.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Import files once more that were imported before.
+        #[arg(long)]
+        again: bool,
+        /// How many files or pieces of files are stored side by side.
+        #[arg(long, value_name = "NUMBER", default_value_t = 4)]
+        threads: usize,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Writes every record as NDJSON, one file a kind, as of one moment.
+    Export {
+        /// The folder to write to; it is made where it is missing, and must be empty.
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+        /// Every version and deletion, as the entries of a history bundle, instead of the present records.
+        #[arg(long)]
+        history: bool,
+        /// Compress the files with gzip.
+        #[arg(long)]
+        gzip: bool,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Proves that the data is whole: the log without gaps, every version as it was written, the index equal to the records.
+    ///
+    /// An index that disagrees is repaired, and what was repaired is said. Ends with 1 where something was
+    /// found that cannot be repaired. No server may be running on the same data.
+    Check {
+        /// Only look; repair nothing.
+        #[arg(long)]
+        look: bool,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Builds the index anew from the records. No server may be running on the same data.
+    Reindex {
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Reads HL7's definitions (NDJSON) from one folder and writes their compact form to another.
+    Definitions {
+        /// The folder with the definitions as HL7 publishes them.
+        from: PathBuf,
+        /// The folder for the compact form.
+        to: PathBuf,
+    },
+    /// Prints all settings, explained, with the values in force: a settings file to start from.
+    Settings {
+        #[command(flatten)]
+        set: Set,
+    },
+}
+
+/// Does what the command line says. What went wrong is said on standard error.
+pub fn run() -> ExitCode {
+    match act(Line::parse().command) {
+        Ok(code) => code,
+        Err(sentence) => {
+            eprintln!("epis: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(command: Command) -> Result<ExitCode, String> {
+    match command {
+        Command::Serve { set } => crate::serve::serve(set.gather(&[])?),
+        Command::Demo { set } => crate::demo::demo(set.gather(&[("data", "data/demo")])?),
+        Command::Import {
+            paths,
+            again,
+            threads,
+            set,
+        } => crate::import::import(set.gather(&[])?, &crate::import::Wish { paths, again, threads }),
+        Command::Export {
+            folder,
+            history,
+            gzip,
+            set,
+        } => crate::export::export(set.gather(&[])?, &crate::export::Wish { folder, history, gzip }),
+        Command::Check { look, set } => crate::upkeep::check(set.gather(&[])?, !look),
+        Command::Reindex { set } => crate::upkeep::reindex(set.gather(&[])?),
+        Command::Definitions { from, to } => crate::upkeep::definitions(&from, &to),
+        Command::Settings { set } => {
+            print!("{}", crate::reference::settings_file(&set.gather(&[])?));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Opens the data of a server as its settings say.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use interaction::limits::Limits;
+use interaction::{Engine, engine};
+
+use crate::settings::Settings;
+
+/// Opens the log and the index in the data folder, which is made where it is missing.
+///
+/// # Errors
+/// A sentence where either cannot be opened, as when another process has them open.
+pub fn open(settings: &Settings) -> Result<Arc<Engine>, String> {
+    let folder = Path::new(&settings.data);
+    std::fs::create_dir_all(folder)
+        .map_err(|e| format!("The data folder {} cannot be made: {e}.", folder.display()))?;
+    let place = if settings.store.is_empty() {
+        store::Place::Sqlite(folder.join("log.sqlite"))
+    } else {
+        store::Place::Postgres(settings.store.clone())
+    };
+    let log = store::Settings {
+        node: settings.node,
+        queue_max: settings.queue_max,
+        group_max: settings.group_max,
+        readers: settings.readers,
+        cache_bytes: settings.database_cache_bytes.0,
+        ..store::Settings::at(place)
+    };
+    let mut wanted = engine::Settings::at(log, folder.join("index"));
+    wanted.index.heap_bytes = settings.index_bytes.length();
+    wanted.limits = limits(settings);
+    wanted.zone = settings.zone.0;
+    wanted.cache_bytes = settings.cache_bytes.0;
+    wanted.unique_systems.clone_from(&settings.unique_identifiers);
+    Engine::open(wanted)
+        .map(Arc::new)
+        .map_err(|trouble| trouble.to_string())
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        body_bytes: settings.body_bytes_max.length(),
+        bundle_bytes: settings.bundle_bytes_max.length(),
+        json_depth: settings.json_depth_max,
+        bundle_entries: settings.bundle_entries_max,
+        query_bytes: settings.query_bytes_max.length(),
+        page_default: settings.page_size.min(settings.page_size_max),
+        page_max: settings.page_size_max,
+        includes_max: settings.includes_max,
+        include_rounds: settings.include_rounds_max,
+        conditional_delete_max: settings.conditional_delete_max,
+        search_time: Duration::from_millis(settings.search_ms),
+        attempts: settings.attempts_max,
+    }
+}

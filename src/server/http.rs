@@ -1,0 +1,180 @@
+//! The door: HTTP requests in, HTTP responses out, within limits.
+//!
+//! A read of a record at hand is answered at once; everything else goes to a blocking thread, of which
+//! only so many are busy at once. A fault of the program is a 500 with an OperationOutcome.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use actix_web::http::header::ACCEPT_ENCODING;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, web};
+use interaction::{Caller, Engine, Reason, Refusal, Reply};
+
+use crate::ask::{self, Asked, Head, ROOT};
+use crate::body::{self, Budget};
+use crate::log::{self, Detail, Names};
+use crate::respond::{Packed, respond};
+use crate::settings::Settings;
+
+/// Everything the door needs, shared by all workers.
+pub struct Door {
+    /// What answers.
+    pub engine: Arc<Engine>,
+    settings: Settings,
+    detail: Detail,
+    names: Names,
+    budget: Arc<Budget>,
+    busy: AtomicUsize,
+}
+
+impl Door {
+    /// A door to an engine.
+    ///
+    /// # Errors
+    /// A sentence where a setting cannot be used.
+    pub fn new(engine: Arc<Engine>, settings: Settings) -> Result<Door, String> {
+        Ok(Door {
+            engine,
+            detail: Detail::read(&settings.log)?,
+            names: Names::new(),
+            budget: Budget::new(settings.bodies_bytes_max.0),
+            busy: AtomicUsize::new(0),
+            settings,
+        })
+    }
+}
+
+/// A place among the requests being answered on blocking threads, given back when it is dropped.
+struct Place(Arc<Door>);
+
+impl Place {
+    fn take(door: &Arc<Door>) -> Result<Place, Refusal> {
+        let place = Place(Arc::clone(door));
+        if door.busy.fetch_add(1, Ordering::AcqRel) >= door.settings.requests_max {
+            let text = "The server is answering as many requests as it can; send the same request again in a moment.";
+            return Err(Refusal::because(Reason::Busy, text));
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Routes everything to the door.
+pub fn routes(door: &Data<Door>, config: &mut web::ServiceConfig) {
+    config.app_data(door.clone()).default_service(web::to(open));
+}
+
+async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResponse {
+    let start = Instant::now();
+    let given = http.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let id = door.names.name(given);
+    if let Some(page) = crate::pages::page(&http, &door.engine) {
+        return page;
+    }
+    let door = door.into_inner();
+    let answer = answer(&http, payload, &door).await;
+    let response = respond(answer.unwrap_or_else(|refusal| Packed::new(refusal.into(), false)), &id);
+    let status = response.status().as_u16();
+    if door.detail == Detail::Requests || (door.detail == Detail::Failures && status >= 500) {
+        log::answered(
+            &door.engine.definitions,
+            http.method().as_str(),
+            http.path(),
+            status,
+            start.elapsed(),
+            &id,
+        );
+    }
+    response
+}
+
+async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Result<Packed, Refusal> {
+    ask::check(http, &door.settings)?;
+    let path = below_root(http.uri().path())?;
+    let base = ask::base(http, &door.settings);
+    let head = ask::head(http, path, &base)?;
+    let gzip = door.settings.compress && accepts_gzip(http);
+    if let Some(reply) = at_once(door, &head) {
+        return Ok(Packed::new(reply, gzip));
+    }
+    let (announced, packed) = ask::announced(http.headers())?;
+    let (setting, max) = body_max(path, &door.settings);
+    let body = body::receive(
+        payload,
+        announced,
+        (setting, max),
+        door.settings.body_seconds,
+        &door.budget,
+    )
+    .await?;
+    let asked = Asked::new(&head, body);
+    let place = Place::take(door)?;
+    let work = move || Packed::new(work(&place.0, asked, packed.then_some((setting, max))), gzip);
+    web::block(work).await.map_err(|_| Refusal::broken("it is stopping."))
+}
+
+/// The limit of the body of a request to a path, and its setting: only the base itself takes bundles whole.
+fn body_max(path: &str, settings: &Settings) -> (&'static str, usize) {
+    match path {
+        "" => ("bundle_bytes_max", settings.bundle_bytes_max.length()),
+        _ => ("body_bytes_max", settings.body_bytes_max.length()),
+    }
+}
+
+/// The path below [`ROOT`], without the slash in front.
+fn below_root(path: &str) -> Result<&str, Refusal> {
+    let below = path
+        .strip_prefix(ROOT)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let text = "There is nothing here: FHIR is at /fhir, and /fhir/metadata says what it can do.";
+    let below = below.ok_or_else(|| Refusal::because(Reason::NoSuchPath, text))?;
+    Ok(below.strip_prefix('/').unwrap_or(below))
+}
+
+fn accepts_gzip(http: &HttpRequest) -> bool {
+    let accepted = http
+        .headers()
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    let mut offers = accepted.split(',').map(|offer| offer.split(';').map(str::trim));
+    offers.any(|mut parts| {
+        parts.next() == Some("gzip") && !parts.any(|part| ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains(&part))
+    })
+}
+
+/// The answer, where it is at hand and needs neither disk nor waiting.
+fn at_once(door: &Door, head: &Head<'_>) -> Option<Reply> {
+    let quick = || interaction::ready(&door.engine, &Caller::Operator, &head.request);
+    catch_unwind(AssertUnwindSafe(quick)).unwrap_or_else(|_| Some(fault()))
+}
+
+/// Answers a request whole; on a blocking thread.
+fn work(door: &Door, asked: Asked, packed: Option<(&str, usize)>) -> Reply {
+    let answered = catch_unwind(AssertUnwindSafe(|| -> Result<Reply, Refusal> {
+        let asked = match packed {
+            Some(limit) => asked.unpacked(limit)?,
+            None => asked,
+        };
+        let request = asked.request(&door.settings)?;
+        Ok(interaction::answer(&door.engine, &Caller::Operator, &request))
+    }));
+    match answered {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(refusal)) => refusal.into(),
+        Err(_) => fault(),
+    }
+}
+
+/// The answer where the program itself is at fault.
+fn fault() -> Reply {
+    Refusal::broken("a fault of the program stopped this request, and nothing of it was stored unless it had been acknowledged. The server goes on; please report X-Request-Id and what you asked.").into()
+}

@@ -1,0 +1,94 @@
+//! Writes an answer as HTTP: status, headers, body, compressed where the caller likes it.
+
+use std::io::Write;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use interaction::{Body, Reply};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const FHIR: HeaderValue = HeaderValue::from_static("application/fhir+json; charset=utf-8");
+/// Smaller bodies are not worth compressing.
+const COMPRESS_MIN: usize = 1400;
+
+/// An answer ready to be sent: the reply, and its body in gzip where that was asked for.
+#[derive(Debug)]
+pub struct Packed {
+    reply: Reply,
+    gzip: Option<Vec<u8>>,
+}
+
+impl Packed {
+    /// Compresses the reply's body where the caller accepts it and it is worth it.
+    pub fn new(reply: Reply, gzip: bool) -> Packed {
+        let body = reply.body.bytes();
+        let gzip = (gzip && body.len() >= COMPRESS_MIN).then(|| compress(body)).flatten();
+        Packed { reply, gzip }
+    }
+}
+
+fn compress(body: &[u8]) -> Option<Vec<u8>> {
+    let out = Vec::with_capacity(body.len() / 4);
+    let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+/// The HTTP response of an answer, named by the request's id.
+pub fn respond(packed: Packed, request_id: &str) -> HttpResponse {
+    let Packed { reply, gzip } = packed;
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    headers(&mut response, &reply, request_id);
+    if let Some(bytes) = gzip {
+        response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        response.insert_header((VARY, HeaderValue::from_static("Accept-Encoding")));
+        response.insert_header((CONTENT_TYPE, FHIR));
+        return response.body(Bytes::from(bytes));
+    }
+    match reply.body {
+        Body::Empty => return response.finish(),
+        Body::Owned(bytes) => response.insert_header((CONTENT_TYPE, FHIR)).body(Bytes::from(bytes)),
+        Body::Shared(bytes) => response
+            .insert_header((CONTENT_TYPE, FHIR))
+            .body(Bytes::from_owner(bytes)),
+    }
+}
+
+fn headers(response: &mut HttpResponseBuilder, reply: &Reply, request_id: &str) {
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("private, no-cache")));
+    response.insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+    let mut put = |name: HeaderName, value: String| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.insert_header((name, value));
+        }
+    };
+    put(REQUEST_ID, request_id.to_owned());
+    if let Some(version) = reply.etag {
+        put(ETAG, format!("W/\"{version}\""));
+    }
+    if let Some(micros) = reply.last_modified {
+        put(LAST_MODIFIED, fhir::moment::http_date(micros));
+    }
+    if let Some(address) = &reply.location {
+        put(LOCATION, address.clone());
+    }
+    if let Some(address) = &reply.content_location {
+        put(CONTENT_LOCATION, address.clone());
+    }
+    if let Some(seconds) = reply.retry_after {
+        put(RETRY_AFTER, seconds.to_string());
+    }
+    if let Some(methods) = reply.allow {
+        put(ALLOW, methods.to_owned());
+    }
+    if let Some(formats) = reply.accept_patch {
+        put(ACCEPT_PATCH, formats.to_owned());
+    }
+}
