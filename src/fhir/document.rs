@@ -85,11 +85,13 @@ impl PartialEq for Node<'_> {
 }
 
 impl<'a> Node<'a> {
+    #[inline]
     fn entry(&self) -> Entry {
         self.document.tape[self.at as usize]
     }
 
     /// What this node is.
+    #[inline]
     pub fn shape(&self) -> Shape {
         self.entry().shape
     }
@@ -114,21 +116,25 @@ impl<'a> Node<'a> {
     }
 
     /// Whether it is an object.
+    #[inline]
     pub fn is_object(&self) -> bool {
         self.shape() == Shape::Object
     }
 
     /// Whether it is an array.
+    #[inline]
     pub fn is_array(&self) -> bool {
         self.shape() == Shape::Array
     }
 
     /// Whether it is `null`.
+    #[inline]
     pub fn is_null(&self) -> bool {
         self.shape() == Shape::Null
     }
 
     /// The string's characters, escapes resolved; `None` for anything else.
+    #[inline]
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
         let e = self.entry();
         let raw = &self.document.text[e.start as usize..e.end as usize];
@@ -159,6 +165,7 @@ impl<'a> Node<'a> {
     }
 
     /// The member of an object, by name.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<Node<'a>> {
         self.members().find(|(key, _)| key == name).map(|(_, value)| value)
     }
@@ -169,6 +176,7 @@ impl<'a> Node<'a> {
     }
 
     /// The members of an object in their order; nothing for anything else.
+    #[inline]
     pub fn members(&self) -> Members<'a> {
         let e = self.entry();
         let (from, to) = if e.shape == Shape::Object {
@@ -184,6 +192,7 @@ impl<'a> Node<'a> {
     }
 
     /// The items of an array in their order; nothing for anything else.
+    #[inline]
     pub fn items(&self) -> Items<'a> {
         let e = self.entry();
         let (from, to) = if e.shape == Shape::Array {
@@ -199,6 +208,7 @@ impl<'a> Node<'a> {
     }
 
     /// The items of an array, or the value itself: FHIR reads both as a collection.
+    #[inline]
     pub fn each(&self) -> Items<'a> {
         if self.is_array() {
             return self.items();
@@ -250,6 +260,7 @@ pub struct Members<'a> {
 impl<'a> Iterator for Members<'a> {
     type Item = (Cow<'a, str>, Node<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.from >= self.to {
             return None;
@@ -278,6 +289,7 @@ pub struct Items<'a> {
 impl<'a> Iterator for Items<'a> {
     type Item = Node<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Node<'a>> {
         if self.from >= self.to {
             return None;

@@ -72,6 +72,11 @@ fn declared<'m>(model: &'m dyn Model, parent: Option<TypeId>, name: &str) -> Dec
     inherited.map_or(Declared::Absent, |kind| Declared::As(Child::One(kind)))
 }
 
+/// Whether the model declares the member for the type or one of its bases.
+pub(crate) fn is_member(model: &dyn Model, kind: TypeId, name: &str) -> bool {
+    matches!(declared(model, Some(kind), name), Declared::As(_))
+}
+
 /// The elements of a member by name; `None` where the element's type has no such member.
 pub(crate) fn members<'a>(model: &'a dyn Model, of: &Element<'a>, name: &str) -> Option<Members<'a>> {
     let mut found = Members {
@@ -94,9 +99,15 @@ pub(crate) fn members<'a>(model: &'a dyn Model, of: &Element<'a>, name: &str) ->
             plain(&mut found, holder, name);
         }
         Declared::As(Child::One(kind)) => {
+            let named = model.type_name(kind);
             found.kind = Some(kind);
-            found.resources = matches!(model.type_name(kind), "Resource" | "DomainResource");
-            plain(&mut found, holder, name);
+            found.resources = matches!(named, "Resource" | "DomainResource");
+            if named.starts_with(|c: char| c.is_ascii_lowercase()) {
+                plain(&mut found, holder, name);
+            } else {
+                // Only primitives, whose types have small letters, have a `_name` half to look for.
+                found.values = holder.get(name).map(|value| value.each());
+            }
         }
         Declared::As(Child::Choice(alternatives)) => choice(&mut found, holder, name, alternatives),
     }
@@ -107,10 +118,6 @@ fn plain<'a>(found: &mut Members<'a>, holder: Node<'a>, name: &str) {
     for (key, value) in holder.members() {
         if key == name {
             found.values = Some(value.each());
-            if value.is_object() || value.items().next().is_some_and(|first| first.is_object()) {
-                // Only primitives have a `_name` half.
-                return;
-            }
         } else if key.strip_prefix('_') == Some(name) {
             found.siblings = Some(value.each());
         }

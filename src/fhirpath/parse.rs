@@ -85,14 +85,6 @@ impl Parser {
         &self.tokens[self.at].0
     }
 
-    fn advance(&mut self) -> Token {
-        let token = self.tokens[self.at].0.clone();
-        if token != Token::End {
-            self.at += 1;
-        }
-        token
-    }
-
     fn invalid<T>(&self, message: &str) -> Result<T, Invalid> {
         let (token, at) = &self.tokens[self.at];
         let message = match token {

@@ -60,7 +60,7 @@ pub(crate) fn apply<'a>(
         Records::Type => {
             let model = run.context.model;
             for item in &mut input {
-                *item = Item::Type(kinds::info(model, item));
+                *item = Item::Type(Box::new(kinds::info(model, item)));
             }
             return Ok(input);
         }

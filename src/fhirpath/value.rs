@@ -87,7 +87,7 @@ pub enum Item<'a> {
     /// A computed quantity.
     Quantity(Quantity<'a>),
     /// What `type()` answers.
-    Type(TypeInfo<'a>),
+    Type(Box<TypeInfo<'a>>),
 }
 
 impl<'a> Item<'a> {

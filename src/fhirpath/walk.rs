@@ -12,28 +12,52 @@ impl<'a> Evaluator<'_, 'a> {
     /// Walks a path: items flow through its steps one by one, except where a step needs them all.
     pub(crate) fn path(&mut self, path: &'a Path, scope: Scope<'_, 'a>, out: &mut List<'a>) -> Result<(), Failure> {
         if self.context.strict {
-            ordered(&path.steps)?;
+            judged(self.context, &path.steps)?;
         }
-        let mut steps = path.steps.as_slice();
-        let mut input = self.take();
-        self.append(&path.start, scope, &mut input)?;
-        loop {
-            let flowing = steps.iter().take_while(|step| step.flows()).count();
-            let (flow, rest) = steps.split_at(flowing);
-            let Some((step, rest)) = rest.split_first() else {
-                for item in input.drain(..) {
-                    self.flow(flow, item, scope, out)?;
-                }
-                self.give(input);
-                return Ok(());
-            };
-            let mut gathered = self.take();
-            for item in input.drain(..) {
-                self.flow(flow, item, scope, &mut gathered)?;
+        let flowing = path.steps.iter().take_while(|step| step.flows()).count();
+        let (flow, mut rest) = path.steps.split_at(flowing);
+        if rest.is_empty() {
+            return self.begin(&path.start, flow, scope, out);
+        }
+        let mut found = self.take();
+        self.begin(&path.start, flow, scope, &mut found)?;
+        while let Some((step, after)) = rest.split_first() {
+            found = self.gathered(step, found, scope)?;
+            let flowing = after.iter().take_while(|step| step.flows()).count();
+            let (flow, remaining) = after.split_at(flowing);
+            if !flow.is_empty() {
+                let mut next = self.take();
+                self.each(flow, found, scope, &mut next)?;
+                found = next;
             }
-            self.give(input);
-            input = self.gathered(step, gathered, scope)?;
-            steps = rest;
+            rest = remaining;
+        }
+        out.append(&mut found);
+        self.give(found);
+        Ok(())
+    }
+
+    /// Sends what a path starts from through its first steps.
+    fn begin(
+        &mut self,
+        start: &'a Expr,
+        steps: &'a [Step],
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        match start {
+            Expr::This => {
+                for item in scope.this {
+                    self.flow(steps, item.clone(), scope, out)?;
+                }
+                Ok(())
+            }
+            _ if steps.is_empty() => self.append(start, scope, out),
+            _ => {
+                let mut found = self.take();
+                self.append(start, scope, &mut found)?;
+                self.each(steps, found, scope, out)
+            }
         }
     }
 
@@ -186,25 +210,36 @@ fn resolved<'a>(context: &Context<'a>, item: &Item<'a>) -> Result<Option<Item<'a
     })
 }
 
-/// Refuses to count on an order where there is none.
-fn ordered(steps: &[Step]) -> Result<(), Failure> {
-    let unordered = |step: &Step| match step {
+/// Refuses steps that can never be taken one after the other.
+fn judged(context: &Context<'_>, steps: &[Step]) -> Result<(), Failure> {
+    for pair in steps.windows(2) {
+        if is_unordered(&pair[0]) && is_positional(&pair[1]) {
+            let message = "children() and descendants() have no order that the next step could count on";
+            return Err(Failure::path(message.to_owned()));
+        }
+        if let (Step::OfType(name), Step::Member(member)) = (&pair[0], &pair[1])
+            && let Some(kind) = name.fhir.as_deref().and_then(|fhir| context.model.type_id(fhir))
+            && !navigate::is_member(context.model, kind, member)
+        {
+            let holder = context.model.type_name(kind);
+            return Err(Failure::path(format!("{member} is no member of {holder}")));
+        }
+    }
+    Ok(())
+}
+
+fn is_unordered(step: &Step) -> bool {
+    match step {
         Step::Children => true,
         Step::Call(call) => call.function == Function::Records(Records::Descendants),
         _ => false,
-    };
-    let positional = |step: &Step| match step {
+    }
+}
+
+fn is_positional(step: &Step) -> bool {
+    match step {
         Step::At(_) => true,
         Step::Call(call) => sets::is_positional(call.function),
         _ => false,
-    };
-    match steps
-        .windows(2)
-        .find(|pair| unordered(&pair[0]) && positional(&pair[1]))
-    {
-        Some(_) => Err(Failure::path(
-            "children() and descendants() have no order that the next step could count on".to_owned(),
-        )),
-        None => Ok(()),
     }
 }
