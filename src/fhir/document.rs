@@ -167,7 +167,32 @@ impl<'a> Node<'a> {
     /// The member of an object, by name.
     #[inline]
     pub fn get(&self, name: &str) -> Option<Node<'a>> {
-        self.members().find(|(key, _)| key == name).map(|(_, value)| value)
+        let mut members = self.members();
+        while members.from < members.to {
+            let at = members.from;
+            let value = members.pass();
+            if members.is_named(at, name) {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// The two halves of a FHIR primitive in an object: the member by name, and the one by that name with
+    /// a `_` before it (<https://hl7.org/fhir/R4/json.html#primitive>).
+    pub fn halves(&self, name: &str) -> (Option<Node<'a>>, Option<Node<'a>>) {
+        let mut found = (None, None);
+        let mut members = self.members();
+        while members.from < members.to {
+            let at = members.from;
+            let value = members.pass();
+            if members.is_named(at, name) {
+                found.0 = Some(value);
+            } else if members.is_named_after_underscore(at, name) {
+                found.1 = Some(value);
+            }
+        }
+        found
     }
 
     /// The member's characters, where it is a string.
@@ -276,6 +301,43 @@ impl<'a> Iterator for Members<'a> {
         };
         self.from = value.entry().next;
         Some((key, value))
+    }
+}
+
+impl<'a> Members<'a> {
+    /// Passes one member and gives its value.
+    #[inline]
+    fn pass(&mut self) -> Node<'a> {
+        let value = self.from + 1;
+        self.from = self.document.tape[value as usize].next;
+        Node {
+            document: self.document,
+            at: value,
+        }
+    }
+
+    /// Whether the key at a place is this name. Lengths differ most often, so they are compared first.
+    #[inline]
+    fn is_named(&self, at: u32, name: &str) -> bool {
+        let key = self.document.tape[at as usize];
+        if key.shape == Shape::Escaped {
+            return unescape(&self.document.text[key.start as usize..key.end as usize]) == name;
+        }
+        (key.end - key.start) as usize == name.len()
+            && self.document.text.as_bytes()[key.start as usize..key.end as usize] == *name.as_bytes()
+    }
+
+    #[inline]
+    fn is_named_after_underscore(&self, at: u32, name: &str) -> bool {
+        let key = self.document.tape[at as usize];
+        let text = self.document.text.as_bytes();
+        if key.shape == Shape::Escaped {
+            let key = unescape(&self.document.text[key.start as usize..key.end as usize]);
+            return key.strip_prefix('_') == Some(name);
+        }
+        (key.end - key.start) as usize == name.len() + 1
+            && text[key.start as usize] == b'_'
+            && text[key.start as usize + 1..key.end as usize] == *name.as_bytes()
     }
 }
 
