@@ -111,6 +111,15 @@ mod tests {
     }
 
     #[test]
+    fn every_character_stays_folded() {
+        for character in '\0'..=char::MAX {
+            let text = format!("a{character}b");
+            let folded = fold(&text).into_owned();
+            assert_eq!(fold(&folded), folded, "{character:?}");
+        }
+    }
+
+    #[test]
     fn words_are_runs_of_letters() {
         let mut found = Vec::new();
         words("Severe asthma (with ÉTAT), ཐིམ་ཕུ 5.5", &mut |word| {

@@ -1,8 +1,18 @@
 //! A predicate over records: FHIR search parsed, values extracted, one record matched.
+//!
+//! How a search finds a record:
+//!
+//! 1. [`Registry`] holds every kind's search parameters, their expressions compiled into one walk.
+//!    [`Registry::extract`] gives a record's [`Values`].
+//! 2. [`parse`] reads a search into a [`Search`]: a [`Predicate`], an order, what comes along.
+//! 3. [`Predicate::resolve`] replaces chains and `_has`, innermost first, by sets of records.
+//! 4. [`Predicate::matches`] decides for one record. An index decides for all of them with the same
+//!    predicate, through the terms and ranges of [`term`]; a test holds the two to the same answers.
 
 mod clause;
 mod extract;
 pub mod fold;
+mod hash;
 mod literal;
 mod path;
 mod plan;

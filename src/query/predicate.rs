@@ -180,8 +180,8 @@ impl Predicate {
             Predicate::Is(ids) => ids.contains(subject.id),
             Predicate::Updated(span) => span.holds(moment(subject.updated)),
             Predicate::Test { param, test } => subject.values.of(*param).any(|value| test.passes(value)),
-            Predicate::Text(wanted) => has_words(wanted, &mut |each| subject.words.narrative(each)),
-            Predicate::Content(wanted) => has_words(wanted, &mut |each| subject.words.content(each)),
+            Predicate::Text(wanted) => has_words(wanted, |each| subject.words.narrative(each)),
+            Predicate::Content(wanted) => has_words(wanted, |each| subject.words.content(each)),
             Predicate::Chain { .. } | Predicate::Has { .. } => return None,
             Predicate::RefersTo { param, set } => subject.values.of(*param).any(|value| refers_to(value, set)),
             Predicate::OneOf(set) => set.contains(&record_hash(subject.kind.as_str(), subject.id.as_str())),
@@ -290,7 +290,7 @@ fn refers_to(value: &Value, set: &RecordSet) -> bool {
     }
 }
 
-fn has_words(wanted: &[Box<str>], visit: &mut dyn FnMut(&mut dyn FnMut(&str))) -> bool {
+fn has_words(wanted: &[Box<str>], visit: impl FnOnce(&mut dyn FnMut(&str))) -> bool {
     let mut missing: Vec<&str> = wanted.iter().map(|word| &**word).collect();
     visit(&mut |word| missing.retain(|wanted| *wanted != word));
     missing.is_empty()

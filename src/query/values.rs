@@ -3,6 +3,8 @@
 use fhir::identity::{Id, Kind};
 use fhir::moment::Stretch;
 
+pub use crate::hash::hash;
+
 /// A search parameter's number: one for each code, shared by all kinds that have the code.
 ///
 /// Numbers follow the codes' alphabetical order in the definitions; an index keeps the definitions'
@@ -118,61 +120,8 @@ pub enum Target {
 
 /// A stable 64-bit name of a record: the hash of `Kind/id`.
 ///
-/// Joins carry these instead of texts. Two of a billion records share a name with a chance of 3 in 100.
+/// Joins carry these instead of texts. Two of a billion records share a name with a chance of 3 in 100,
+/// and nobody can choose an id that shares the name of a given record.
 pub fn record_hash(kind: &str, id: &str) -> u64 {
     hash(&[kind.as_bytes(), b"/", id.as_bytes()])
-}
-
-const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// A stable 64-bit hash of some bytes, the same whichever way they are cut into parts.
-pub fn hash(parts: &[&[u8]]) -> u64 {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    let (mut word, mut filled, mut length) = (0_u64, 0_u32, 0_u64);
-    for part in parts {
-        let mut rest = *part;
-        length += rest.len() as u64;
-        while !rest.is_empty() {
-            if filled == 0
-                && let Some((eight, more)) = rest.split_first_chunk::<8>()
-            {
-                state = mix(state ^ u64::from_le_bytes(*eight));
-                rest = more;
-                continue;
-            }
-            word |= u64::from(rest[0]) << (8 * filled);
-            filled += 1;
-            rest = &rest[1..];
-            if filled == 8 {
-                state = mix(state ^ word);
-                (word, filled) = (0, 0);
-            }
-        }
-    }
-    mix(mix(state ^ word) ^ length)
-}
-
-fn mix(value: u64) -> u64 {
-    let product = u128::from(value ^ MULTIPLIER) * u128::from(MULTIPLIER ^ 0xD6E8_FEB8_6659_FD93);
-    let folded = (product as u64) ^ ((product >> 64) as u64);
-    (folded ^ (folded >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hashes_are_stable_and_spread() {
-        assert_eq!(record_hash("Patient", "17"), hash(&[b"Patient/17"]));
-        let text = b"http://loinc.org|8480-6";
-        for cut in 0..text.len() {
-            assert_eq!(hash(&[&text[..cut], &text[cut..]]), hash(&[text]), "cut at {cut}");
-        }
-        let mut seen: Vec<u64> = (0..100_000).map(|n| record_hash("Patient", &n.to_string())).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        assert_eq!(seen.len(), 100_000);
-        assert_ne!(hash(&[b""]), hash(&[b"\0"]));
-    }
 }

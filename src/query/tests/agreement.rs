@@ -168,7 +168,7 @@ fn terms_and_ranges_answer_as_matching_does() {
 
 fn agree(index: &Index, random: &mut Random, seed: u64) -> usize {
     let (kind, params) = search(random);
-    let search = parse(&registry(), &[kind.clone()], &params, &handling(true))
+    let search = parse(&registry(), std::slice::from_ref(&kind), &params, &handling(true))
         .unwrap_or_else(|issues| panic!("seed {seed}: {kind}?{params:?}: {issues:?}"));
     let matching = |predicate: &Predicate| index.rows(|s| s.with(|subject| predicate.matches(subject)));
     let by_index = index.resolve(search.predicate.clone(), &|p| index.find(p));

@@ -1,6 +1,10 @@
 //! One record, one search: does it match?
 
-use super::{Sample, read};
+use fhir::identity::Id;
+
+use super::{Sample, read, registry};
+use crate::predicate::Predicate;
+use crate::sort::{SortValue, sort_key};
 
 const PATIENT: &str = r##"{"resourceType":"Patient","id":"7",
   "meta":{"profile":["http://a.bt/p|2.0"],"tag":[{"system":"http://t","code":"Red","display":"Röd thing"}],
@@ -296,5 +300,78 @@ fn an_observation_is_found_by_amounts_and_dates() {
 fn every_data_type_is_compared() {
     for (json, query, expected) in OTHER_TABLE {
         check(json, query, expected);
+    }
+}
+
+#[test]
+fn records_are_sorted_by_their_least_or_greatest() {
+    let json = r#"{"resourceType":"Patient","name":[{"family":"Zam"},{"family":"Ärla"}],"birthDate":"2000","gender":"Male",
+        "managingOrganization":{"reference":"Organization/3"}}"#;
+    let sample = Sample::new(json);
+    let text = |text: &str| Some(SortValue::Text(text.into()));
+    let table = [
+        ("family", false, text("arla")),
+        ("family", true, text("zam")),
+        ("gender", false, text("male")),
+        ("organization", false, text("Organization/3")),
+        ("birthdate", false, Some(SortValue::Number(946_663_200_000_000))),
+        ("death-date", true, None),
+    ];
+    for (code, descending, expected) in table {
+        let param = registry().parameter(&sample.kind, code).expect("a parameter").id;
+        assert_eq!(sort_key(&sample.values, param, descending), expected, "{code}");
+    }
+}
+
+#[test]
+fn compartments_are_conditions() {
+    let registry = registry();
+    let patient = Id::new("7").expect("an id");
+    let table = [
+        (
+            r#"{"resourceType":"Observation","subject":{"reference":"Patient/7"}}"#,
+            Some(true),
+        ),
+        (
+            r#"{"resourceType":"Observation","performer":[{"reference":"Patient/7"}]}"#,
+            Some(true),
+        ),
+        (
+            r#"{"resourceType":"Observation","subject":{"reference":"Patient/8"}}"#,
+            Some(false),
+        ),
+        (r#"{"resourceType":"Patient","id":"7"}"#, Some(true)),
+        (
+            r#"{"resourceType":"Patient","link":[{"other":{"reference":"Patient/7"}}]}"#,
+            Some(true),
+        ),
+        (r#"{"resourceType":"Organization"}"#, None),
+    ];
+    for (json, expected) in table {
+        let sample = Sample::new(json);
+        let condition = registry.compartment("Patient", &patient, &sample.kind);
+        let matches = condition.map(|condition| sample.with(|subject| condition.matches(subject)));
+        assert_eq!(matches, expected, "{json}");
+    }
+}
+
+#[test]
+fn what_is_not_looked_up_matches_nothing() {
+    let sample = Sample::new(OBSERVATION);
+    let chain = read("Observation", "subject:Patient.name=x").predicate;
+    let known = Predicate::Is(vec![sample.id.clone()]);
+    let table = [
+        (chain.clone(), false),
+        (chain.clone().negate(), false),
+        (Predicate::Or(vec![chain.clone(), known.clone()]), true),
+        (
+            Predicate::And(vec![chain.clone(), known.clone().negate()]).negate(),
+            true,
+        ),
+        (Predicate::And(vec![chain, known]), false),
+    ];
+    for (predicate, expected) in table {
+        let matches = sample.with(|subject| predicate.matches(subject));
+        assert_eq!(matches, expected, "{predicate:?}");
     }
 }

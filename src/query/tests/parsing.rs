@@ -5,6 +5,7 @@ use fhir::outcome::Code;
 
 use super::{handling, params, read, registry};
 use crate::predicate::Predicate;
+use crate::sample::Random;
 use crate::search::{Summary, Total, parse};
 
 /// The codes and places of the errors, strict or lenient.
@@ -254,4 +255,58 @@ fn several_kinds_are_searched_together() {
         errors("", "_type=Patient,Observation&birthdate=2020", true),
         "not-supported http.birthdate"
     );
+}
+
+#[test]
+fn nothing_makes_it_panic() {
+    let pieces = [
+        "name",
+        "birthdate",
+        "value-quantity",
+        "subject",
+        "_has",
+        "Patient",
+        "Observation",
+        "_sort",
+        "_include",
+        ":",
+        ".",
+        "|",
+        ",",
+        "\\",
+        "$",
+        "-",
+        "ge",
+        "2020",
+        "-02-30",
+        "T24:60",
+        "1e300",
+        "9999999999999999999",
+        "é",
+        "ཀ",
+        " ",
+        "#",
+        "/",
+        "http://host/fhir/",
+        "_lastUpdated",
+        "*",
+        "?",
+        "%",
+        "_id",
+        "missing",
+        "not",
+        "\u{0}",
+    ];
+    let mut random = Random::new(11);
+    let mut text = |most: usize| -> String {
+        let count = random.below(most);
+        (0..count).map(|_| random.pick(&pieces)).collect()
+    };
+    let kinds = [Kind::new("Patient").unwrap(), Kind::new("Observation").unwrap()];
+    for _ in 0..40_000 {
+        let query = [(text(6), text(6))];
+        for kinds in [&kinds[..1], &kinds[1..], &kinds[..], &[]] {
+            let _ = parse(&registry(), kinds, &query, &handling(true));
+        }
+    }
 }
