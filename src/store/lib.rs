@@ -20,7 +20,6 @@ mod settings;
 mod shared;
 mod submit;
 mod tables;
-#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
