@@ -133,3 +133,46 @@ fn moment(found: DateTime, digits: i64, high: bool) -> Option<DateTime> {
         zone: of_day.map(|_| found.zone.unwrap_or(reach)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::check;
+
+    #[test]
+    fn boundaries_follow_precision() {
+        check(&[
+            ("1.587.lowBoundary()", "1.58650000"),
+            ("1.587.lowBoundary(6)", "1.586500"),
+            ("1.587.lowBoundary(2)", "1.58"),
+            ("1.587.lowBoundary(-1)", ""),
+            ("(-1.587).lowBoundary()", "-1.58750000"),
+            ("(-1.587).lowBoundary(2)", "-1.59"),
+            ("1.587.lowBoundary(39)", ""),
+            ("1.lowBoundary()", "0.50000000"),
+            ("1.587.highBoundary()", "1.58750000"),
+            ("1.587.highBoundary(2)", "1.59"),
+            ("(-1.587).highBoundary(2)", "-1.58"),
+            ("12.500.highBoundary(4)", "12.5005"),
+            ("1.587 'cm'.lowBoundary()", "1.58650000 'cm'"),
+            ("@2014.lowBoundary(6)", "@2014-01"),
+            ("@2014.highBoundary()", "@2014-12-31"),
+            ("@2014-02.highBoundary()", "@2014-02-28"),
+            ("@2014-01-01T08.lowBoundary(17)", "@2014-01-01T08:00:00.000+14:00"),
+            ("@2014-01-01T08:05.highBoundary(17)", "@2014-01-01T08:05:59.999-12:00"),
+            (
+                "@2014-01-01T08:05+02:00.highBoundary(17)",
+                "@2014-01-01T08:05:59.999+02:00",
+            ),
+            ("@2014-01-01T08.lowBoundary(8)", "@2014-01-01"),
+            ("@T10:30.lowBoundary(9)", "@T10:30:00.000"),
+            ("@T10:30.highBoundary()", "@T10:30:59.999"),
+            ("deceased.lowBoundary()", "@2015-02-01T00:00:00.000+14:00"),
+            ("1.58700.precision()", "5"),
+            ("@2014.precision()", "4"),
+            ("@2014-01-05T10:30:00.000.precision()", "17"),
+            ("@T10:30.precision()", "4"),
+            ("'a'.precision()", ""),
+            ("{}.lowBoundary()", ""),
+        ]);
+    }
+}

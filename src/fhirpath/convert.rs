@@ -160,3 +160,47 @@ fn quantity<'a>(model: &dyn Model, item: &Item<'a>) -> Option<Quantity<'a>> {
         other => other.quantity(model),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::check;
+
+    #[test]
+    fn values_convert_where_they_can() {
+        check(&[
+            ("'1'.toInteger()", "1"),
+            ("'1.1'.toInteger()", ""),
+            ("'-1'.toInteger()", "-1"),
+            ("true.toInteger()", "1"),
+            ("'99999999999999999999'.toInteger()", ""),
+            ("'1.50'.toDecimal()", "1.50"),
+            ("'st'.toDecimal()", ""),
+            ("'.5'.toDecimal()", ""),
+            ("1.toDecimal()", "1"),
+            ("1.0.toString()", "'1.0'"),
+            ("1 'wk'.toString()", "'1 'wk''"),
+            ("1 week.toString()", "'1 week'"),
+            ("@2014-12-14.toString()", "'2014-12-14'"),
+            ("{}.toString()", ""),
+            ("'True'.toBoolean()", "true"),
+            ("2.toBoolean()", ""),
+            ("0.0.toBoolean()", "false"),
+            ("2.convertsToBoolean()", "false"),
+            ("'2015-02'.toDate()", "@2015-02"),
+            ("'2015-02-30'.toDate()", ""),
+            ("'2015-02-04T10:00'.toDate()", "@2015-02-04"),
+            ("birthDate.toDateTime()", "@1974-12-25"),
+            ("'14:34:28.123'.toTime()", "@T14:34:28.123"),
+            ("'25'.toTime()", ""),
+            ("'14'.convertsToTime()", "true"),
+            ("'1 day'.toQuantity()", "1 day"),
+            ("'1 \\'wk\\''.toQuantity() = 1 week", "true"),
+            ("'1 wk'.convertsToQuantity()", "false"),
+            ("1.toQuantity()", "1 '1'"),
+            ("1 'kg'.toQuantity('g')", "1000 'g'"),
+            ("1 'kg'.convertsToQuantity('m')", "false"),
+            ("(1 | 2).toString()", "Values:"),
+            ("name[0].toString()", ""),
+        ]);
+    }
+}

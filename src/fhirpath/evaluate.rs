@@ -44,8 +44,13 @@ pub(crate) struct Evaluator<'c, 'a> {
     spare: Vec<List<'a>>,
 }
 
-/// Evaluates a compiled expression with `focus` as `$this`.
-pub(crate) fn evaluate<'a>(expr: &'a Expr, context: &Context<'a>, focus: Element<'a>) -> Result<List<'a>, Failure> {
+/// Evaluates a compiled expression with `focus` as `$this`, and appends what it yields.
+pub(crate) fn evaluate<'a>(
+    expr: &'a Expr,
+    context: &Context<'a>,
+    focus: Element<'a>,
+    out: &mut List<'a>,
+) -> Result<(), Failure> {
     let mut evaluator = Evaluator {
         context,
         focus,
@@ -59,9 +64,7 @@ pub(crate) fn evaluate<'a>(expr: &'a Expr, context: &Context<'a>, focus: Element
         index: None,
         total: None,
     };
-    let mut out = Vec::new();
-    evaluator.append(expr, scope, &mut out)?;
-    Ok(out)
+    evaluator.append(expr, scope, out)
 }
 
 impl<'a> Evaluator<'_, 'a> {
@@ -259,6 +262,10 @@ impl<'a> Evaluator<'_, 'a> {
         scope: Scope<'_, 'a>,
     ) -> Result<Option<bool>, Failure> {
         let left = self.list(left, scope)?;
+        if let (Expr::Constant(right), [left], Operator::Equal) = (right, left.as_slice(), operator) {
+            self.spend(1)?;
+            return Ok(compare::equal(self.context.model, left, right));
+        }
         let right = self.list(right, scope)?;
         let answer = match operator {
             Operator::Equal => sets::equal(self, &left, &right)?,
@@ -301,29 +308,28 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     fn variable(&mut self, name: &str, out: &mut List<'a>) -> Result<(), Failure> {
-        if let Some((_, items)) = self.defined.iter().rev().find(|(defined, _)| defined == name) {
+        let defined = self.defined.iter().rev().find(|(defined, _)| defined == name);
+        if let Some(items) = defined
+            .map(|(_, items)| items.as_slice())
+            .or_else(|| self.handed_in(name))
+        {
             out.extend_from_slice(items);
             return Ok(());
         }
-        let text = match name {
-            "context" => return Ok(out.push(Item::Element(self.focus))),
-            "resource" => return Ok(out.push(Item::Element(self.context.resource))),
-            "rootResource" => return Ok(out.push(Item::Element(self.context.root))),
-            "sct" => Cow::Borrowed("http://snomed.info/sct"),
-            "loinc" => Cow::Borrowed("http://loinc.org"),
-            "ucum" => Cow::Borrowed("http://unitsofmeasure.org"),
-            _ => match (
-                self.handed_in(name),
-                name.strip_prefix("vs-"),
-                name.strip_prefix("ext-"),
-            ) {
-                (Some(items), _, _) => return Ok(out.extend_from_slice(items)),
-                (_, Some(value_set), _) => format!("http://hl7.org/fhir/ValueSet/{value_set}").into(),
-                (_, _, Some(extension)) => format!("http://hl7.org/fhir/StructureDefinition/{extension}").into(),
+        let text = |text: String| Item::String(Cow::Owned(text));
+        out.push(match name {
+            "context" => Item::Element(self.focus),
+            "resource" => Item::Element(self.context.resource),
+            "rootResource" => Item::Element(self.context.root),
+            "sct" => Item::String(Cow::Borrowed("http://snomed.info/sct")),
+            "loinc" => Item::String(Cow::Borrowed("http://loinc.org")),
+            "ucum" => Item::String(Cow::Borrowed("http://unitsofmeasure.org")),
+            _ => match (name.strip_prefix("vs-"), name.strip_prefix("ext-")) {
+                (Some(value_set), _) => text(format!("http://hl7.org/fhir/ValueSet/{value_set}")),
+                (_, Some(extension)) => text(format!("http://hl7.org/fhir/StructureDefinition/{extension}")),
                 _ => return Err(Failure::values(format!("There is no variable %{name}"))),
             },
-        };
-        out.push(Item::String(text));
+        });
         Ok(())
     }
 
@@ -362,5 +368,127 @@ fn constant<'a>(item: &'a Item<'static>) -> Item<'a> {
             unit: Unit::Code(Cow::Borrowed(code)),
         }),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::{check, check_observation};
+
+    #[test]
+    fn operators_bind_as_told() {
+        check(&[
+            ("1 + 2 * 3 - 4 div 2", "5"),
+            ("-1 + 2", "1"),
+            ("-(1 + 2)", "-3"),
+            ("(1 | 1 is Integer).count()", "2"),
+            ("-1.abs()", "-1"),
+            ("1 > 2 is Boolean", "Values:"),
+            ("true and '2' in ('1' | '2')", "true"),
+            ("true or {} and false", "true"),
+            ("false implies {}", "true"),
+            ("1 = 1 and 2 != 3", "true"),
+            ("'a' & 'b' = 'ab'", "true"),
+            ("1 | 2 | 2 | 1.0", "1, 2"),
+            ("+1", "1"),
+            ("+'a'", "Values:"),
+        ]);
+    }
+
+    #[test]
+    fn logic_has_three_values() {
+        check(&[
+            ("true and {}", ""),
+            ("false and {}", "false"),
+            ("{} or true", "true"),
+            ("{} or false", ""),
+            ("true xor true", "false"),
+            ("{} xor true", ""),
+            ("true implies {}", ""),
+            ("{} implies true", "true"),
+            ("{} implies false", ""),
+            ("{}.not()", ""),
+            ("1.not()", "false"),
+            ("(1 | 2) and true", "Values:"),
+            ("active and 'x'", "true"),
+        ]);
+    }
+
+    #[test]
+    fn variables_are_known() {
+        check(&[
+            ("%context.id", "'p1'"),
+            ("%resource.active", "true"),
+            ("%rootResource.id", "'p1'"),
+            ("%ucum", "'http://unitsofmeasure.org'"),
+            ("%`vs-x`", "'http://hl7.org/fhir/ValueSet/x'"),
+            ("%'ext-y'", "'http://hl7.org/fhir/StructureDefinition/y'"),
+            ("%nothing", "Values: There is no variable %nothing"),
+            ("name.first().defineVariable('n', given).select(%n.count())", "2"),
+            (
+                "defineVariable('a', 1).defineVariable('a', 2)",
+                "Values: The variable %a is defined already",
+            ),
+            ("defineVariable('a', 1).active | %a", "Values: There is no variable %a"),
+            ("defineVariable('a').select(%a.id)", "'p1'"),
+            ("defineVariable('context', 1)", "Values:"),
+            ("now()", "@2024-05-06T10:30:00.000+06:00"),
+            ("today()", "@2024-05-06"),
+            ("timeOfDay()", "@T10:30:00.000"),
+        ]);
+    }
+
+    #[test]
+    fn equality_knows_precision() {
+        check(&[
+            ("birthDate = @1974-12-25", "true"),
+            ("birthDate = '1974-12-25'", "true"),
+            ("birthDate = @1974-12", ""),
+            ("birthDate < today()", "true"),
+            ("@2012 = @2013", "false"),
+            ("@T10:30 < @T10:30:00", ""),
+            ("@T10:30:00 = @T10:30:00.0", "true"),
+            ("1.10 = 1.1", "true"),
+            ("'a' = 'A'", "false"),
+            ("'a b' ~ ' A  B'", "true"),
+            ("(1 | 2) = (1 | 2)", "true"),
+            ("(1 | 2) = (2 | 1)", "false"),
+            ("(1 | 2) ~ (2 | 1)", "true"),
+            ("{} = {}", ""),
+            ("{} ~ {}", "true"),
+            ("1.2 / 1.8 ~ 0.67", "true"),
+            ("name[0] = name[0]", "true"),
+            ("name[0] != name[1]", "true"),
+            ("@2012-04-15 ~ @2012-04-15T10:00:00", "false"),
+            ("1 = 'a'", "false"),
+            ("1 < 'a'", "Values:"),
+            ("1 in (1 | 2)", "true"),
+            ("{} in (1 | 2)", ""),
+            ("(1 | 2) contains 3", "false"),
+        ]);
+    }
+
+    #[test]
+    fn quantities_compare_across_units() {
+        check_observation(&[
+            ("value < 200 '[lb_av]'", "true"),
+            ("value > 80 'kg'", "true"),
+            ("value = 185 'kg'", "false"),
+            ("value = 1 'm'", ""),
+            ("4 'g' = 4000 'mg'", "true"),
+            ("4 'g' ~ 4040 'mg'", "true"),
+            ("7 days = 1 week", "true"),
+            ("1 year = 1 'a'", ""),
+            ("1 year ~ 1 'a'", "true"),
+            ("1 year = 12 months", "true"),
+            ("2.0 'cm' * 2.0 'm' = 0.040 'm2'", "true"),
+            ("4.0 'g' / 2.0 'm' = 2 'g/m'", "true"),
+            ("1 'm' / 1 'cm'", "100 '1'"),
+            ("3 'g' + 500 'mg'", "3.5 'g'"),
+            ("3 'g' - 1 'm'", "Values:"),
+            ("-(3 'g')", "-3 'g'"),
+            ("1 'g'.comparable(1 'kg')", "true"),
+            ("1 'g'.comparable(1 'm')", "false"),
+        ]);
     }
 }

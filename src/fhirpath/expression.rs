@@ -48,14 +48,159 @@ impl Expression {
         &self.source
     }
 
-    /// Evaluates it with `focus` as `$this` and `%context`.
+    /// Evaluates it with `focus` as `$this` and `%context`. Elements in the result know their place
+    /// ([`Node::place`](fhir::document::Node::place)) in the record.
     pub fn evaluate<'a>(&'a self, context: &Context<'a>, focus: Element<'a>) -> Result<Vec<Item<'a>>, Failure> {
-        evaluate::evaluate(&self.compiled, context, focus)
+        let mut out = Vec::new();
+        evaluate::evaluate(&self.compiled, context, focus, &mut out)?;
+        Ok(out)
+    }
+
+    /// As [`evaluate`](Expression::evaluate), appending to a list that the caller reuses. After a failure
+    /// the list may hold a part of the result.
+    pub fn append<'a>(
+        &'a self,
+        context: &Context<'a>,
+        focus: Element<'a>,
+        out: &mut Vec<Item<'a>>,
+    ) -> Result<(), Failure> {
+        evaluate::evaluate(&self.compiled, context, focus, out)
     }
 }
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::trial;
+
+    const PARTS: [&str; 48] = [
+        "name",
+        "given",
+        "Patient",
+        "telecom",
+        "birthDate",
+        "value",
+        "1",
+        "-1",
+        "0.5",
+        "'a'",
+        "@2014",
+        "@2014-01-01T10:00",
+        "@T10",
+        "2 days",
+        "3 'mg'",
+        "{}",
+        "$this",
+        "$index",
+        "$total",
+        "%resource",
+        "true",
+        "(",
+        ")",
+        "[",
+        "]",
+        ".",
+        ".",
+        ",",
+        "|",
+        "+",
+        "-",
+        "*",
+        "/",
+        "div",
+        "=",
+        "~",
+        "<",
+        "in",
+        "and",
+        "implies",
+        "is Quantity",
+        "as string",
+        "where(",
+        "select(",
+        ".repeat(",
+        ".exists(",
+        "iif(",
+        ".first()",
+    ];
+    const CALLS: [&str; 24] = [
+        ".children()",
+        ".descendants()",
+        ".sort()",
+        ".distinct()",
+        ".toString()",
+        ".toQuantity()",
+        ".lowBoundary()",
+        ".highBoundary(6)",
+        ".abs()",
+        ".power(3)",
+        ".round(2)",
+        ".substring(1)",
+        ".replace('a', 'b')",
+        ".matches('a+')",
+        ".split(',')",
+        ".resolve()",
+        ".extension('http://a')",
+        ".type()",
+        ".ofType(string)",
+        ".not()",
+        ".combine($this)",
+        ".aggregate($this + $total, 0)",
+        ".encode('hex')",
+        ".precision()",
+    ];
+
+    #[test]
+    fn no_text_makes_it_panic() {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut next = |limit: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % limit as u64) as usize
+        };
+        let mut evaluated = 0;
+        for _ in 0..6_000 {
+            let mut text = String::new();
+            for _ in 0..1 + next(10) {
+                let calls = next(4) == 0;
+                text.push_str(if calls {
+                    CALLS[next(CALLS.len())]
+                } else {
+                    PARTS[next(PARTS.len())]
+                });
+                if !calls {
+                    text.push_str([" ", ""][next(2)]);
+                }
+            }
+            let answer = trial::answer(&text, false, |context| context.steps = 20_000);
+            evaluated += usize::from(!answer.starts_with("invalid"));
+        }
+        assert!(evaluated > 200, "{evaluated} of the texts were expressions");
+    }
+
+    #[test]
+    fn what_is_as_deep_as_allowed_can_be_evaluated() {
+        let nested = |open: &str, core: &str, close: &str, times| open.repeat(times) + core + &close.repeat(times);
+        let texts = [
+            nested("(", "1", ")", 55),
+            nested("iif(true, ", "1", ")", 55),
+            nested("$this.select(", "1", ")", 55),
+            nested("$this.where(", "true", ")", 55),
+            nested("-", "1", "", 55),
+            "1".to_owned() + &"+1".repeat(190),
+            "$this".to_owned() + &".children()".repeat(190),
+            "$this".to_owned() + &".first()".repeat(190),
+            "true".to_owned() + &" and true".repeat(190),
+        ];
+        for text in texts {
+            let answer = trial::answer(&text, false, |_| {});
+            assert!(!answer.contains(':'), "{} {answer}", &text[..30]);
+        }
     }
 }

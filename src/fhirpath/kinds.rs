@@ -93,3 +93,39 @@ fn system<'a>(name: &'static str) -> TypeInfo<'a> {
         base: Some(Cow::Borrowed("System.Any")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::check;
+
+    #[test]
+    fn types_are_told() {
+        check(&[
+            ("1 is Integer", "true"),
+            ("1.is(System.Integer)", "true"),
+            ("1 is integer", "false"),
+            ("1.0 is Integer", "false"),
+            ("'a' is String", "true"),
+            ("active is boolean", "true"),
+            ("active is Boolean", "false"),
+            ("active is FHIR.boolean", "true"),
+            ("active is System.Boolean", "false"),
+            ("name[0].use is string", "true"),
+            ("name[0].use is code", "true"),
+            ("name[0].family is code", "false"),
+            ("$this is Patient", "true"),
+            ("$this is Resource", "true"),
+            ("$this is Organization", "false"),
+            ("@2014.is(Date)", "true"),
+            ("@2014T.is(DateTime)", "true"),
+            ("@T10.is(Time)", "true"),
+            ("1 'mg' is Quantity", "true"),
+            ("{} is Patient", ""),
+            ("(1 | 2) is Integer", "Values:"),
+            ("contained[0] is Organization", "true"),
+            ("1.ofType(Integer)", "1"),
+            ("1.as(String)", ""),
+            ("1 is System.Nothing", "invalid:"),
+        ]);
+    }
+}

@@ -7,6 +7,7 @@
 
 mod boundary;
 pub mod calendar;
+mod calls;
 mod compare;
 mod context;
 mod convert;
@@ -28,6 +29,8 @@ mod sets;
 mod strings;
 mod syntax;
 mod token;
+#[cfg(test)]
+mod trial;
 mod units;
 pub mod value;
 mod walk;

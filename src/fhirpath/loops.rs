@@ -279,3 +279,57 @@ fn defined<'a>(
     run.defined.push((name, value));
     Ok(input)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::{answer, check};
+
+    #[test]
+    fn arguments_are_evaluated_for_items() {
+        check(&[
+            ("name.exists(use = 'usual')", "true"),
+            ("name.all(given.exists())", "true"),
+            ("name.all(family.exists())", "false"),
+            ("{}.all(false)", "true"),
+            ("telecom.where($index > 0).value", "'k@d.bt', '18'"),
+            ("telecom.select(iif(value = '18', $index, {}))", "2"),
+            ("name.where('a' | 'b')", "Values:"),
+            ("(1 | 2 | 3).aggregate($this + $total, 0)", "6"),
+            (
+                "(3 | 1 | 2).aggregate(iif($total.empty(), $this, iif($this < $total, $this, $total)))",
+                "1",
+            ),
+            ("iif({}, 1, 2)", "2"),
+            ("iif(false, 1)", ""),
+            ("iif(true, 1, 1 / 'a')", "1"),
+            ("iif(1 | 2, 1)", "Values:"),
+            ("(3 | 1 | 2).sort()", "1, 2, 3"),
+            ("(3 | 1 | 2).sort(-$this)", "3, 2, 1"),
+            ("telecom.sort(system desc, value).value", "'17', '18', 'k@d.bt'"),
+            ("telecom.sort(rank).value", "'18', 'k@d.bt', '17'"),
+            ("(1 | 'a').sort()", "Values:"),
+            ("contact.repeat(children())", "HumanName, 'Wangmo'"),
+            ("1.repeat($this)", "1"),
+            ("1.repeatAll($this)", "Values:"),
+            ("name.trace('n', use).count()", "2"),
+            ("name.select(given.first())", "'Karma', #g0"),
+        ]);
+    }
+
+    #[test]
+    fn the_tracer_hears() {
+        struct Ear(std::sync::Mutex<String>);
+        impl crate::context::Tracer for Ear {
+            fn trace(&self, name: &str, items: &[crate::value::Item<'_>]) {
+                let mut heard = self.0.lock().expect("one thread");
+                heard.push_str(&format!("{name}:{} ", items.len()));
+            }
+        }
+        // Lives as long as any context, which answer() makes inside.
+        let ear: &'static Ear = Box::leak(Box::new(Ear(std::sync::Mutex::default())));
+        answer("name.trace('n').trace('g', given)", false, |context| {
+            context.tracer = Some(ear)
+        });
+        assert_eq!(*ear.0.lock().expect("one thread"), "n:2 g:4 ");
+    }
+}

@@ -115,19 +115,15 @@ pub(crate) fn members<'a>(model: &'a dyn Model, of: &Element<'a>, name: &str) ->
 }
 
 fn plain<'a>(found: &mut Members<'a>, holder: Node<'a>, name: &str) {
-    for (key, value) in holder.members() {
-        if key == name {
-            found.values = Some(value.each());
-        } else if key.strip_prefix('_') == Some(name) {
-            found.siblings = Some(value.each());
-        }
-    }
+    let (value, sibling) = holder.halves(name);
+    found.values = value.map(|value| value.each());
+    found.siblings = sibling.map(|sibling| sibling.each());
 }
 
 fn choice<'a>(found: &mut Members<'a>, holder: Node<'a>, name: &str, alternatives: &[(Box<str>, TypeId)]) {
     for (key, value) in holder.members() {
         let bare = key.strip_prefix('_').unwrap_or(&key);
-        if !bare.starts_with(name) {
+        if bare.len() <= name.len() || !bare.starts_with(name) {
             continue;
         }
         let Some((_, kind)) = alternatives.iter().find(|(alternative, _)| **alternative == *bare) else {

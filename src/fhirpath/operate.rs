@@ -85,7 +85,7 @@ fn decimals<'a>(operator: Operator, left: Decimal, right: Decimal) -> Option<Ite
         Operator::Add => left.checked_add(right),
         Operator::Subtract => left.checked_sub(right),
         Operator::Multiply => left.checked_mul(right),
-        Operator::Divide => left.checked_div(right),
+        Operator::Divide => left.checked_div(right).map(|quotient| quotient.normalize()),
         Operator::Modulo => left.checked_rem(right),
         _ => {
             let whole = left.checked_div(right)?.trunc();
@@ -144,5 +144,63 @@ pub(crate) fn negated<'a>(model: &dyn Model, item: &Item<'a>) -> Result<Item<'a>
             Some(Quantity { value, unit }) => Ok(Item::Quantity(Quantity { value: -value, unit })),
             None => Err(Failure::values(format!("{} has no sign", describe(model, item)))),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::check;
+
+    #[test]
+    fn numbers_are_computed() {
+        check(&[
+            ("1 / 2", "0.5"),
+            ("4 / 2 = 2", "true"),
+            ("7 div 2", "3"),
+            ("-7 div 2", "-3"),
+            ("7 mod 2", "1"),
+            ("2.2 mod 1.8", "0.4"),
+            ("1 / 0", ""),
+            ("1 div 0", ""),
+            ("5 mod 0", ""),
+            ("1.8 - 1.2", "0.6"),
+            ("9223372036854775807 + 1", ""),
+            ("9223372036854775807 * 2", ""),
+            ("'a' + 'b'", "'ab'"),
+            ("'a' + {}", ""),
+            ("'a' & {}", "'a'"),
+            ("'a' - 'b'", "Values:"),
+            ("{} & {}", "''"),
+            ("1 & 'a'", "Values:"),
+            ("(1 | 2) & 'a'", "Values:"),
+            ("1 'g' mod 2 'g'", "Values:"),
+        ]);
+    }
+
+    #[test]
+    fn dates_are_moved() {
+        check(&[
+            ("@1974-12-25 - 1 'month'", "@1974-11-25"),
+            ("@1973-12-25 + 7 days", "@1974-01-01"),
+            ("@2016-02-29 + 1 year", "@2017-02-28"),
+            ("@1973-12-25 + 1 'd'", "@1973-12-26"),
+            (
+                "@1973-12-25T00:00:00.000+10:00 + 10 'ms'",
+                "@1973-12-25T00:00:00.010+10:00",
+            ),
+            (
+                "@1973-12-25T00:00:00.000+10:00 + 1 'min'",
+                "@1973-12-25T00:01:00.000+10:00",
+            ),
+            ("@T01:00:00 + 2 hours", "@T03:00:00"),
+            ("@T23:00:00 + 2 hours", "@T01:00:00"),
+            ("@1974-12-25 + 7", "Values:"),
+            ("@1974-12-25 - 1 'cm'", "Values:"),
+            ("@1974-12-25 + 1 'a'", "Values:"),
+            ("@2014 + 24 months", "@2016"),
+            ("birthDate + 1.9 days", "@1974-12-26"),
+            ("@9999 + 1 year", ""),
+            ("@2015-01-01 + 99999999999999999999 days", "Values:"),
+        ]);
     }
 }

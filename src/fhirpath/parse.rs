@@ -1,16 +1,14 @@
 //! Builds the compiled form of an expression from its tokens, by precedence.
 //!
-//! From loosest to tightest: implies; or xor; and; in contains; = ~ != !~; < <= > >=; |; is as; + - &;
-//! * / div mod; unary + -; . []. Recursion and the depth of what is built are bounded, so that neither
-//! parsing nor evaluating nor dropping an expression can overrun the stack.
+//! From loosest to tightest: `implies`; `or` `xor`; `and`; `in` `contains`; `=` `~` `!=` `!~`;
+//! `<` `<=` `>` `>=`; `|`; `is` `as`; `+` `-` `&`; `*` `/` `div` `mod`; the signs `+` `-`; `.` `[]`. Recursion
+//! and the depth of what is built are bounded, so that neither parsing nor evaluating nor dropping an
+//! expression can overrun the stack.
 
-use regex::{Regex, RegexBuilder};
-
-use crate::calendar::Precision;
+use crate::calls::{Arguments, compiled};
 use crate::expression::Invalid;
-use crate::functions::{self, Function, Strings};
 use crate::quantity::{Quantity, Unit};
-use crate::syntax::{Call, Expr, Operator, Path, Step, System, TypeName};
+use crate::syntax::{Expr, Operator, Path, Step, System, TypeName};
 use crate::token::{Token, tokens};
 use crate::value::Item;
 
@@ -20,8 +18,6 @@ const LENGTH_LIMIT: usize = 64 * 1024;
 const DEPTH_LIMIT: u32 = 200;
 /// How deeply brackets may nest.
 const NESTING_LIMIT: u32 = 60;
-/// The most memory a compiled pattern may take, in bytes.
-const PATTERN_LIMIT: usize = 1 << 20;
 
 /// Parses a text.
 pub(crate) fn parse(text: &str) -> Result<Expr, Invalid> {
@@ -43,15 +39,6 @@ pub(crate) fn parse(text: &str) -> Result<Expr, Invalid> {
         Token::End => Ok(parsed.expr),
         _ => parser.invalid("The expression should end here or go on with an operator"),
     }
-}
-
-/// Compiles a pattern: `.` matches line ends too, as FHIRPath asks.
-pub(crate) fn pattern(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text)
-        .dot_matches_new_line(true)
-        .size_limit(PATTERN_LIMIT)
-        .build()
-        .map_err(|error| format!("'{text}' is no regular expression that can be used: {error}"))
 }
 
 /// A part with the depth of its tree.
@@ -450,91 +437,59 @@ impl Parser {
     }
 }
 
-/// The arguments of a function as they were read.
-#[derive(Default)]
-struct Arguments {
-    expressions: Vec<Expr>,
-    descending: Vec<bool>,
-    depth: u32,
-}
+#[cfg(test)]
+mod tests {
+    use crate::trial::check;
 
-fn compiled(name: &str, arguments: Arguments, indexed: bool) -> Result<Step, String> {
-    let mut expressions = arguments.expressions;
-    let count = expressions.len();
-    let one = |expressions: &mut Vec<Expr>| expressions.pop().filter(|_| count == 1);
-    let takes = |least: usize, most: usize| {
-        if (least..=most).contains(&count) {
-            return Ok(());
+    #[test]
+    fn texts_that_are_no_expressions() {
+        check(&[
+            ("", "invalid:"),
+            ("1 +", "invalid:"),
+            ("(1", "invalid:"),
+            ("1)", "invalid:"),
+            ("a..b", "invalid:"),
+            ("a.", "invalid:"),
+            ("nothing()", "invalid: There is no function nothing() (at byte 0)"),
+            ("a.where()", "invalid: where() takes 1 arguments, not 0 (at byte 2)"),
+            ("substring(1, 2, 3)", "invalid:"),
+            ("$nothing", "invalid:"),
+            ("and 1", "invalid:"),
+            ("@T10:00Z", "invalid:"),
+            ("1 2", "invalid:"),
+            ("{1}", "invalid:"),
+            ("[1]", "invalid:"),
+            ("a[1", "invalid:"),
+            ("is(", "invalid:"),
+            ("99999999999999999999999999999999", "invalid:"),
+            ("contains.in.is.as", ""),
+            ("`and`", ""),
+            ("name.as(HumanName).count()", "2"),
+            ("1 'mg'", "1 'mg'"),
+            ("2 days", "2 days"),
+            ("name.$this.id", "'p1'"),
+        ]);
+    }
+
+    #[test]
+    fn hostile_texts_are_refused_or_survived() {
+        let deep = 5_000;
+        let texts = [
+            "(".repeat(deep),
+            "-".repeat(deep),
+            "a.where(".repeat(deep),
+            "a".to_owned() + &".a".repeat(deep),
+            "1".to_owned() + &"+1".repeat(deep),
+            "a[".repeat(deep),
+            "x".repeat(super::LENGTH_LIMIT + 1),
+        ];
+        for text in texts {
+            assert!(crate::expression::Expression::parse(&text).is_err(), "{}", &text[..40]);
         }
-        let wanted = if least == most {
-            least.to_string()
-        } else {
-            format!("{least} to {most}")
-        };
-        Err(format!("{name}() takes {wanted} arguments, not {count}"))
-    };
-    match name {
-        "resolve" | "children" => {
-            takes(0, 0)?;
-            return Ok(if name == "resolve" {
-                Step::Resolve
-            } else {
-                Step::Children
-            });
-        }
-        "extension" => takes(1, 1)?,
-        _ => {}
-    }
-    let streams = matches!(name, "where" | "select") && !indexed;
-    if (streams || name == "extension")
-        && let Some(argument) = one(&mut expressions)
-    {
-        return Ok(match name {
-            "where" => Step::Where(argument),
-            "select" => Step::Select(argument),
-            _ => Step::Extension(argument),
-        });
-    }
-    let Some((function, least, most)) = functions::named(name) else {
-        return Err(format!("There is no function {name}()"));
-    };
-    takes(least, most)?;
-    let pattern = match (function, expressions.first()) {
-        (
-            Function::Strings(Strings::Matches | Strings::MatchesFull | Strings::ReplaceMatches),
-            Some(Expr::Constant(Item::String(text))),
-        ) => Some(prepared(function, text)?),
-        _ => None,
-    };
-    Ok(Step::Call(Call {
-        function,
-        arguments: expressions,
-        pattern,
-        descending: arguments.descending,
-    }))
-}
-
-/// The pattern that a function matches with; `matchesFull` binds it to both ends.
-pub(crate) fn prepared(function: Function, text: &str) -> Result<Regex, String> {
-    match function {
-        Function::Strings(Strings::MatchesFull) => pattern(&format!("^(?:{text})$")),
-        _ => pattern(text),
-    }
-}
-
-impl Unit<'static> {
-    /// A calendar's duration by its word, singular or plural.
-    pub(crate) fn calendar(word: &str) -> Option<Unit<'static>> {
-        Some(match word {
-            "year" | "years" => Unit::Calendar(Precision::Year),
-            "month" | "months" => Unit::Calendar(Precision::Month),
-            "week" | "weeks" => Unit::Week,
-            "day" | "days" => Unit::Calendar(Precision::Day),
-            "hour" | "hours" => Unit::Calendar(Precision::Hour),
-            "minute" | "minutes" => Unit::Calendar(Precision::Minute),
-            "second" | "seconds" => Unit::Calendar(Precision::Second),
-            "millisecond" | "milliseconds" => Unit::Millisecond,
-            _ => return None,
-        })
+        let wide = "1".to_owned() + &"|1".repeat(deep);
+        assert!(
+            crate::expression::Expression::parse(&wide).is_ok(),
+            "a wide union is flat"
+        );
     }
 }

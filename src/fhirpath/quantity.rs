@@ -35,6 +35,23 @@ pub struct Quantity<'a> {
     pub unit: Unit<'a>,
 }
 
+impl Unit<'static> {
+    /// A calendar's duration by its word, singular or plural.
+    pub(crate) fn calendar(word: &str) -> Option<Unit<'static>> {
+        Some(match word {
+            "year" | "years" => Unit::Calendar(Precision::Year),
+            "month" | "months" => Unit::Calendar(Precision::Month),
+            "week" | "weeks" => Unit::Week,
+            "day" | "days" => Unit::Calendar(Precision::Day),
+            "hour" | "hours" => Unit::Calendar(Precision::Hour),
+            "minute" | "minutes" => Unit::Calendar(Precision::Minute),
+            "second" | "seconds" => Unit::Calendar(Precision::Second),
+            "millisecond" | "milliseconds" => Unit::Millisecond,
+            _ => return None,
+        })
+    }
+}
+
 impl Unit<'_> {
     /// The UCUM code that comes nearest.
     pub fn code(&self) -> &str {

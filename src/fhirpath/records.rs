@@ -157,3 +157,31 @@ pub(crate) fn computed_member<'a>(item: &Item<'a>, name: &str) -> Option<Item<'a
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::check;
+
+    #[test]
+    fn records_answer() {
+        check(&[
+            ("active.getValue()", "true"),
+            ("name.getValue()", "Values:"),
+            ("text.`div`.htmlChecks()", "true"),
+            ("conformsTo('http://hl7.org/fhir/StructureDefinition/Patient')", "true"),
+            (
+                "conformsTo('http://hl7.org/fhir/StructureDefinition/Observation')",
+                "false",
+            ),
+            ("conformsTo('http://x')", "Unsupported:"),
+            ("active.memberOf('http://x')", "Unsupported:"),
+            ("active.type()", "FHIR.boolean"),
+            ("1.type().name", "'Integer'"),
+            ("type().baseType", "'FHIR.DomainResource'"),
+            ("true.type()", "System.Boolean"),
+            ("contact.type().namespace", "'FHIR'"),
+            ("1 'mg'.value", "1"),
+            ("1 'mg'.unit", "'mg'"),
+        ]);
+    }
+}

@@ -287,3 +287,47 @@ pub(crate) fn equivalent<'a>(
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::check;
+
+    #[test]
+    fn collections_are_taken_apart_and_put_together() {
+        check(&[
+            ("(1 | 2 | 3).first()", "1"),
+            ("(1 | 2 | 3).last()", "3"),
+            ("(1 | 2 | 3).tail()", "2, 3"),
+            ("(1 | 2 | 3).skip(1)", "2, 3"),
+            ("(1 | 2 | 3).take(2)", "1, 2"),
+            ("(1 | 2).take(-1)", ""),
+            ("(1 | 2).skip(9)", ""),
+            ("{}.last()", ""),
+            ("(1 | 2).single()", "Values: One item is needed here, not 2"),
+            ("{}.single()", ""),
+            ("name.count()", "2"),
+            ("{}.count()", "0"),
+            ("name.given.count()", "4"),
+            ("{}.empty()", "true"),
+            ("name.empty().not()", "true"),
+            ("(1 | 2).not()", "Values:"),
+            ("1.combine(1)", "1, 1"),
+            ("1.combine(1).distinct()", "1"),
+            ("1.combine(1).isDistinct()", "false"),
+            ("1.union(2 | 1)", "1, 2"),
+            ("(1 | 2 | 3).intersect(2 | 4)", "2"),
+            ("(1 | 2 | 3).exclude(2)", "1, 3"),
+            ("1.combine(1).exclude(2)", "1, 1"),
+            ("(1 | 2).subsetOf(1 | 2 | 3)", "true"),
+            ("(1 | 2).supersetOf(3)", "false"),
+            ("{}.subsetOf(1)", "true"),
+            ("(true | false).allTrue()", "false"),
+            ("(true | false).anyTrue()", "true"),
+            ("{}.allTrue()", "true"),
+            ("{}.anyFalse()", "false"),
+            ("false.allFalse()", "true"),
+            ("1.allTrue()", "Values:"),
+            ("name[0].given['a']", "Values:"),
+        ]);
+    }
+}

@@ -10,7 +10,7 @@ use crate::evaluate::{Evaluator, List, Scope, only};
 use crate::functions::{Function, Strings};
 use crate::syntax::Call;
 use crate::value::Item;
-use crate::{encode, parse, sets};
+use crate::{calls, encode, sets};
 
 /// The longest text that replacing may make, in bytes.
 const LENGTH_LIMIT: usize = 16 * 1024 * 1024;
@@ -146,7 +146,7 @@ fn string<'a>(text: String) -> Item<'a> {
 fn pattern<'c>(call: &'c Call, function: Strings, text: &str) -> Result<Cow<'c, Regex>, Failure> {
     match &call.pattern {
         Some(prepared) => Ok(Cow::Borrowed(prepared)),
-        None => match parse::prepared(Function::Strings(function), text) {
+        None => match calls::prepared(Function::Strings(function), text) {
             Ok(regex) => Ok(Cow::Owned(regex)),
             Err(message) => Err(Failure::values(message)),
         },
@@ -211,4 +211,61 @@ fn join<'a>(
         joined.push_str(&text);
     }
     Ok(run.one(input, string(joined)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::check;
+
+    #[test]
+    fn strings_are_read_by_character() {
+        check(&[
+            ("'Dörji'.length()", "5"),
+            ("'Dörji'.substring(1, 2)", "'ör'"),
+            ("'abc'.substring(1)", "'bc'"),
+            ("'abc'.substring(3)", ""),
+            ("'abc'.substring(-1)", ""),
+            ("'abc'.substring(0, 0)", "''"),
+            ("'abc'.substring({})", ""),
+            ("'öab'.indexOf('b')", "2"),
+            ("'abab'.lastIndexOf('ab')", "2"),
+            ("'a'.indexOf('z')", "-1"),
+            ("'a'.indexOf({})", ""),
+            ("'abc'.startsWith('')", "true"),
+            ("'abc'.endsWith('bc')", "true"),
+            ("'abc'.contains('z')", "false"),
+            ("'aB'.upper()", "'AB'"),
+            ("'aB'.lower()", "'ab'"),
+            ("' a '.trim()", "'a'"),
+            ("'ab'.toChars()", "'a', 'b'"),
+            ("'a,b'.split(',')", "'a', 'b'"),
+            ("'ab'.split('')", "'ab'"),
+            ("('a' | 'b').join('-')", "'a-b'"),
+            ("{}.join(',')", ""),
+            ("name.given.first().join()", "'Karma'"),
+            ("'abc'.replace('b', 'x')", "'axc'"),
+            ("'abc'.replace('', 'x')", "'xaxbxcx'"),
+            ("'abc'.replace('b', {})", ""),
+            ("'FHIR'.matches('^F.*R$')", "true"),
+            ("'a\\nb'.matches('a.b')", "true"),
+            ("'abc'.matches('b')", "true"),
+            ("'abc'.matchesFull('b')", "false"),
+            ("'abc'.matchesFull('a|abc')", "true"),
+            ("'abc'.matches({})", ""),
+            (
+                "'11/30/1972'.replaceMatches('(\\\\d+)/(\\\\d+)/(\\\\d+)', '$2-$1-$3')",
+                "'30-11-1972'",
+            ),
+            ("'abc'.matches('(')", "invalid:"),
+            ("'abc'.matches('(' & '')", "Values:"),
+            ("'abc'.replaceMatches('', 'x')", "'abc'"),
+            ("'a'.encode('base64')", "'YQ=='"),
+            ("'YQ=='.decode('base64')", "'a'"),
+            ("'<'.escape('html')", "'&lt;'"),
+            ("birthDate.startsWith('1974')", "true"),
+            ("1.length()", "Values:"),
+            ("'a'.contains(1)", "Values:"),
+            ("name.given.length()", "Values:"),
+        ]);
+    }
 }

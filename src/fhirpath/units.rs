@@ -237,7 +237,7 @@ fn atom(unit: &str, depth: u32) -> Option<(Option<Canonical>, bool)> {
     }
     match unit {
         "Cel" => return Some((temperature("1", "273.15"), true)),
-        "[degF]" => return Some((temperature("0.5555555555555555555555555556", "459.67"), false)),
+        "[degF]" => return Some((temperature("0.55555555555555555556", "459.67"), false)),
         _ => {}
     }
     let (_, metric, value, of) = UNITS.iter().find(|entry| entry.0 == unit)?;

@@ -243,3 +243,131 @@ fn is_positional(step: &Step) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::{answer, check, check_observation};
+
+    #[test]
+    fn paths_reach_elements() {
+        check(&[
+            ("name.given", "'Karma', 'Pema', #g0, 'K\"D'"),
+            ("Patient.name.family", "'Dorji'"),
+            ("Resource.id", "'p1'"),
+            ("DomainResource.text.status", "'generated'"),
+            ("Observation.value", ""),
+            ("nothing", ""),
+            ("`name`.first().`use`", "'official'"),
+            ("contact.name.family", "'Wangmo'"),
+            ("deceased", "@2015-02"),
+            ("deceasedDateTime", ""),
+            ("contained.name", "'Acme'"),
+            ("name.where(use = 'usual').given.last()", "'K\"D'"),
+            ("telecom.where(rank > 1).value", "'17'"),
+            (
+                "telecom.select(system | value)",
+                "'phone', '17', 'email', 'k@d.bt', 'phone', '18'",
+            ),
+            ("name[0].given[1]", "'Pema'"),
+            ("name[5]", ""),
+            ("name[-1]", ""),
+            ("contained.children()", "'o1', 'Acme'"),
+            ("contact.descendants()", "HumanName, 'Wangmo'"),
+            ("name.given[1].children().url", "'http://g'"),
+            ("(name | contact.name).family", "'Dorji', 'Wangmo'"),
+        ]);
+    }
+
+    #[test]
+    fn choices_are_told_apart() {
+        check_observation(&[
+            ("value.unit", "'lbs'"),
+            ("Observation.value is Quantity", "true"),
+            ("value.is(string)", "false"),
+            ("value.ofType(Quantity).value", "185.0"),
+            ("(value as string)", ""),
+            ("component.value.ofType(string)", "'a'"),
+            ("component.value.as(Quantity).value", "1"),
+            (
+                "(Observation.component.value as Quantity) | (Observation.value as Quantity)",
+                "Quantity, Quantity",
+            ),
+            ("code.coding.where(system = %loinc).code", "'29463-7'"),
+        ]);
+    }
+
+    #[test]
+    fn primitives_have_halves() {
+        check(&[
+            ("birthDate.extension('http://time').value", "'14:35'"),
+            ("birthDate.extension.url", "'http://time'"),
+            ("name.given.extension('http://g').value", "'second'"),
+            ("name.given.id", "'g0'"),
+            ("extension('http://b').value", "true"),
+            ("extension('http://c')", ""),
+            ("name.given.select(hasValue())", "true, true, false, true"),
+            ("birthDate.hasExtension('http://time')", "true"),
+            ("name[1].given[0].getValue()", ""),
+        ]);
+    }
+
+    #[test]
+    fn references_resolve_as_far_as_they_can() {
+        check(&[
+            ("managingOrganization.resolve().name", "'Acme'"),
+            (
+                "generalPractitioner.where(resolve() is Practitioner).reference",
+                "'Practitioner/1', 'urn:uuid:1'",
+            ),
+            (
+                "generalPractitioner.where(resolve() is Organization).reference",
+                "'Organization/2', '#o1'",
+            ),
+            (
+                "generalPractitioner.resolve()",
+                "->Practitioner, ->Organization, #o1, ->Practitioner",
+            ),
+            (
+                "generalPractitioner.resolve().where($this is DomainResource).count()",
+                "4",
+            ),
+            ("generalPractitioner[0].resolve().name", ""),
+        ]);
+    }
+
+    #[test]
+    fn strict_paths_name_only_what_there_is() {
+        let table = [
+            ("name.given", "'Karma', 'Pema', #g0, 'K\"D'"),
+            (
+                "name.given1",
+                "Path: given1 is no member of an element of type HumanName",
+            ),
+            (
+                "Encounter.name",
+                "Path: Encounter is no member of an element of type Patient",
+            ),
+            (
+                "deceasedDateTime",
+                "Path: deceasedDateTime is no member of an element of type Patient",
+            ),
+            ("(deceased as boolean).start", "Path: start is no member of boolean"),
+            ("deceased is nothing", "Path: There is no type nothing"),
+        ];
+        for (expression, expected) in table {
+            assert_eq!(
+                answer(expression, false, |context| context.strict = true),
+                expected,
+                "{expression}"
+            );
+        }
+        let unordered = answer("children().first()", false, |context| context.strict = true);
+        assert!(unordered.starts_with("Path: children()"), "{unordered}");
+    }
+
+    #[test]
+    fn steps_are_bounded() {
+        let limited = answer("repeat($this | children())", false, |context| context.steps = 500);
+        assert_eq!(limited, "Limit: The expression took more than 500 steps");
+    }
+}
