@@ -14,6 +14,7 @@ use tantivy::query::AllScorer;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{BitSet, DocId, DocSet, InvertedIndexReader, TERMINATED, TantivyError};
 
+use crate::among::Among;
 use crate::columns::{Columns, Ranges};
 use crate::documents::{Clock, Listed, Part, from_bits, unite};
 use crate::order::ELSEWHERE;
@@ -38,8 +39,8 @@ pub(crate) struct Compiler<'a> {
     /// How many documents the segment has, dead ones too.
     pub(crate) max: DocId,
     pub(crate) slots: &'a Slots,
-    /// The kinds searched; empty is every one.
-    pub(crate) kinds: &'a [Kind],
+    /// The kinds searched.
+    pub(crate) among: &'a Among<'a>,
     pub(crate) named: &'a Named,
     pub(crate) clock: &'a Clock,
 }
@@ -48,28 +49,23 @@ impl Compiler<'_> {
     /// The documents of the searched kinds that meet the predicate, dead ones too.
     pub(crate) fn list(&self, predicate: &Predicate) -> Result<Listed, TantivyError> {
         let mut parts = vec![self.part(predicate)?];
-        if !self.kinds.is_empty() {
+        if !self.among.named().is_empty() {
             parts.push(self.of_kinds()?);
         }
         Ok(Part::And(parts).into_list(self.max, self.clock))
     }
 
     fn of_kinds(&self) -> Result<Part, TantivyError> {
-        let wanted: Vec<bool> = self
-            .columns
-            .kinds
-            .iter()
-            .map(|kind| self.kinds.contains(kind))
-            .collect();
+        let wanted: Vec<bool> = self.columns.kinds.iter().map(|kind| self.among.has(kind)).collect();
         if wanted.iter().all(|wanted| *wanted) {
             return Ok(self.everything());
         }
-        if self.kinds.len() > KINDS_LISTED_MAX {
+        if self.among.named().len() > KINDS_LISTED_MAX {
             let columns = Arc::clone(self.columns);
             let test = move |doc| wanted[columns.kind.values.get_val(doc) as usize];
             return Ok(Part::Tested(Box::new(test)));
         }
-        let keys = self.kinds.iter().map(|kind| terms::kind(kind.as_str()));
+        let keys = self.among.named().iter().map(|kind| terms::kind(kind.as_str()));
         let lists = keys.filter_map(|key| postings(&self.columns.terms, &key).transpose());
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
         Ok(Part::Listed(unite(lists, self.max, self.clock)))
@@ -213,7 +209,7 @@ impl Compiler<'_> {
 
     /// By number of the kind in the segment, what `of` gives for the searched kinds.
     fn by_kind<T>(&self, of: impl Fn(&Kind) -> Option<T>) -> Vec<Option<T>> {
-        let searched = |kind: &&Kind| self.kinds.is_empty() || self.kinds.contains(kind);
+        let searched = |kind: &&Kind| self.among.has(kind);
         self.columns
             .kinds
             .iter()

@@ -171,6 +171,21 @@ impl Entry {
         }
     }
 
+    /// A record that is to leave the index because the log does not have it.
+    pub(crate) fn ghost(record: u64, kind: Kind, id: Id) -> Entry {
+        Entry {
+            seq: 0,
+            record,
+            kind,
+            id,
+            updated: 0,
+            live: false,
+            before: Before::Somewhere,
+            values: Arc::default(),
+            words: OnceLock::from(Arc::default()),
+        }
+    }
+
     /// The version as a predicate sees it.
     pub(crate) fn subject<'a>(&'a self, words: &'a dyn Words) -> Subject<'a> {
         Subject {

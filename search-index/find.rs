@@ -9,6 +9,7 @@ use query::{Join, ParamId, Predicate, RecordSet, SortKey, record_hash};
 use store::Store;
 use tantivy::{DocId, DocSet, TERMINATED, TantivyError};
 
+use crate::among::Among;
 use crate::columns::Segment;
 use crate::compile::{Compiler, Named, record_named};
 use crate::cursor::Cursor;
@@ -84,21 +85,22 @@ impl Run<'_> {
     /// [`Trouble::Timeout`] past the deadline, [`Trouble::Failed`] where index or store cannot be read.
     pub(crate) fn page(&self, query: &Query<'_>) -> Result<Found, Trouble> {
         let predicate = self.resolved(&query.predicate)?;
-        let named = self.named(&predicate, &query.kinds)?;
+        let among = Among::new(&query.kinds);
+        let named = self.named(&predicate, &among)?;
         let after = query.after.map(|cursor| &cursor.0);
         let most = if query.limit == 0 { 0 } else { query.limit + 1 };
         let (mut hits, mut total) = (Vec::new(), 0);
         for segment in self.snapshot.segments() {
-            let list = self.list(segment, &query.kinds, &predicate, &named)?;
+            let list = self.list(segment, &among, &predicate, &named)?;
             let found = if query.sort.is_empty() {
                 self.in_record_order(segment, list, after, most, query.total)?
             } else {
-                self.sorted(segment, list, query, after, most)?
+                self.sorted(segment, list, query, &among, after, most)?
             };
             total += found.total;
             hits.extend(found.hits);
         }
-        total += self.from_memory(query, &predicate, after, &mut hits)?;
+        total += self.from_memory(query, &among, &predicate, after, &mut hits)?;
         hits.sort_by(|(a, _), (b, _)| a.compare(b, &query.sort));
         let more = query.limit > 0 && hits.len() > query.limit;
         hits.truncate(query.limit);
@@ -134,7 +136,7 @@ impl Run<'_> {
     }
 
     /// The numbers of the records that a predicate names by id.
-    fn named(&self, predicate: &Predicate, kinds: &[Kind]) -> Result<Named, Trouble> {
+    fn named(&self, predicate: &Predicate, among: &Among<'_>) -> Result<Named, Trouble> {
         let mut ids: Vec<&Id> = Vec::new();
         predicate.walk(&mut |part| {
             if let Predicate::Is(list) = part {
@@ -146,7 +148,7 @@ impl Run<'_> {
             return Ok(named);
         }
         let known = self.store.kinds();
-        for kind in known.iter().filter(|kind| kinds.is_empty() || kinds.contains(kind)) {
+        for kind in known.iter().filter(|kind| among.has(kind)) {
             for id in &ids {
                 self.check_clock()?;
                 if let Some(version) = self.store.current(kind, id)? {
@@ -160,7 +162,7 @@ impl Run<'_> {
     fn list(
         &self,
         segment: &Segment,
-        kinds: &[Kind],
+        among: &Among<'_>,
         predicate: &Predicate,
         named: &Named,
     ) -> Result<Listed, TantivyError> {
@@ -170,7 +172,7 @@ impl Run<'_> {
             columns,
             max,
             slots,
-            kinds,
+            among,
             named,
             clock,
         }
@@ -231,10 +233,11 @@ impl Run<'_> {
         segment: &Segment,
         list: Listed,
         query: &Query<'_>,
+        among: &Among<'_>,
         after: Option<&Rank>,
         most: usize,
     ) -> Result<Part, Trouble> {
-        let sorter = Sorter::new(&segment.columns, self.slots, &query.kinds, &query.sort);
+        let sorter = Sorter::new(&segment.columns, self.slots, among, &query.sort);
         let mut first = sorter.first(most, after)?;
         let mut found = Part::default();
         self.visit(segment, list, 0, &mut |doc| {
@@ -252,12 +255,13 @@ impl Run<'_> {
     fn from_memory(
         &self,
         query: &Query<'_>,
+        among: &Among<'_>,
         predicate: &Predicate,
         after: Option<&Rank>,
         hits: &mut Vec<(Rank, Hit)>,
     ) -> Result<u64, Trouble> {
         let mut total = 0;
-        for entry in self.matching(&query.kinds, predicate)? {
+        for entry in self.matching(among, predicate)? {
             total += 1;
             let rank = Rank::of(entry, &query.sort);
             let follows = after.is_none_or(|after| rank.compare(after, &query.sort).is_gt());
@@ -277,9 +281,9 @@ impl Run<'_> {
         Ok(total)
     }
 
-    fn matching<'e>(&'e self, kinds: &'e [Kind], predicate: &Predicate) -> Result<Vec<&'e Arc<Entry>>, Trouble> {
+    fn matching(&self, among: &Among<'_>, predicate: &Predicate) -> Result<Vec<&Arc<Entry>>, Trouble> {
         let mut found = Vec::new();
-        for (place, entry) in self.snapshot.entries(kinds).into_iter().enumerate() {
+        for (place, entry) in self.snapshot.entries(among).into_iter().enumerate() {
             if place.is_multiple_of(PATIENCE as usize / 8) {
                 self.check_clock()?;
             }
@@ -299,16 +303,17 @@ impl Run<'_> {
         if kinds.is_empty() {
             return Ok(set);
         }
-        let named = self.named(predicate, kinds)?;
+        let among = &Among::new(kinds);
+        let named = self.named(predicate, among)?;
         for segment in self.snapshot.segments() {
-            let list = self.list(segment, kinds, predicate, &named)?;
+            let list = self.list(segment, among, predicate, &named)?;
             self.visit(segment, list, 0, &mut |doc| {
                 let id = segment.columns.id_of(doc).ok_or_else(damaged)?;
                 set.insert(record_hash(segment.columns.kind_of(doc).as_str(), id.as_str()));
                 Ok(true)
             })?;
         }
-        for entry in self.matching(kinds, predicate)? {
+        for entry in self.matching(among, predicate)? {
             set.insert(record_hash(entry.kind.as_str(), entry.id.as_str()));
         }
         Ok(set)
@@ -316,15 +321,15 @@ impl Run<'_> {
 
     /// The records that those of the kind that meet a resolved condition refer to by the parameter.
     fn referred(&self, kind: &Kind, param: ParamId, predicate: &Predicate) -> Result<RecordSet, Trouble> {
-        let kinds = std::slice::from_ref(kind);
+        let among = &Among::new(std::slice::from_ref(kind));
         let mut set = RecordSet::default();
-        let named = self.named(predicate, kinds)?;
+        let named = self.named(predicate, among)?;
         let slot = self.slots.slot(kind, param, Family::Reference);
         for segment in self.snapshot.segments() {
             let Some(column) = slot.and_then(|slot| segment.columns.bytes(slot)) else {
                 continue;
             };
-            let list = self.list(segment, kinds, predicate, &named)?;
+            let list = self.list(segment, among, predicate, &named)?;
             let mut marks = vec![false; column.num_terms()];
             self.visit(segment, list, 0, &mut |doc| {
                 column.term_ords(doc).for_each(|ord| marks[ord as usize] = true);
@@ -340,7 +345,7 @@ impl Run<'_> {
                 .sorted_ords_to_term_cb(&marked, |text| set.extend(record_named(text)));
             complete.map_err(TantivyError::from)?;
         }
-        for entry in self.matching(kinds, predicate)? {
+        for entry in self.matching(among, predicate)? {
             each_record(&entry.values, &mut |found, record| {
                 if found == param {
                     set.insert(record);

@@ -1,6 +1,7 @@
 //! The index as others hold it: opened, following the log, asked, built again.
 
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -353,9 +354,12 @@ impl Place {
         store: &Store,
         settings: &Settings,
     ) -> Result<(tantivy::Index, u64), store::Trouble> {
-        let reason = match self.open(fields, slots, store) {
-            Ok(opened) => return Ok(opened),
-            Err(reason) => reason,
+        // Reading a file cut short may panic.
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| self.open(fields, slots, store)));
+        let reason = match opened {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(reason)) => reason,
+            Err(_) => Some("is damaged".to_owned()),
         };
         if let Some(reason) = reason {
             let place = self.directory.display();

@@ -166,6 +166,12 @@ impl Indexing {
         let fed = self.fed;
         self.hand_over(|tail| tail.after(fed), fed)?;
         (self.pending, self.due) = (0, None);
+        let mut state = self.shared.lock();
+        if state.queue.is_empty() {
+            state.repairing = 0;
+        }
+        drop(state);
+        self.shared.tell();
         self.merge()
     }
 
@@ -220,6 +226,8 @@ impl Indexing {
     /// Empties the index: position 0, nothing in the tail, nothing known of the log.
     fn clear(&mut self) -> Result<(), Failure> {
         let writer = self.writer()?;
+        // Versions taken in and not committed would come back with the next commit.
+        writer.rollback()?;
         writer.delete_all_documents()?;
         let mut prepared = writer.prepare_commit()?;
         prepared.set_payload("");

@@ -1,14 +1,20 @@
 //! Runs predicates against an index that follows the log; the only room that knows tantivy.
 
+mod among;
+mod check;
 mod columns;
 mod compile;
 mod cursor;
 mod documents;
+#[cfg(test)]
+mod drift;
 mod entry;
 mod find;
 mod index;
 mod indexing;
 mod merging;
+#[cfg(test)]
+mod oracle;
 mod order;
 mod past;
 mod recorded;
@@ -22,6 +28,7 @@ mod tail;
 mod terms;
 mod trouble;
 
+pub use check::Report;
 pub use cursor::{Cursor, NoCursor};
 pub use entry::Prepared;
 pub use find::{Found, Hit, Query};

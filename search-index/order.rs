@@ -11,6 +11,7 @@ use query::{ParamId, SortBy, SortKey, SortValue, sort_key};
 use tantivy::columnar::BytesColumn;
 use tantivy::{DocId, TantivyDocument, TantivyError};
 
+use crate::among::Among;
 use crate::columns::{Columns, Fields, Ranges};
 use crate::entry::Entry;
 use crate::slots::{Family, Slots};
@@ -126,8 +127,8 @@ pub(crate) struct Sorter<'a> {
 
 impl<'a> Sorter<'a> {
     /// The order of a segment's documents, of these kinds.
-    pub(crate) fn new(columns: &'a Columns, slots: &Slots, kinds: &[Kind], sort: &'a [SortKey]) -> Sorter<'a> {
-        let sources = sort.iter().map(|key| source(columns, slots, kinds, key)).collect();
+    pub(crate) fn new(columns: &'a Columns, slots: &Slots, among: &Among<'_>, sort: &'a [SortKey]) -> Sorter<'a> {
+        let sources = sort.iter().map(|key| source(columns, slots, among, key)).collect();
         Sorter { columns, sort, sources }
     }
 
@@ -272,14 +273,14 @@ fn place_of(column: &BytesColumn, text: &[u8]) -> Result<u64, TantivyError> {
     })
 }
 
-fn source(columns: &Columns, slots: &Slots, kinds: &[Kind], key: &SortKey) -> Source {
+fn source(columns: &Columns, slots: &Slots, among: &Among<'_>, key: &SortKey) -> Source {
     let (param, kind) = match key.by {
         SortBy::Id => return Source::Id,
         SortBy::Updated => return Source::Updated,
         SortBy::Score => return Source::Nothing,
         SortBy::Parameter(param, kind) => (param, kind),
     };
-    let wanted = |kind: &Kind| kinds.is_empty() || kinds.contains(kind);
+    let wanted = |kind: &Kind| among.has(kind);
     let Some(family) = family(kind) else {
         return Source::Nothing;
     };

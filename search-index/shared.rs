@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) queue: VecDeque<Arc<Entry>>,
     /// The index shall be committed up to here without delay.
     pub(crate) flush_to: u64,
+    /// Versions to be indexed again that are not committed yet.
+    pub(crate) repairing: usize,
     /// The index shall be emptied.
     pub(crate) clear: bool,
     /// A merge has ended.
@@ -76,6 +78,7 @@ impl Shared {
             view,
             queue: VecDeque::new(),
             flush_to: 0,
+            repairing: 0,
             clear: false,
             merged: false,
             stop: false,

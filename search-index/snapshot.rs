@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use store::{HistoryRange, Scope, Store, Version};
 use tantivy::DocId;
 
+use crate::among::Among;
 use crate::columns::Segment;
 use crate::entry::{Before, Entry};
 use crate::past::Change;
@@ -61,7 +62,9 @@ impl Snapshot {
         let (mut places, mut lost) = (Vec::new(), Vec::new());
         for change in changes.values().filter(|change| !newest.contains_key(&change.record)) {
             match change.before {
-                Before::At(place) => places.push(place),
+                Before::At(place) if place <= at => places.push(place),
+                // The record began after `at`, and changed since.
+                Before::At(_) => {}
                 Before::Somewhere => lost.push((change.kind.clone(), change.id.clone())),
                 Before::Nothing => {}
             }
@@ -107,8 +110,8 @@ impl Snapshot {
     }
 
     /// The living versions in memory that count, of these kinds; of every kind where none is named.
-    pub(crate) fn entries<'a>(&'a self, kinds: &'a [Kind]) -> Vec<&'a Arc<Entry>> {
-        let wanted = |kind: &&Kind| kinds.is_empty() || kinds.contains(kind);
+    pub(crate) fn entries<'a>(&'a self, among: &Among<'_>) -> Vec<&'a Arc<Entry>> {
+        let wanted = |kind: &&Kind| among.has(kind);
         match &self.past {
             None => {
                 let tail = &self.view.tail;
@@ -118,7 +121,7 @@ impl Snapshot {
             Some(past) => past
                 .entries
                 .iter()
-                .filter(|(kind, _)| wanted(kind))
+                .filter(|(kind, _)| among.has(kind))
                 .flat_map(|(_, list)| list)
                 .collect(),
         }

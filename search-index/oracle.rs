@@ -1,0 +1,380 @@
+//! Index against oracle: random writes, commits, reopenings and searches; the two must answer alike.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use conformance::Definitions;
+use fhir::body;
+use fhir::document::Document;
+use fhir::identity::{Id, Kind};
+use fhir::parse::Limits;
+use query::sample::{self, IDS, KINDS, Random};
+use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Target, Value, Values, record_hash};
+use store::{Operation, Place, Store, Unit, Write};
+
+use crate::order::Rank;
+use crate::{Cursor, Found, Index, Prepared, Query, Settings};
+
+/// One version, as the oracle remembers it.
+struct Known {
+    seq: u64,
+    record: u64,
+    kind: Kind,
+    id: Id,
+    updated: i64,
+    values: Values,
+    /// Nothing for a deletion.
+    document: Option<Document>,
+}
+
+/// A store with its index, and everything ever written to it.
+pub(crate) struct World {
+    pub(crate) folder: PathBuf,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) store: Store,
+    pub(crate) index: Option<Index>,
+    settings: Settings,
+    known: Vec<Known>,
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+fn kind(name: &str) -> Kind {
+    Kind::new(name).unwrap()
+}
+
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+impl World {
+    pub(crate) fn new(settings: Settings) -> World {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("epis_index_{}_{count}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let registry = Arc::new(Registry::new(Definitions::r4(), 360));
+        let store = Store::open(store::Settings::at(Place::Sqlite(folder.join("log.sqlite")))).unwrap();
+        let mut world = World {
+            folder,
+            registry,
+            store,
+            index: None,
+            settings,
+            known: Vec::new(),
+        };
+        world.open();
+        world
+    }
+
+    pub(crate) fn open(&mut self) {
+        self.index = None;
+        let folder = self.folder.join("index");
+        let opened = Index::open(
+            &folder,
+            Arc::clone(&self.registry),
+            self.store.clone(),
+            self.settings.clone(),
+        );
+        self.index = Some(opened.unwrap());
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        self.index.as_ref().unwrap()
+    }
+
+    /// Writes a few random versions in one unit; sometimes with what was extracted, sometimes without.
+    pub(crate) fn write(&mut self, random: &mut Random) {
+        let mut writes: BTreeMap<(Kind, Id), (Write, Values, Option<Document>)> = BTreeMap::new();
+        for _ in 0..=random.below(6) {
+            let name = KINDS[random.below(KINDS.len())];
+            let (kind, id) = (kind(name), Id::new(&format!("a{}", random.below(IDS))).unwrap());
+            if random.once_in(5) {
+                let write = Write::new(kind.clone(), id.clone(), Operation::Delete, Vec::new());
+                writes.insert((kind, id), (write, Values::default(), None));
+                continue;
+            }
+            let text = sample::record(random, name, id.as_str());
+            let document = Document::parse(text.as_bytes(), Limits::default()).unwrap();
+            let values = self.registry.extract(&kind, document.root());
+            let mut write = Write::new(
+                kind.clone(),
+                id.clone(),
+                Operation::Update,
+                body::store(document.root()),
+            );
+            write.attachment = match random.below(3) {
+                0 => None,
+                1 => Some(Arc::new(values.clone())),
+                _ => Some(Arc::new(Prepared::new(&self.registry, &kind, document.root()))),
+            };
+            writes.insert((kind, id), (write, values, Some(document)));
+        }
+        let unit = Unit {
+            writes: writes.values().map(|(write, _, _)| write.clone()).collect(),
+            guard: None,
+        };
+        let done = self.store.submit(unit).unwrap();
+        for (((kind, id), (_, values, document)), done) in writes.into_iter().zip(done).filter(|(_, done)| done.seq > 0)
+        {
+            let (seq, record, updated) = (done.seq, done.record, done.updated);
+            self.known.push(Known {
+                seq,
+                record,
+                kind,
+                id,
+                updated,
+                values,
+                document,
+            });
+        }
+        self.known.sort_by_key(|known| known.seq);
+    }
+
+    /// The living versions at a place in the log.
+    fn living(&self, at: u64) -> Vec<&Known> {
+        let mut newest: BTreeMap<u64, &Known> = BTreeMap::new();
+        for known in self.known.iter().filter(|known| known.seq <= at) {
+            newest.insert(known.record, known);
+        }
+        newest.into_values().filter(|known| known.document.is_some()).collect()
+    }
+
+    fn matching(&self, kinds: &[Kind], predicate: &Predicate, at: u64) -> Vec<&Known> {
+        let meets = |known: &&Known| {
+            let root = known.document.as_ref().unwrap().root();
+            let Known {
+                kind,
+                id,
+                updated,
+                values,
+                ..
+            } = known;
+            predicate.matches(&Subject {
+                kind,
+                id,
+                updated: *updated,
+                values,
+                words: &root,
+            })
+        };
+        let wanted = |known: &&Known| kinds.is_empty() || kinds.contains(&known.kind);
+        self.living(at).into_iter().filter(wanted).filter(meets).collect()
+    }
+
+    fn look_up(&self, join: Join, at: u64) -> Predicate {
+        let hash = |known: &Known| record_hash(known.kind.as_str(), known.id.as_str());
+        match join {
+            Join::Chain { param, targets, inner } if targets.is_empty() => {
+                let _ = inner;
+                Predicate::RefersTo {
+                    param,
+                    set: Arc::default(),
+                }
+            }
+            Join::Chain { param, targets, inner } => {
+                let set = self.matching(&targets, &inner, at).into_iter().map(hash).collect();
+                Predicate::RefersTo {
+                    param,
+                    set: Arc::new(set),
+                }
+            }
+            Join::Has { kind, param, inner } => {
+                let found = self.matching(&[kind], &inner, at);
+                let targets = found
+                    .iter()
+                    .flat_map(|known| known.values.of(param))
+                    .filter_map(|value| match value {
+                        Value::Reference(Target::Local { kind, id, .. }) => {
+                            Some(record_hash(kind.as_str(), id.as_str()))
+                        }
+                        _ => None,
+                    });
+                Predicate::OneOf(Arc::new(targets.collect()))
+            }
+        }
+    }
+
+    /// What the oracle answers: (seq, record) in order.
+    fn answer(&self, kinds: &[Kind], predicate: &Predicate, sort: &[SortKey], at: u64) -> Vec<(u64, u64)> {
+        let resolved = predicate
+            .clone()
+            .resolve(&mut |join| Ok::<_, ()>(self.look_up(join, at)))
+            .unwrap();
+        let mut found: Vec<(Rank, u64)> = self
+            .matching(kinds, &resolved, at)
+            .into_iter()
+            .map(|known| (rank(known, sort), known.seq))
+            .collect();
+        found.sort_by(|(a, _), (b, _)| a.compare(b, sort));
+        found.into_iter().map(|(rank, seq)| (seq, rank.record)).collect()
+    }
+
+    /// Asks index and oracle the same, all at once and page by page.
+    fn compare(&self, random: &mut Random, what: &str) {
+        let (kind, params) = sample::search(random);
+        let handling = Handling {
+            strict: true,
+            now: 0,
+            base: "",
+        };
+        let mut kinds = vec![kind.clone()];
+        let parsed =
+            query::parse(&self.registry, &kinds, &params, &handling).unwrap_or_else(|e| panic!("{what}: {e:?}"));
+        let mut predicate = parsed.predicate;
+        if random.once_in(6) {
+            predicate = Predicate::All;
+            kinds = if random.once_in(2) {
+                Vec::new()
+            } else {
+                vec![kind, self::kind(KINDS[random.below(KINDS.len())])]
+            };
+        }
+        let sort = self.sort(random, &kinds);
+        let head = self.index().head();
+        let at = if random.once_in(3) {
+            head - random.below(1 + head.min(40) as usize) as u64
+        } else {
+            head
+        };
+        let what = format!("{what}, {kinds:?}?{params:?} sorted by {sort:?} at {at} of {head}");
+        let expected = self.answer(&kinds, &predicate, &sort, at);
+        let ask = |limit: usize, after: Option<&Cursor>, total: bool| {
+            let (kinds, predicate, sort) = (kinds.clone(), predicate.clone(), sort.clone());
+            let at = (at < head || total).then_some(at);
+            let query = Query {
+                kinds,
+                predicate,
+                sort,
+                limit,
+                after,
+                at,
+                total,
+                deadline: soon(),
+            };
+            self.index()
+                .find(&query)
+                .unwrap_or_else(|trouble| panic!("{what}: {trouble}"))
+        };
+        let whole = ask(10_000, None, true);
+        assert_eq!(hits(&whole), expected, "{what}");
+        assert_eq!(
+            (whole.total, whole.at, &whole.next),
+            (Some(expected.len() as u64), at, &None),
+            "{what}"
+        );
+        assert_eq!(ask(0, None, true).total, whole.total, "{what}");
+        let limit = 1 + random.below(4);
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = ask(limit, after.as_ref(), random.once_in(4));
+            paged.extend(hits(&page));
+            let Some(next) = page.next else {
+                break;
+            };
+            after = Some(Cursor::parse(&next.to_string()).unwrap());
+        }
+        assert_eq!(paged, expected, "{what}, page by page of {limit}");
+    }
+
+    fn sort(&self, random: &mut Random, kinds: &[Kind]) -> Vec<SortKey> {
+        let mut sort = Vec::new();
+        while random.once_in(2) && sort.len() < 3 {
+            let by = match (random.below(6), kinds.first()) {
+                (0, _) => SortBy::Id,
+                (1, _) | (_, None) => SortBy::Updated,
+                (_, Some(kind)) => {
+                    let parameters = self.registry.parameters(kind);
+                    let chosen = &parameters[random.below(parameters.len())];
+                    SortBy::Parameter(chosen.id, chosen.kind)
+                }
+            };
+            sort.push(SortKey {
+                by,
+                descending: random.once_in(2),
+            });
+        }
+        sort
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.index = None;
+        self.store.close();
+        // What is left behind in the temporary folder harms nobody.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn rank(known: &Known, sort: &[SortKey]) -> Rank {
+    let value = |key: &SortKey| match key.by {
+        SortBy::Id => Some(query::SortValue::Text(known.id.as_str().into())),
+        SortBy::Updated => Some(query::SortValue::Number(known.updated)),
+        SortBy::Parameter(param, _) => query::sort_key(&known.values, param, key.descending),
+        SortBy::Score => None,
+    };
+    Rank {
+        values: sort.iter().map(value).collect(),
+        record: known.record,
+    }
+}
+
+pub(crate) fn hits(found: &Found) -> Vec<(u64, u64)> {
+    found.hits.iter().map(|hit| (hit.seq, hit.record)).collect()
+}
+
+fn settings(random: &mut Random) -> Settings {
+    let tail_max = 8 + random.below(60);
+    Settings {
+        commit_every_ms: [1, 20, 100_000][random.below(3)],
+        commit_records: 1 + random.below(tail_max),
+        tail_max,
+        heap_bytes: 15_000_000,
+        ..Settings::default()
+    }
+}
+
+fn run(seed: u64, rounds: usize) {
+    let mut random = Random::new(seed);
+    let mut world = World::new(settings(&mut random));
+    for round in 0..rounds {
+        let what = format!("seed {seed}, round {round}");
+        match random.below(40) {
+            0 => world.open(),
+            1 => world.index().rebuild(&|_, _| {}).unwrap(),
+            2 => {
+                let report = world.index().check(&|_, _| {}, false).unwrap();
+                assert_eq!(
+                    (report.findings.len(), report.repairs.len()),
+                    (0, 0),
+                    "{what}: {report:?}"
+                );
+                assert_eq!(report.records, world.living(u64::MAX).len() as u64, "{what}");
+            }
+            3..8 => world.index().flush().unwrap(),
+            8..24 => world.write(&mut random),
+            _ => world.compare(&mut random, &what),
+        }
+    }
+}
+
+#[test]
+fn the_index_answers_as_the_oracle() {
+    for seed in 1..=4 {
+        run(seed, 200);
+    }
+}
+
+#[test]
+fn the_index_answers_as_the_oracle_from_a_fresh_seed() {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let seed = now.as_micros() as u64;
+    eprintln!("seed {seed}");
+    run(seed, 200);
+}
