@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::context::{Context, Failure, Reason};
 use crate::model::Model;
 use crate::syntax::{System, TypeName};
-use crate::value::{Item, TypeInfo, is_kind};
+use crate::value::{Element, Item, TypeInfo, is_kind};
 
 /// Whether the item is of the type or of one that specialises it.
 pub(crate) fn is(context: &Context<'_>, item: &Item<'_>, name: &TypeName) -> Result<bool, Failure> {
@@ -36,15 +36,11 @@ pub(crate) fn is(context: &Context<'_>, item: &Item<'_>, name: &TypeName) -> Res
     }
 }
 
-/// Whether a path may begin with this name at the item: its type's name, or a base type's.
-pub(crate) fn is_root(model: &dyn Model, item: &Item<'_>, name: &str) -> bool {
-    match item {
-        Item::Element(element) => match element.kind {
-            Some(kind) => is_kind(model, kind, name),
-            None => element.node.string("resourceType").is_some_and(|kind| kind == name),
-        },
-        Item::Elsewhere(elsewhere) => elsewhere.kind.is_some_and(|kind| is_kind(model, kind, name)),
-        _ => false,
+/// Whether a path may begin with this name at the element: its type's name, or a base type's.
+pub(crate) fn is_root(model: &dyn Model, element: &Element<'_>, name: &str) -> bool {
+    match element.kind {
+        Some(kind) => is_kind(model, kind, name),
+        None => element.node.string("resourceType").is_some_and(|kind| kind == name),
     }
 }
 

@@ -33,4 +33,5 @@ mod token;
 mod trial;
 mod units;
 pub mod value;
+mod variables;
 mod walk;

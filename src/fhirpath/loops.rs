@@ -80,6 +80,7 @@ fn projected<'a>(
     let mut out = run.take();
     for (index, item) in input.iter().enumerate() {
         let mut found = run.list(projection, on(scope, item, index))?;
+        run.spend(found.len() as u64 * 4)?;
         out.append(&mut found);
         run.give(found);
     }
@@ -274,7 +275,10 @@ fn defined<'a>(
     }
     let value = match call.arguments.get(1) {
         Some(argument) => run.list(argument, scope.on(&input))?,
-        None => input.clone(),
+        None => {
+            run.weigh(&input)?;
+            input.clone()
+        }
     };
     run.defined.push((name, value));
     Ok(input)

@@ -8,6 +8,7 @@ use crate::compare::{describe, number};
 use crate::context::Failure;
 use crate::model::Model;
 use crate::quantity::Quantity;
+use crate::strings::LENGTH_LIMIT;
 use crate::syntax::Operator;
 use crate::value::Item;
 
@@ -28,7 +29,7 @@ pub(crate) fn computed<'a>(
     match (&a, &b) {
         (Item::Integer(a), Item::Integer(b)) => return Ok(integers(operator, *a, *b)),
         (Item::String(a), Item::String(b)) if operator == Operator::Add => {
-            return Ok(Some(Item::String(Cow::Owned(format!("{a}{b}")))));
+            return joined(a, b).map(Some);
         }
         (Item::Date(_) | Item::DateTime(_) | Item::Time(_), _) => {
             if let Some(quantity) = b.quantity(model) {
@@ -65,6 +66,13 @@ fn concatenated<'a>(model: &dyn Model, left: Option<Item<'a>>, right: Option<Ite
             .ok_or_else(|| Failure::values(format!("& joins strings, not {}", describe(model, &item)))),
     };
     let (left, right) = (text(left)?, text(right)?);
+    joined(&left, &right)
+}
+
+fn joined<'a>(left: &str, right: &str) -> Result<Item<'a>, Failure> {
+    if left.len() + right.len() > LENGTH_LIMIT {
+        return Err(Failure::values("Joining makes too long a text"));
+    }
     Ok(Item::String(Cow::Owned(format!("{left}{right}"))))
 }
 

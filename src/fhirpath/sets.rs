@@ -200,6 +200,7 @@ fn cost(left: &Item<'_>, right: &Item<'_>) -> u64 {
         (Item::Element(left), Item::Element(right)) if left.node != right.node => {
             1 + left.node.text().len().min(right.node.text().len()) as u64 / 64
         }
+        (Item::String(left), Item::String(right)) => 1 + left.len().min(right.len()) as u64 / 64,
         _ => 1,
     }
 }
@@ -213,7 +214,10 @@ fn combined<'a>(
 ) -> Result<List<'a>, Failure> {
     let other = run.list(argument, scope)?;
     match function {
-        Sets::Combine => input.extend(other.iter().cloned()),
+        Sets::Combine => {
+            run.weigh(&other)?;
+            input.extend(other.iter().cloned());
+        }
         Sets::Union => {
             let mut found = distinct(run, input)?;
             add_distinct(run, &other, 0, &mut found)?;

@@ -13,19 +13,33 @@ use crate::value::Item;
 use crate::{calls, encode, sets};
 
 /// The longest text that replacing may make, in bytes.
-const LENGTH_LIMIT: usize = 16 * 1024 * 1024;
+pub(crate) const LENGTH_LIMIT: usize = 16 * 1024 * 1024;
+/// What compiling a computed pattern counts, in steps.
+const PATTERN_STEPS: u64 = 2_000;
 
 /// Applies a function to a collection of at most one string; `join` takes more.
 pub(crate) fn apply<'a>(
     run: &mut Evaluator<'_, 'a>,
     function: Strings,
     call: &'a Call,
-    mut input: List<'a>,
+    input: List<'a>,
     scope: Scope<'_, 'a>,
 ) -> Result<List<'a>, Failure> {
     if function == Strings::Join {
         return join(run, call, input, scope);
     }
+    let found = applied(run, function, call, input, scope)?;
+    run.weigh(&found)?;
+    Ok(found)
+}
+
+fn applied<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    function: Strings,
+    call: &'a Call,
+    mut input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
     let Some(item) = only(&input)? else {
         return Ok(input);
     };
@@ -112,6 +126,14 @@ fn with_arguments<'a>(
     let Some(first) = argument(run, call, 0, scope)? else {
         return Ok(None);
     };
+    if call.pattern.is_none()
+        && matches!(
+            function,
+            Strings::Matches | Strings::MatchesFull | Strings::ReplaceMatches
+        )
+    {
+        run.spend(PATTERN_STEPS)?;
+    }
     let characters = |bytes: Option<usize>| match bytes {
         Some(bytes) => Item::Integer(text[..bytes].chars().count() as i64),
         None => Item::Integer(-1),
