@@ -134,9 +134,8 @@ fn links_follow_the_records_in_every_form() {
     let world = World::new();
     let subject = |text: &str| observation(&format!(r#""subject":{{"reference":"{text}"}}"#));
     let narrative = r#""text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"urn:uuid:a\">p</a></div>"}"#;
-    let (status, reply) = world.post(
-        "transaction",
-        &[
+    let with_uri = |members: &str| {
+        [
             entry("POST Observation", "", "", &subject("urn:uuid:a")),
             entry(
                 "POST Observation",
@@ -146,44 +145,21 @@ fn links_follow_the_records_in_every_form() {
             ),
             entry("POST Observation", "", "", &subject("http://y/fhir/Patient/7")),
             entry("POST Observation", "", "", &observation(narrative)),
-            entry(
-                "POST Observation",
-                "",
-                "",
-                &observation(r#""instantiatesUri":"x","extension":[{"url":"http://e","valueUri":"urn:uuid:a"}]"#),
-            ),
+            entry("POST Observation", "", "", &observation(members)),
             entry("POST Patient", "", "urn:uuid:a", &patient(r#""id":"ignored""#)),
             entry("POST Patient", "", "http://y/fhir/Patient/7", &patient("")),
-        ],
-    );
+        ]
+    };
     // R4's Observation has no instantiatesUri: nothing at all is written.
+    let (status, reply) = world.post("transaction", &with_uri(r#""instantiatesUri":"x""#));
+    let place = at(&reply, "issue.0.expression.0");
     assert_eq!(
-        (status, at(&reply, "issue.0.expression.0").as_str()),
+        (status, place.as_str()),
         (422, "Bundle.entry[4].resource.instantiatesUri")
     );
     assert_eq!(world.total("Patient?_summary=count"), "0");
-    let (status, reply) = world.post(
-        "transaction",
-        &[
-            entry("POST Observation", "", "", &subject("urn:uuid:a")),
-            entry(
-                "POST Observation",
-                "",
-                "http://y/fhir/Observation/1",
-                &subject("Patient/7"),
-            ),
-            entry("POST Observation", "", "", &subject("http://y/fhir/Patient/7")),
-            entry("POST Observation", "", "", &observation(narrative)),
-            entry(
-                "POST Observation",
-                "",
-                "",
-                &observation(r#""extension":[{"url":"http://e","valueUri":"urn:uuid:a"}]"#),
-            ),
-            entry("POST Patient", "", "urn:uuid:a", &patient(r#""id":"ignored""#)),
-            entry("POST Patient", "", "http://y/fhir/Patient/7", &patient("")),
-        ],
-    );
+    let uri = r#""extension":[{"url":"http://e","valueUri":"urn:uuid:a"}]"#;
+    let (status, reply) = world.post("transaction", &with_uri(uri));
     assert_eq!(status, 200, "{reply:?}");
     let record = |entry: usize| {
         let location = at(&reply, &format!("entry.{entry}.response.location"));
@@ -237,7 +213,16 @@ fn conditions_are_searched_and_shared() {
         ),
         ("1".into(), "2".into())
     );
+}
 
+#[test]
+fn conditions_that_do_not_hold_refuse_everything() {
+    let world = World::new();
+    let none = r#""ifNoneExist":"identifier=http://e|1""#;
+    assert_eq!(
+        world.post("transaction", &[entry("POST Patient", "", "", &mrn("1"))]).0,
+        200
+    );
     let two = |identifier: &str| entry("PUT Patient?identifier=http://e|1", "", "", &mrn(identifier));
     let table = [
         // A reference that finds nothing, or several.
