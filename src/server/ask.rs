@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
 };
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use interaction::{Method, Prefer, Reason, Refusal, Request};
 
 use crate::body::Body;
@@ -24,21 +24,11 @@ const FORMATS: [&str; 4] = [
 ];
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Refuses headers and addresses beyond the limits, hosts that are not this one, and odd headers.
+/// Refuses addresses beyond the limit, and hosts that are not this one.
 ///
 /// # Errors
-/// 431, 414, 403 or 400.
+/// 414 or 403.
 pub fn check(http: &HttpRequest, settings: &Settings) -> Result<(), Refusal> {
-    let headers = http.headers();
-    let length: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
-    if length > settings.header_bytes_max.length() {
-        let max = settings.header_bytes_max.0;
-        let text = format!("The headers are longer than the {max} bytes allowed (setting header_bytes_max).");
-        return Err(of_status(431, Refusal::because(Reason::TooLarge, text)));
-    }
     let address = http.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if address > settings.query_bytes_max.length() {
         return Err(of_status(414, query_too_long(settings)));
@@ -98,10 +88,8 @@ pub fn base(http: &HttpRequest, settings: &Settings) -> String {
 /// 415 where the body is packed in a way this server does not know.
 pub fn announced(headers: &HeaderMap) -> Result<(Option<u64>, bool), Refusal> {
     let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    let packed = match single(headers, &CONTENT_ENCODING)?
-        .map(str::to_ascii_lowercase)
-        .as_deref()
-    {
+    let encoding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
+    let packed = match encoding.map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "identity") => false,
         Some("gzip" | "x-gzip") => true,
         Some(_) => {
@@ -112,52 +100,68 @@ pub fn announced(headers: &HeaderMap) -> Result<(Option<u64>, bool), Refusal> {
     Ok((length, packed))
 }
 
-/// A header that may stand once, as text.
-///
-/// # Errors
-/// 400 where it stands more than once or holds anything but visible ASCII: half of a condition must not count.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers.get_all(name);
-    let Some(value) = values.next() else { return Ok(None) };
-    let wrong = |text: String| Refusal::because(Reason::Invalid, text).at(format!("http.{name}"));
-    if values.next().is_some() {
-        return Err(wrong(format!("The header {name} stands more than once: send it once.")));
-    }
-    let text = value
-        .to_str()
-        .map_err(|_| wrong(format!("The header {name} holds characters that no header may hold.")))?;
-    Ok(Some(text.trim()))
-}
-
 /// The head of a FHIR request: everything but its body, and whether that body is a form.
 #[derive(Debug)]
 pub struct Head<'a> {
-    /// The request, without its body.
+    /// The request, without its body and its base.
     pub request: Request<'a>,
     form: bool,
 }
 
-/// The head of an HTTP request below [`ROOT`].
+/// The head of an HTTP request below [`ROOT`]. One pass over the headers: a read has no time for more.
 ///
 /// # Errors
-/// 400 for headers that cannot be read, 415 for formats no interaction reads.
-pub fn head<'a>(http: &'a HttpRequest, path: &'a str, base: &'a str) -> Result<Head<'a>, Refusal> {
-    let headers = http.headers();
+/// 431 for headers beyond the limit, 400 for such as cannot be read, 415 for formats no interaction reads.
+pub fn head<'a>(http: &'a HttpRequest, path: &'a str, settings: &Settings) -> Result<Head<'a>, Refusal> {
     let method = Method::parse(http.method().as_str());
-    let mut request = Request::new(method, path, http.uri().query().unwrap_or(""), base);
-    request.content_type = single(headers, &CONTENT_TYPE)?;
-    request.accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-    request.if_match = single(headers, &IF_MATCH)?;
-    request.if_none_match = single(headers, &IF_NONE_MATCH)?;
-    request.if_modified_since = single(headers, &IF_MODIFIED_SINCE)?;
-    request.if_none_exist = single(headers, &IF_NONE_EXIST)?;
-    let prefer = headers.get(PREFER).and_then(|value| value.to_str().ok());
-    request.prefer = prefer.map(Prefer::parse).unwrap_or_default();
+    let mut request = Request::new(method, path, http.uri().query().unwrap_or(""), "");
+    let mut head_bytes = 0;
+    for (name, value) in http.headers() {
+        head_bytes += name.as_str().len() + value.len() + 4;
+        let place = match *name {
+            CONTENT_TYPE => &mut request.content_type,
+            IF_MATCH => &mut request.if_match,
+            IF_NONE_MATCH => &mut request.if_none_match,
+            IF_MODIFIED_SINCE => &mut request.if_modified_since,
+            _ if *name == IF_NONE_EXIST => &mut request.if_none_exist,
+            ACCEPT => {
+                request.accept = value.to_str().ok();
+                continue;
+            }
+            _ if *name == PREFER => {
+                request.prefer = value.to_str().map(Prefer::parse).unwrap_or_default();
+                continue;
+            }
+            _ => continue,
+        };
+        put_once(place, name, value)?;
+    }
+    if head_bytes > settings.header_bytes_max.length() {
+        return Err(headers_too_long(settings));
+    }
     let form = format(request.content_type)? == Some(FORM);
     if form && !(path.ends_with("_search") && method == Method::Post) {
         return Err(unsupported("A form is read only by POST to _search"));
     }
     Ok(Head { request, form })
+}
+
+/// Takes the value of a header that may stand once: half of a condition must not count.
+fn put_once<'a>(place: &mut Option<&'a str>, name: &HeaderName, value: &'a HeaderValue) -> Result<(), Refusal> {
+    let wrong = |text: String| Refusal::because(Reason::Invalid, text).at(format!("http.{name}"));
+    if place.is_some() {
+        return Err(wrong(format!("The header {name} stands more than once: send it once.")));
+    }
+    let text = value.to_str();
+    let text = text.map_err(|_| wrong(format!("The header {name} holds characters that no header may hold.")))?;
+    *place = Some(text.trim());
+    Ok(())
+}
+
+fn headers_too_long(settings: &Settings) -> Refusal {
+    let max = settings.header_bytes_max.0;
+    let text = format!("The headers are longer than the {max} bytes allowed (setting header_bytes_max).");
+    of_status(431, Refusal::because(Reason::TooLarge, text))
 }
 
 /// The media type without its parameters, where this server reads it.
@@ -213,12 +217,12 @@ pub struct Asked {
 
 impl Asked {
     /// Takes the parts of a request over.
-    pub fn new(head: &Head<'_>, body: Body) -> Asked {
+    pub fn new(head: &Head<'_>, base: &str, body: Body) -> Asked {
         let request = &head.request;
         let texts = [
             Some(request.path),
             Some(request.query),
-            Some(request.base),
+            Some(base),
             request.content_type,
             request.accept,
             request.if_match,

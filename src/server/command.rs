@@ -21,7 +21,12 @@ pub(crate) struct Line {
 #[derive(Args, Debug)]
 pub(crate) struct Set {
     /// The settings file; otherwise epis.toml in the data folder, where it exists.
-    #[arg(long = "settings", value_name = "FILE", env = "EPIS_SETTINGS")]
+    #[arg(
+        long = "settings",
+        value_name = "FILE",
+        env = "EPIS_SETTINGS",
+        hide_env_values = true
+    )]
     file: Option<PathBuf>,
     #[command(flatten)]
     flags: SettingFlags,

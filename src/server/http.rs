@@ -99,8 +99,7 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
 async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Result<Packed, Refusal> {
     ask::check(http, &door.settings)?;
     let path = below_root(http.uri().path())?;
-    let base = ask::base(http, &door.settings);
-    let head = ask::head(http, path, &base)?;
+    let head = ask::head(http, path, &door.settings)?;
     let gzip = door.settings.compress && accepts_gzip(http);
     if let Some(reply) = at_once(door, &head) {
         return Ok(Packed::new(reply, gzip));
@@ -115,7 +114,7 @@ async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Resul
         &door.budget,
     )
     .await?;
-    let asked = Asked::new(&head, body);
+    let asked = Asked::new(&head, &ask::base(http, &door.settings), body);
     let place = Place::take(door)?;
     let work = move || Packed::new(work(&place.0, asked, packed.then_some((setting, max))), gzip);
     web::block(work).await.map_err(|_| Refusal::broken("it is stopping."))

@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn flags_win_over_environment_over_file_over_defaults() {
-        let file = "# ours\npage_size = 10\npage_max = 20\nnode = 7\nunique_identifiers = [\"urn:a\", \"urn:b\"]\n";
+        let file =
+            "# ours\npage_size = 10\npage_size_max = 20\nnode = 7\nunique_identifiers = [\"urn:a\", \"urn:b\"]\n";
         let environment = [("EPIS_PAGE_SIZE", "11"), ("EPIS_PAGE_SIZE_MAX", "21")];
         let settings = gather(file, &environment, &[("page_size_max", "22")]).unwrap();
         assert_eq!((settings.page_size, settings.page_size_max, settings.node), (11, 22, 7));

@@ -64,31 +64,31 @@ pub fn respond(packed: Packed, request_id: &str) -> HttpResponse {
 fn headers(response: &mut HttpResponseBuilder, reply: &Reply, request_id: &str) {
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("private, no-cache")));
     response.insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
-    let mut put = |name: HeaderName, value: String| {
-        if let Ok(value) = HeaderValue::try_from(value) {
+    let mut put = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
             response.insert_header((name, value));
         }
     };
-    put(REQUEST_ID, request_id.to_owned());
+    put(REQUEST_ID, request_id);
     if let Some(version) = reply.etag {
-        put(ETAG, format!("W/\"{version}\""));
+        put(ETAG, &format!("W/\"{version}\""));
     }
     if let Some(micros) = reply.last_modified {
-        put(LAST_MODIFIED, fhir::moment::http_date(micros));
+        put(LAST_MODIFIED, &fhir::moment::http_date(micros));
     }
     if let Some(address) = &reply.location {
-        put(LOCATION, address.clone());
+        put(LOCATION, address);
     }
     if let Some(address) = &reply.content_location {
-        put(CONTENT_LOCATION, address.clone());
+        put(CONTENT_LOCATION, address);
     }
     if let Some(seconds) = reply.retry_after {
-        put(RETRY_AFTER, seconds.to_string());
+        put(RETRY_AFTER, &seconds.to_string());
     }
     if let Some(methods) = reply.allow {
-        put(ALLOW, methods.to_owned());
+        put(ALLOW, methods);
     }
     if let Some(formats) = reply.accept_patch {
-        put(ACCEPT_PATCH, formats.to_owned());
+        put(ACCEPT_PATCH, formats);
     }
 }

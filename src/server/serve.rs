@@ -105,10 +105,15 @@ fn build(listener: TcpListener, door: Data<Door>, settings: &Settings) -> std::i
         .worker_max_blocking_threads(threads)
         .shutdown_timeout(settings.shutdown_seconds)
         .shutdown_signal(told_to_stop());
+    let stopping = builder.graceful_shutdown_signal();
     let service = move || {
-        let door = door.clone();
+        let (door, stopping) = (door.clone(), stopping.clone());
         let app = App::new().configure(|config| routes(&door, config));
         let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
             .keep_alive(Duration::from_secs(idle))
             .client_request_timeout(Duration::from_secs(request))
             .client_disconnect_timeout(Duration::from_secs(5))
