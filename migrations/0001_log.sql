@@ -1,6 +1,6 @@
 -- The log of versions and what is derived from it.
 --
--- {key}, {blob}, {text} and {and_seq} are filled in for the engine. Times are microseconds since 1970.
+-- {key}, {blob}, {text}, {rowless} and {and_seq} are filled in for the engine. Times are microseconds since 1970.
 -- version.node, counter, base_node, base_counter and updated are a version's identity and causality:
 -- they mean the same on every replica. seq, record and kind are this database's own numbers.
 
@@ -10,14 +10,15 @@ CREATE TABLE kind (
   name {text} NOT NULL UNIQUE
 );
 
--- Every record that ever was, pointing to its latest version (perhaps a deletion).
+-- Every record that ever was, its number and its latest version (perhaps a deletion). Derived: the log
+-- alone says as much.
 CREATE TABLE record (
-  number {key} PRIMARY KEY,
+  number BIGINT NOT NULL,
   seq BIGINT NOT NULL,
   kind SMALLINT NOT NULL,
   id {text} NOT NULL,
-  UNIQUE (kind, id)
-);
+  PRIMARY KEY (kind, id)
+){rowless};
 
 -- The log: append-only, seq without a gap from 1 in the order of commits.
 -- operation: 1 create, 2 update, 3 delete. hash: see src/store/seal.rs. body: see src/store/packing.rs.
@@ -32,11 +33,14 @@ CREATE TABLE version (
   dictionary INTEGER NOT NULL,
   kind SMALLINT NOT NULL,
   operation SMALLINT NOT NULL,
+  id {text} NOT NULL,
   hash {blob} NOT NULL,
   body {blob} NOT NULL
 );
+-- The latest version of one record is found through this index whatever the planner believes about the data.
 CREATE INDEX version_of_record ON version (record{and_seq});
-CREATE INDEX version_of_kind ON version (kind{and_seq});
+-- Kinds are few: PostgreSQL folds equal keys, which seq would prevent.
+CREATE INDEX version_of_kind ON version (kind);
 
 -- One row: the last numbers given. minted: ids up to here may have been given.
 CREATE TABLE head (

@@ -128,27 +128,25 @@ pub(crate) fn load_claims(
     records: &[i64],
     wanted: &[&Claim],
 ) -> QueryResult<()> {
-    type Held = (String, String, i64, i16, String);
-    let columns = (claim::scope, claim::value, claim::record, record::kind, record::id);
+    type Held = (String, String, i64);
     let mut found: Vec<Held> = Vec::new();
     for chunk in records.chunks(CHUNK) {
-        let more: Vec<Held> = both!(db, c => claim::table
-            .inner_join(record::table.on(record::number.eq(claim::record)))
-            .filter(claim::record.eq_any(chunk))
-            .select(columns)
-            .load(c))?;
+        let more: Vec<Held> = both!(db, c => claim::table.filter(claim::record.eq_any(chunk)).load(c))?;
         found.extend(more);
     }
     for one in wanted {
-        let more: Vec<Held> = both!(db, c => claim::table
-            .inner_join(record::table.on(record::number.eq(claim::record)))
+        let query = claim::table
             .filter(claim::scope.eq(&one.scope))
-            .filter(claim::value.eq(&one.value))
-            .select(columns)
-            .load(c))?;
+            .filter(claim::value.eq(&one.value));
+        let more: Vec<Held> = both!(db, c => query.load(c))?;
         found.extend(more);
     }
-    for (scope, value, record, kind, id) in found {
+    for (scope, value, record) in found {
+        let name = version::table
+            .filter(version::record.eq(record))
+            .select((version::kind, version::id))
+            .limit(1);
+        let (kind, id): (i16, String) = both!(db, c => name.get_result(c))?;
         if let (Some(kind), Some(id)) = (kinds.name(kind), Id::new(&id)) {
             claims.load(Claim { scope, value }, record, (kind.clone(), id));
         }
@@ -207,6 +205,7 @@ macro_rules! version_row {
             version::dictionary.eq($entry.packed.dictionary),
             version::kind.eq($entry.kind),
             version::operation.eq($entry.operation.number()),
+            version::id.eq($entry.id.as_str()),
             version::hash.eq(&$entry.hash[..]),
             version::body.eq(&$entry.packed.bytes[..]),
         )
@@ -237,8 +236,10 @@ fn write_each(
     for (key, state) in new {
         insert_into(record::table).values(record_row!(key, state)).execute(c)?;
     }
-    for (_, state) in changed {
-        let row = record::table.filter(record::number.eq(state.record));
+    for (key, state) in changed {
+        let row = record::table
+            .filter(record::kind.eq(key.0))
+            .filter(record::id.eq(key.1.as_str()));
         update(row).set(record::seq.eq(state.seq)).execute(c)?;
     }
     Ok(())
@@ -264,12 +265,13 @@ fn write_at_once(
         _ => copy_from(record::table).from_insertable(rows).execute(c)?,
     };
     if !changed.is_empty() {
-        let (records, places): (Vec<i64>, Vec<i64>) = changed.iter().map(|(_, s)| (s.record, s.seq)).unzip();
-        let query = "UPDATE record SET seq = n.seq FROM unnest($1, $2) AS n (record, seq) \
-                     WHERE record.number = n.record";
+        let query = "UPDATE record SET seq = n.seq FROM unnest($1, $2, $3) AS n (kind, id, seq) \
+                     WHERE record.kind = n.kind AND record.id = n.id COLLATE \"C\"";
+        let (kinds, ids): (Vec<i16>, Vec<&str>) = changed.iter().map(|(key, _)| (key.0, key.1.as_str())).unzip();
         sql_query(query)
-            .bind::<Array<BigInt>, _>(records)
-            .bind::<Array<BigInt>, _>(places)
+            .bind::<Array<SmallInt>, _>(kinds)
+            .bind::<Array<Text>, _>(ids)
+            .bind::<Array<BigInt>, _>(changed.iter().map(|(_, state)| state.seq).collect::<Vec<i64>>())
             .execute(c)?;
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! Looks at everything the log says about itself, in chunks, while it is in use.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::{QueryResult, sql_query, update};
+use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
+use diesel::{QueryResult, delete, insert_into, sql_query};
 
 use crate::append::load_head;
 use crate::connection::{Db, both};
@@ -39,14 +39,34 @@ struct Highest {
     findings_untold: usize,
 }
 
+/// A record by kind, id and number.
+pub(crate) type Place = (i16, String, i64);
+
 #[derive(QueryableByName)]
 struct Pointer {
+    #[diesel(sql_type = SmallInt)]
+    kind: i16,
+    #[diesel(sql_type = Text)]
+    id: String,
     #[diesel(sql_type = BigInt)]
-    record: i64,
+    number: i64,
     #[diesel(sql_type = BigInt)]
     seq: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     latest: Option<i64>,
+}
+
+/// A version whose record is missing or has another number.
+#[derive(QueryableByName)]
+struct Lost {
+    #[diesel(sql_type = SmallInt)]
+    kind: i16,
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = BigInt)]
+    record: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    number: Option<i64>,
 }
 
 #[derive(QueryableByName)]
@@ -90,23 +110,35 @@ impl Shared {
     ) -> Result<(), Trouble> {
         let rows = self.readers.read(|db| between(db, after, up_to))?;
         report.versions += rows.len() as u64;
-        if (rows.len() as i64) < up_to - after {
-            let places = self.readers.read(|db| places(db, after, up_to))?;
-            for place in after + 1..=up_to {
-                if places.binary_search(&place).is_err() {
-                    found(report, highest, format!("Version {place} is missing in the log."));
-                } else if rows.binary_search_by_key(&place, |row| row.0).is_err() {
-                    found(report, highest, format!("The record of version {place} is missing."));
-                }
+        let mut rows = rows.into_iter().peekable();
+        for place in after + 1..=up_to {
+            match rows.next_if(|row| row.0 == place).map(|row| self.opened(row)) {
+                None => found(report, highest, format!("Version {place} is missing in the log.")),
+                Some(Ok(version)) => self.check_order(&version, report, highest),
+                Some(Err(trouble)) => found(report, highest, trouble.sentence().to_owned()),
             }
         }
-        for row in rows {
-            match self.opened(row) {
-                Ok(version) => self.check_order(&version, report, highest),
-                Err(trouble) => found(report, highest, trouble.sentence().to_owned()),
+        let mut missing = Vec::new();
+        for lost in self.readers.read(|db| lost(db, after, up_to))? {
+            let what = format!(
+                "Record {} ({}/{}) is not in the table of records",
+                lost.record,
+                self.kind_name(lost.kind),
+                lost.id
+            );
+            match lost.number {
+                None => missing.push((what, (lost.kind, lost.id, lost.record))),
+                Some(number) => found(report, highest, format!("{what}, which calls it {number}.")),
             }
         }
+        self.put_right(missing, report, highest);
         Ok(())
+    }
+
+    fn kind_name(&self, number: i16) -> String {
+        self.kinds()
+            .name(number)
+            .map_or_else(|| format!("kind {number}"), ToString::to_string)
     }
 
     fn check_order(&self, version: &Version, report: &mut Report, highest: &mut Highest) {
@@ -122,33 +154,48 @@ impl Shared {
 
     /// Every record points to its latest version; a pointer that does not is put right.
     fn check_records(&self, report: &mut Report, highest: &mut Highest) -> Result<(), Trouble> {
-        let mut after = 0;
+        let mut after = (0, String::new());
         loop {
-            let pointers = self.readers.read(|db| pointers(db, after))?;
+            let pointers = self.readers.read(|db| pointers(db, &after))?;
             let Some(last) = pointers.last() else {
                 return Ok(());
             };
-            after = last.record;
+            after = (last.kind, last.id.clone());
             report.records += pointers.len() as u64;
             let mut wrong = Vec::new();
-            for p in pointers.iter().filter(|p| p.latest != Some(p.seq)) {
+            for p in pointers.into_iter().filter(|p| p.latest != Some(p.seq)) {
+                let name = format!("{}/{}", self.kind_name(p.kind), p.id);
                 match p.latest {
-                    None => found(report, highest, format!("Record {} has no version.", p.record)),
-                    Some(latest) => wrong.push((p.record, p.seq, latest)),
+                    None => found(report, highest, format!("Record {} ({name}) has no version.", p.number)),
+                    Some(latest) => {
+                        let what = format!(
+                            "Record {} ({name}) points to version {}, but its latest is {latest}",
+                            p.number, p.seq
+                        );
+                        wrong.push((what, (p.kind, p.id, p.number)));
+                    }
                 }
             }
-            self.point(&wrong, report, highest);
+            self.put_right(wrong, report, highest);
         }
     }
 
-    fn point(&self, wrong: &[(i64, i64, i64)], report: &mut Report, highest: &mut Highest) {
-        let records = wrong.iter().map(|(record, _, _)| *record).collect();
-        let repaired: Result<(), Refused> = if wrong.is_empty() { Ok(()) } else { self.repair(records) };
-        for (record, seq, latest) in wrong {
-            let what = format!("Record {record} pointed to version {seq}, but its latest is {latest}");
+    /// Has the writer enter records anew from the log; says of each what was wrong and what came of it.
+    fn put_right(&self, wrong: Vec<(String, Place)>, report: &mut Report, highest: &mut Highest) {
+        let (sentences, records): (Vec<String>, Vec<Place>) = wrong.into_iter().unzip();
+        let repaired: Result<(), Refused> = if records.is_empty() {
+            Ok(())
+        } else {
+            self.repair(records)
+        };
+        for what in sentences {
             match &repaired {
-                Ok(()) => report.repairs.push(format!("{what}; it points there again.")),
-                Err(refused) => found(report, highest, format!("{what}; it could not be put right: {refused}")),
+                Ok(()) => report.repairs.push(format!("{what}; that is put right.")),
+                Err(refused) => found(
+                    report,
+                    highest,
+                    format!("{what}; that could not be put right: {refused}"),
+                ),
             }
         }
     }
@@ -167,7 +214,7 @@ impl Shared {
             // The rows first: the head only moves on.
             let seq: Option<i64> = both!(db, c => version::table.select(diesel::dsl::max(version::seq)).get_result(c))?;
             let last: Option<i64> =
-                both!(db, c => record::table.select(diesel::dsl::max(record::number)).get_result(c))?;
+                both!(db, c => version::table.select(diesel::dsl::max(version::record)).get_result(c))?;
             Ok((load_head(db)?, seq.unwrap_or(0), last.unwrap_or(0)))
         })?;
         let counts = [
@@ -195,44 +242,56 @@ fn found(report: &mut Report, highest: &mut Highest, what: String) {
     }
 }
 
-fn places(db: &mut Db, after: i64, up_to: i64) -> QueryResult<Vec<i64>> {
-    both!(db, c => version::table
-        .filter(version::seq.gt(after))
-        .filter(version::seq.le(up_to))
-        .order(version::seq.asc())
-        .select(version::seq)
-        .load(c))
+/// Versions whose record the table of records does not have, one a record.
+fn lost(db: &mut Db, after: i64, up_to: i64) -> QueryResult<Vec<Lost>> {
+    let query = format!(
+        "SELECT DISTINCT version.kind, version.id, version.record, record.number FROM version \
+         LEFT JOIN record ON record.kind = version.kind AND record.id = version.id \
+         WHERE version.seq > {after} AND version.seq <= {up_to} \
+         AND (record.number IS NULL OR record.number <> version.record)"
+    );
+    both!(db, c => sql_query(query).load(c))
 }
 
-fn pointers(db: &mut Db, after: i64) -> QueryResult<Vec<Pointer>> {
+/// Records after one, by kind and id, and where the log has their latest versions.
+fn pointers(db: &mut Db, after: &(i16, String)) -> QueryResult<Vec<Pointer>> {
+    // An id has no character that could end the literal.
+    let (kind, id) = after;
     let query = format!(
-        "SELECT record.number AS record, record.seq, \
-         (SELECT MAX(version.seq) FROM version WHERE version.record = record.number) AS latest \
-         FROM record WHERE record.number > {after} ORDER BY record.number LIMIT {CHUNK}"
+        "SELECT kind, id, number, seq, (SELECT MAX(version.seq) FROM version WHERE version.record = record.number \
+         AND +version.kind = record.kind AND version.id = record.id) AS latest FROM record \
+         WHERE (kind, id) > ({kind}, '{id}') ORDER BY kind, id LIMIT {CHUNK}"
     );
     both!(db, c => sql_query(query).load(c))
 }
 
 fn stray_claims(db: &mut Db) -> QueryResult<Vec<Stray>> {
+    let deleted = Operation::Delete.number();
     let query = format!(
-        "SELECT scope, value, record FROM claim WHERE NOT EXISTS (SELECT 1 FROM record \
-         JOIN version ON version.seq = record.seq WHERE record.number = claim.record AND version.operation <> {}) \
-         LIMIT {FINDINGS_MAX}",
-        Operation::Delete.number()
+        "SELECT scope, value, record FROM claim WHERE COALESCE((SELECT version.operation FROM version \
+         WHERE version.record = claim.record ORDER BY version.seq DESC LIMIT 1), {deleted}) = {deleted} \
+         LIMIT {FINDINGS_MAX}"
     );
     both!(db, c => sql_query(query).load(c))
 }
 
-/// Points records to their latest versions; run by the writer.
-pub(crate) fn point_records(db: &mut Db, records: &[i64]) -> QueryResult<()> {
-    for one in records {
+/// Enters records anew from the log; run by the writer.
+pub(crate) fn enter_records(db: &mut Db, records: &[Place]) -> QueryResult<()> {
+    for (kind, id, number) in records {
         let latest = version::table
-            .filter(version::record.eq(*one))
+            .filter(version::record.eq(number))
             .select(diesel::dsl::max(version::seq));
         let latest: Option<i64> = both!(db, c => latest.get_result(c))?;
+        let old = record::table.filter(record::kind.eq(kind)).filter(record::id.eq(id));
+        both!(db, c => delete(old).execute(c))?;
         if let Some(latest) = latest {
-            let row = record::table.filter(record::number.eq(*one));
-            both!(db, c => update(row).set(record::seq.eq(latest)).execute(c))?;
+            let row = (
+                record::number.eq(number),
+                record::seq.eq(latest),
+                record::kind.eq(kind),
+                record::id.eq(id),
+            );
+            both!(db, c => insert_into(record::table).values(row).execute(c))?;
         }
     }
     Ok(())

@@ -128,10 +128,7 @@ fn first_from(db: &mut Db, moment: i64, end: i64) -> QueryResult<i64> {
 
 fn newest(db: &mut Db, span: &Span, limit: i64) -> QueryResult<Vec<Row>> {
     both!(db, c: Backend => within!(
-            version::table
-                .inner_join(record::table.on(record::number.eq(version::record)))
-                .select(columns!())
-                .into_boxed::<Backend>(),
+            version::table.select(columns!()).into_boxed::<Backend>(),
             span
         )
         .order(version::seq.desc())

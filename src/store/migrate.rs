@@ -47,17 +47,19 @@ fn bring_up(db: &mut Db, node: i32) -> Result<(), Trouble> {
 /// The SQL for one engine.
 fn fill_in(db: &Db, sql: &str) -> String {
     let words = match db {
-        // INTEGER makes the key the row's own number; an index already ends with it.
+        // INTEGER makes the key the row's own number, with which every index entry ends anyway.
         Db::Sqlite(_) => [
             ("{key}", "INTEGER"),
             ("{blob}", "BLOB"),
             ("{text}", "TEXT"),
+            ("{rowless}", " WITHOUT ROWID"),
             ("{and_seq}", ""),
         ],
         Db::Postgres(_) => [
             ("{key}", "BIGINT"),
             ("{blob}", "BYTEA"),
             ("{text}", "TEXT COLLATE \"C\""),
+            ("{rowless}", ""),
             ("{and_seq}", ", seq"),
         ],
     };

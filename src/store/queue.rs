@@ -45,8 +45,8 @@ pub(crate) struct Prepared {
 pub(crate) struct Job {
     pub writes: Vec<Prepared>,
     pub guard: Option<Guard>,
-    /// Records to point to their latest version (a check repairs).
-    pub repairs: Vec<i64>,
+    /// Records to enter anew from the log (a check repairs).
+    pub repairs: Vec<crate::check::Place>,
     pub ticket: Ticket,
 }
 

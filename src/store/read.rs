@@ -103,7 +103,6 @@ fn at_places(db: &mut Db, places: &[u64]) -> QueryResult<Vec<Row>> {
         Db::Sqlite(c) => {
             for place in places {
                 let row = version::table
-                    .inner_join(record::table.on(record::number.eq(version::record)))
                     .filter(version::seq.eq(*place as i64))
                     .select(columns!())
                     .get_result(c);
@@ -114,7 +113,6 @@ fn at_places(db: &mut Db, places: &[u64]) -> QueryResult<Vec<Row>> {
             for chunk in places.chunks(CHUNK) {
                 let chunk: Vec<i64> = chunk.iter().map(|place| *place as i64).collect();
                 let more: Vec<Row> = version::table
-                    .inner_join(record::table.on(record::number.eq(version::record)))
                     .filter(version::seq.eq_any(chunk))
                     .select(columns!())
                     .load(c)?;
@@ -128,7 +126,6 @@ fn at_places(db: &mut Db, places: &[u64]) -> QueryResult<Vec<Row>> {
 /// The rows after one place up to another, ascending.
 pub(crate) fn between(db: &mut Db, after: i64, up_to: i64) -> QueryResult<Vec<Row>> {
     both!(db, c => version::table
-        .inner_join(record::table.on(record::number.eq(version::record)))
         .filter(version::seq.gt(after))
         .filter(version::seq.le(up_to))
         .order(version::seq.asc())

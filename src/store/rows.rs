@@ -9,7 +9,7 @@ use crate::trouble::Trouble;
 use crate::unit::Operation;
 use crate::version::Version;
 
-/// The columns of [`Row`], for a query that joins `version` and `record`.
+/// The columns of [`Row`], for a query over `version`.
 macro_rules! columns {
     () => {
         (
@@ -23,15 +23,15 @@ macro_rules! columns {
             $crate::tables::version::dictionary,
             $crate::tables::version::kind,
             $crate::tables::version::operation,
+            $crate::tables::version::id,
             $crate::tables::version::hash,
             $crate::tables::version::body,
-            $crate::tables::record::id,
         )
     };
 }
 pub(crate) use columns;
 
-/// One row of `version` with its record's id, as [`columns`] selects it.
+/// One row of `version`, as [`columns`] selects it.
 pub(crate) type Row = (
     i64,
     i64,
@@ -43,9 +43,9 @@ pub(crate) type Row = (
     i32,
     i16,
     i16,
-    Vec<u8>,
-    Vec<u8>,
     String,
+    Vec<u8>,
+    Vec<u8>,
 );
 
 /// Opens a row: unpacks the body and checks the seal.
@@ -53,7 +53,7 @@ pub(crate) type Row = (
 /// # Errors
 /// [`Trouble`] where the row does not hold what was written.
 pub(crate) fn open(row: Row, kinds: &Kinds, packer: &Packer) -> Result<Version, Trouble> {
-    let (seq, record, counter, updated, base_counter, node, base_node, dictionary, kind, operation, hash, body, id) =
+    let (seq, record, counter, updated, base_counter, node, base_node, dictionary, kind, operation, id, hash, body) =
         row;
     let damaged = |what: &str| Trouble::new(format!("Version {seq} in the log is damaged: {what}."));
     let kind = kinds.name(kind).ok_or_else(|| damaged("its kind is unknown"))?.clone();

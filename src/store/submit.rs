@@ -1,5 +1,6 @@
 //! Takes a unit from its submitter: packs and hashes the bodies there, then waits for the writer.
 
+use crate::check::Place;
 use crate::queue::{Job, Prepared, Ticket};
 use crate::seal::hash_body;
 use crate::shared::Shared;
@@ -25,8 +26,8 @@ impl Shared {
         waiting.wait()
     }
 
-    /// Has the writer point records to their latest versions.
-    pub(crate) fn repair(&self, records: Vec<i64>) -> Result<(), Refused> {
+    /// Has the writer enter records anew from the log.
+    pub(crate) fn repair(&self, records: Vec<Place>) -> Result<(), Refused> {
         let (ticket, waiting) = Ticket::new();
         self.queue.push(Job {
             writes: Vec::new(),

@@ -15,7 +15,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    record (number) {
+    record (kind, id) {
         number -> BigInt,
         seq -> BigInt,
         kind -> SmallInt,
@@ -35,6 +35,7 @@ diesel::table! {
         dictionary -> Integer,
         kind -> SmallInt,
         operation -> SmallInt,
+        id -> Text,
         hash -> Binary,
         body -> Binary,
     }
@@ -67,4 +68,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(version, record, claim);
+diesel::allow_tables_to_appear_in_same_query!(version, record);

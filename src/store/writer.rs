@@ -11,7 +11,7 @@ use diesel::result::Error;
 use fhir::identity::Kind;
 
 use crate::append::{any_claims, append, load_claims, load_head, load_records};
-use crate::check::point_records;
+use crate::check::{Place, enter_records};
 use crate::connection::{Db, Purpose};
 use crate::desk::{Desk, Head, Key};
 use crate::kinds::Kinds;
@@ -48,7 +48,7 @@ struct Outcome {
 struct Taken {
     writes: Vec<Prepared>,
     guard: Option<Guard>,
-    repairs: Vec<i64>,
+    repairs: Vec<Place>,
 }
 
 impl Taken {
@@ -66,7 +66,7 @@ impl Taken {
 struct Pending {
     writes: Vec<(i16, Prepared)>,
     guard: Option<Guard>,
-    repairs: Vec<i64>,
+    repairs: Vec<Place>,
 }
 
 impl Writer {
@@ -180,7 +180,7 @@ impl Writer {
         let db = self.db.as_mut().ok_or(Error::BrokenTransactionManager)?;
         let mut desk = Desk::new(self.shared.settings.node, self.head, &self.recent);
         for unit in &units {
-            point_records(db, &unit.repairs)?;
+            enter_records(db, &unit.repairs)?;
         }
         load_records(db, &mut desk, keys_of(&units))?;
         let any_claims = self.any_claims || units.iter().any(|u| u.writes.iter().any(|w| !w.1.claims.is_empty()));

@@ -1,6 +1,7 @@
 //! Measures a store on real bodies: writing in groups, 64 writers, reading, bytes.
 //!
-//! `measure FOLDER_OF_BUNDLES [postgres-url]`; a fresh SQLite file in the temporary folder otherwise.
+//! `measure FOLDER_OF_BUNDLES [PLACE [GATHER_MILLISECONDS]]`; the place is `sqlite` (a fresh file in the
+//! temporary folder) or a PostgreSQL URL.
 //! CPU is the process's own; PostgreSQL's processes are not counted.
 
 use std::collections::HashMap;
@@ -25,8 +26,19 @@ impl Follower for Commits {
     }
 }
 
-/// CPU nanoseconds of the threads with a name, or of all.
+/// CPU nanoseconds of the thread with a name, or of the whole process with its ended threads.
 fn cpu(name: Option<&str>) -> f64 {
+    if name.is_none() {
+        let text = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+        let after_name = text.rsplit(')').next().unwrap_or_default();
+        let ticks: f64 = after_name
+            .split(' ')
+            .skip(12)
+            .take(2)
+            .filter_map(|n| n.parse::<f64>().ok())
+            .sum();
+        return ticks * 1e7;
+    }
     let threads = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
     let chosen = threads.filter(|t| {
         let comm = std::fs::read_to_string(t.path().join("comm")).unwrap_or_default();
@@ -89,14 +101,16 @@ fn main() {
     let file = std::env::temp_dir()
         .join(format!("epis-measure-{}", std::process::id()))
         .join("log.sqlite");
-    let place = arguments
-        .get(2)
-        .map_or(Place::Sqlite(file.clone()), |url| Place::Postgres(url.clone()));
-    let store = Store::open(Settings::at(place)).expect("a store");
+    let url = arguments.get(2).filter(|place| *place != "sqlite");
+    let place = url.map_or(Place::Sqlite(file.clone()), |url| Place::Postgres(url.clone()));
+    let mut settings = Settings::at(place);
+    if let Some(millis) = arguments.get(3) {
+        settings.gather = Duration::from_millis(millis.parse().expect("milliseconds"));
+    }
+    let store = Store::open(settings).expect("a store");
     let commits = Arc::new(Commits::default());
     store.follow(commits.clone());
     bundles(&store, &bodies);
-    size(&file, &store);
     for threads in [64, 16, 4, 1] {
         racing(&store, &bodies, &commits, threads);
     }
@@ -105,6 +119,9 @@ fn main() {
     let report = store.check(&|_, _| ()).expect("a check");
     println!("check: {:?}, {} findings", begun.elapsed(), report.findings.len());
     store.close();
+    if let Ok(meta) = std::fs::metadata(&file) {
+        println!("file: {} bytes a version", meta.len() / store.head());
+    }
     if let Some(folder) = file.parent() {
         let _gone = std::fs::remove_dir_all(folder);
     }
@@ -124,16 +141,6 @@ fn bundles(store: &Store, bodies: &[(Kind, Vec<u8>)]) {
         (cpu(None) - all) / 1e3 / count,
         (cpu(Some("log-writer")) - writer) / 1e3 / count,
     );
-}
-
-fn size(file: &Path, store: &Store) {
-    if let Ok(meta) = std::fs::metadata(file) {
-        let log = std::fs::metadata(file.with_extension("sqlite-wal")).map_or(0, |m| m.len());
-        println!(
-            "file {} bytes a version, write-ahead log {log} bytes",
-            meta.len() / store.head()
-        );
-    }
 }
 
 fn racing(store: &Store, bodies: &[(Kind, Vec<u8>)], commits: &Commits, threads: usize) {

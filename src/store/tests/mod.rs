@@ -1,6 +1,7 @@
 //! The store under test, every test on both engines.
 
 mod checking;
+mod golden;
 mod reading;
 mod running;
 mod writing;
