@@ -77,7 +77,7 @@ pub(crate) enum Command {
         /// Files and folders: .json, .ndjson, .jsonl, each also with .gz.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// Import files once more that were imported before.
+        /// Import files once more that were imported before; transactions that create records create them again.
         #[arg(long)]
         again: bool,
         /// How many files or pieces of files are stored side by side.

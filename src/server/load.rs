@@ -55,6 +55,9 @@ struct Done {
     early: BTreeMap<u64, Option<u64>>,
 }
 
+/// A record and where it stands in its source.
+type Placed<'a> = (Node<'a>, String);
+
 struct Work {
     source: usize,
     number: u64,
@@ -184,15 +187,19 @@ impl<'a> Load<'a> {
     }
 
     fn store(&self, source: &Source, piece: &Piece) -> Result<(), String> {
-        if let ([text], None) = (piece.texts.as_slice(), piece.end) {
+        if let ([(_, text)], None) = (piece.texts.as_slice(), piece.end) {
             return self.text(source, text);
         }
-        let documents: Vec<Document> = piece.texts.iter().filter_map(|text| self.parse(source, text)).collect();
-        let roots: Vec<Node<'_>> = documents.iter().map(Document::root).collect();
-        self.put(source, &roots)
+        let parsed = |(at, text): &(u64, Vec<u8>)| {
+            let place = format!("byte {at}");
+            Some((self.parse(source, &place, text)?, place))
+        };
+        let documents: Vec<(Document, String)> = piece.texts.iter().filter_map(parsed).collect();
+        let records: Vec<Placed<'_>> = documents.iter().map(|pair| (pair.0.root(), pair.1.clone())).collect();
+        self.put(source, &records)
     }
 
-    fn parse(&self, source: &Source, text: &[u8]) -> Option<Document> {
+    fn parse(&self, source: &Source, place: &str, text: &[u8]) -> Option<Document> {
         let limits = Limits {
             depth: self.engine.limits.json_depth,
             bytes: TEXT_MAX,
@@ -201,7 +208,8 @@ impl<'a> Load<'a> {
         parsed
             .map_err(|malformed| {
                 let issue = Issue::error(Code::Structure, malformed.to_string());
-                self.refused.add(&source.key.path, "", &Reply::outcome(400, &[issue]));
+                self.refused
+                    .add(&source.key.path, place, &Reply::outcome(400, &[issue]));
             })
             .ok()
     }
@@ -211,18 +219,21 @@ impl<'a> Load<'a> {
         if announces_execution(text) {
             return self.execute(source, text);
         }
-        let Some(document) = self.parse(source, text) else {
+        let Some(document) = self.parse(source, "", text) else {
             return Ok(());
         };
         let root = document.root();
         if root.string("resourceType").as_deref() != Some("Bundle") {
-            return self.put(source, &[root]);
+            return self.put(source, &[(root, String::new())]);
         }
         if matches!(root.string("type").as_deref(), Some("transaction" | "batch")) {
             return self.execute(source, text);
         }
         let entries = root.get("entry").into_iter().flat_map(|entries| entries.items());
-        let records: Vec<Node<'_>> = entries.filter_map(|entry| entry.get("resource")).collect();
+        let records: Vec<Placed<'_>> = entries
+            .enumerate()
+            .filter_map(|(at, entry)| Some((entry.get("resource")?, format!("entry {at}"))))
+            .collect();
         records.chunks(PUT_MAX).try_for_each(|chunk| self.put(source, chunk))
     }
 
@@ -268,7 +279,7 @@ impl<'a> Load<'a> {
     }
 
     /// Puts records under their own ids: together, or where that is refused one by one.
-    fn put(&self, source: &Source, records: &[Node<'_>]) -> Result<(), String> {
+    fn put(&self, source: &Source, records: &[Placed<'_>]) -> Result<(), String> {
         if records.len() > 1 {
             let bundle = bundle(records);
             let mut request = Request::new(Method::Post, "", "", BASE);
@@ -278,7 +289,7 @@ impl<'a> Load<'a> {
                 return Ok(());
             }
         }
-        for record in records {
+        for (record, place) in records {
             let (method, path) = address(*record);
             let mut request = Request::new(method, &path, "", BASE);
             request.body = record.text().as_bytes();
@@ -286,7 +297,7 @@ impl<'a> Load<'a> {
             if reply.status < 300 {
                 self.progress.count(1);
             } else {
-                self.refused.add(&source.key.path, &path, &reply);
+                self.refused.add(&source.key.path, place, &reply);
             }
         }
         Ok(())
@@ -336,11 +347,11 @@ fn address(record: Node<'_>) -> (Method, String) {
 }
 
 /// A transaction that puts the records.
-fn bundle(records: &[Node<'_>]) -> String {
-    let length: usize = records.iter().map(|record| record.text().len() + 120).sum();
+fn bundle(records: &[Placed<'_>]) -> String {
+    let length: usize = records.iter().map(|(record, _)| record.text().len() + 120).sum();
     let mut out = String::with_capacity(length + 80);
     out.push_str("{\"resourceType\":\"Bundle\",\"type\":\"transaction\",\"entry\":[");
-    for (i, record) in records.iter().enumerate() {
+    for (i, (record, _)) in records.iter().enumerate() {
         let comma = if i > 0 { "," } else { "" };
         let (method, path) = address(*record);
         let method = if method == Method::Put { "PUT" } else { "POST" };
@@ -405,7 +416,7 @@ mod tests {
             r#"{"resourceType":"Patient"}"#,
         ];
         let documents = texts.map(|text| Document::parse(text.as_bytes(), Limits::default()).unwrap());
-        let bundle = bundle(&documents.each_ref().map(Document::root));
+        let bundle = bundle(&documents.each_ref().map(|document| (document.root(), String::new())));
         let parsed = Document::parse(bundle.as_bytes(), Limits::default()).unwrap();
         let entries: Vec<Node<'_>> = parsed.root().get("entry").unwrap().items().collect();
         let said: Vec<&str> = entries

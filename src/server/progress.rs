@@ -95,11 +95,14 @@ impl Progress {
         let mut line = format!("{}: ", self.what);
         if self.total > 0 {
             line.push_str(&format!(
-                "{:3.0} %, ",
+                "{:.0} %",
                 (100.0 * done as f64 / self.total as f64).min(100.0)
             ));
         }
-        line.push_str(&format!("{records} records, {rate:.0}/s"));
+        if records > 0 || self.total == 0 {
+            let comma = if self.total > 0 { ", " } else { "" };
+            line.push_str(&format!("{comma}{records} records, {rate:.0}/s"));
+        }
         if self.total > done && done > 0 {
             let left = seconds * (self.total - done) as f64 / done as f64;
             line.push_str(&format!(", {} left", duration(left as u64)));
@@ -137,7 +140,7 @@ mod tests {
         progress.count(7);
         let line = progress.line();
         assert!(
-            line.starts_with("Importing:  25 %, 7 records, ") && line.ends_with(" left"),
+            line.starts_with("Importing: 25 %, 7 records, ") && line.ends_with(" left"),
             "{line}"
         );
         for (seconds, text) in [(5, "5 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")] {

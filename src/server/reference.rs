@@ -121,9 +121,12 @@ mod tests {
         assert_eq!(settings.json_depth_max, Settings::default().json_depth_max);
     }
 
+    /// A file, an environment, and what is said of them.
+    type Wrong<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
-        let table: [(&str, &[(&str, &str)], &str); 6] = [
+        let table: [Wrong<'_>; 6] = [
             ("\nnode = 1\npage_sise = 3\n", &[], "line 3: `page_sise` is no setting"),
             ("page_size = \"many\"", &[], "line 1: `page_size` is a whole number"),
             ("node = 1\nnode = 2", &[], "line 2: "),

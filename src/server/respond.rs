@@ -53,7 +53,7 @@ pub fn respond(packed: Packed, request_id: &str) -> HttpResponse {
         return response.body(Bytes::from(bytes));
     }
     match reply.body {
-        Body::Empty => return response.finish(),
+        Body::Empty => response.finish(),
         Body::Owned(bytes) => response.insert_header((CONTENT_TYPE, FHIR)).body(Bytes::from(bytes)),
         Body::Shared(bytes) => response
             .insert_header((CONTENT_TYPE, FHIR))

@@ -28,8 +28,8 @@ enum Place {
 /// A part of a source that is stored in one go.
 #[derive(Debug)]
 pub struct Piece {
-    /// One whole JSON text, or several lines of NDJSON.
-    pub texts: Vec<Vec<u8>>,
+    /// One whole JSON text, or several lines of NDJSON; each with where it begins in the unpacked source.
+    pub texts: Vec<(u64, Vec<u8>)>,
     /// Where it ends in the unpacked source; `None` at the end of a source that is one text.
     pub end: Option<u64>,
     /// Bytes of the source, as it is stored, that were read for it.
@@ -140,7 +140,7 @@ impl Source {
         let mut bytes = Vec::new();
         text.take(text_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
         take(Piece {
-            texts: vec![bytes],
+            texts: vec![(0, bytes)],
             end: None,
             weight: self.key.length,
         });
@@ -187,8 +187,9 @@ fn read_lines(
         let count = (&mut *text).take(text_max as u64 + 1).read_until(b'\n', &mut line)?;
         end += count as u64;
         bytes += count;
-        if !line.trim_ascii().is_empty() {
-            texts.push(line);
+        line.truncate(line.trim_ascii_end().len());
+        if !line.is_empty() {
+            texts.push((end - count as u64, line));
         }
         let full = texts.len() >= LINES_MAX || bytes >= PIECE_BYTES;
         if full || count == 0 {

@@ -41,7 +41,9 @@ impl Value for Bytes {
     }
 
     fn write(&self) -> String {
-        let unit = UNITS.iter().find(|(_, factor)| self.0 > 0 && self.0 % factor == 0);
+        let unit = UNITS
+            .iter()
+            .find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         unit.map_or(self.0.to_string(), |(name, factor)| {
             format!("\"{} {name}\"", self.0 / factor)
         })
