@@ -1,6 +1,6 @@
-//! The read cache: live records as they are answered, by kind and id.
+//! The read caches: live records as they are answered, by kind and id; versions for pages, by place in the log.
 //!
-//! It follows the log: a record written is taken out before anybody is told of the write. A reader that missed puts a
+//! The first follows the log: a record written is taken out before anybody is told of the write. A reader that missed puts a
 //! placeholder in *before* it asks the store; taking the record out takes the placeholder too, and then the reader's
 //! value is answered but not kept. So nobody who asks after a write was acknowledged sees what was before it.
 
@@ -86,6 +86,38 @@ impl ReadCache {
             }
             GuardResult::Timeout => load(),
         }
+    }
+}
+
+/// Versions by their place in the log, as they are answered. A version never changes, so nothing is ever taken out but
+/// for room.
+pub struct VersionCache {
+    cache: Cache<u64, Arc<[u8]>, Bytes>,
+}
+
+impl Weighter<u64, Arc<[u8]>> for Bytes {
+    fn weight(&self, _: &u64, json: &Arc<[u8]>) -> u64 {
+        (json.len() + 100) as u64
+    }
+}
+
+impl VersionCache {
+    /// A cache that holds about so many bytes.
+    pub fn new(bytes: u64) -> VersionCache {
+        let versions = usize::try_from(bytes / 2048).unwrap_or(usize::MAX).max(16);
+        VersionCache {
+            cache: Cache::with_weighter(versions, bytes, Bytes),
+        }
+    }
+
+    /// The version at a place in the log, where it is here.
+    pub fn get(&self, place: u64) -> Option<Arc<[u8]>> {
+        self.cache.get(&place)
+    }
+
+    /// Keeps a version.
+    pub fn insert(&self, place: u64, json: Arc<[u8]>) {
+        self.cache.insert(place, json);
     }
 }
 

@@ -148,7 +148,7 @@ mod tests {
         let compartments = Compartments::new(&definitions, &registry);
         for members in &compartments.list {
             assert!(
-                members.groups.len() <= 4,
+                members.groups.len() <= 5,
                 "{}: {}",
                 members.center,
                 members.groups.len()

@@ -47,7 +47,7 @@ pub enum Attempt<T> {
 /// Searches one kind by the criteria of a conditional interaction, strictly: what is not understood is refused.
 ///
 /// # Errors
-/// 400 where the criteria are empty or not understood; what the index refuses.
+/// 400 where the criteria are not understood, 412 where there are none; what the index refuses.
 pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Result<Found, Refusal> {
     let criteria = criteria.trim().trim_start_matches('?');
     // A client may send the whole address, `Patient?identifier=…`, in If-None-Exist.
@@ -72,8 +72,10 @@ pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Resul
     let search = query::parse(&engine.registry, std::slice::from_ref(kind), &params, &handling)
         .map_err(|issues| Refusal::with(Reason::Invalid, issues))?;
     if search.predicate == Predicate::All {
-        let text = format!("A conditional interaction needs criteria, such as {kind}?identifier=system|value.");
-        return Err(Refusal::because(Reason::Invalid, text));
+        let text = format!(
+            "Every {kind} would match; a conditional interaction needs criteria, such as identifier=system|value."
+        );
+        return Err(Refusal::because(Reason::MultipleMatches, text));
     }
     let query = search_index::Query {
         kinds: vec![kind.clone()],

@@ -32,7 +32,7 @@ pub fn delete(
 /// (<https://hl7.org/fhir/R4/http.html#cond-delete>).
 ///
 /// # Errors
-/// 400 where the search is not understood or empty.
+/// 400 where the search is not understood, 412 where it has no criteria.
 pub fn delete_conditionally(
     engine: &Engine,
     _caller: &Caller,

@@ -14,7 +14,7 @@ use query::{ParamId, Registry, Value, Values};
 use search_index::Index;
 use store::{Claim, Expect, Follower, Operation, Store, Trouble, Version, Write};
 
-use crate::cache::{Cached, ReadCache};
+use crate::cache::{Cached, ReadCache, VersionCache};
 use crate::compartment::Compartments;
 use crate::format;
 use crate::limits::Limits;
@@ -37,7 +37,7 @@ pub struct Settings {
     pub limits: Limits,
     /// The zone that holds where a date or time names none, in minutes east of Greenwich.
     pub zone: i32,
-    /// Bytes of records kept ready for reading.
+    /// Bytes of records kept ready: half for reading by id, half for pages.
     pub cache_bytes: u64,
     /// Identifier systems of which each value belongs to one live record of a kind.
     pub unique_systems: Vec<String>,
@@ -77,6 +77,8 @@ pub struct Engine {
     pub(crate) compartments: Compartments,
     /// The CapabilityStatement, once it was asked for.
     pub(crate) capabilities: OnceLock<Box<str>>,
+    /// Versions that pages were lately made of.
+    pub(crate) versions: VersionCache,
     cache: Arc<ReadCache>,
     unique_systems: Vec<String>,
 }
@@ -118,7 +120,7 @@ impl Engine {
         let definitions = Definitions::r4();
         let registry = Arc::new(Registry::new(Arc::clone(&definitions), settings.zone));
         let store = Store::open(settings.store)?;
-        let cache = Arc::new(ReadCache::new(settings.cache_bytes));
+        let cache = Arc::new(ReadCache::new(settings.cache_bytes / 2));
         store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
         let index = Index::open(
             &settings.index_folder,
@@ -129,6 +131,7 @@ impl Engine {
         Ok(Engine {
             compartments: Compartments::new(&definitions, &registry),
             capabilities: OnceLock::new(),
+            versions: VersionCache::new(settings.cache_bytes / 2),
             store,
             index,
             registry,

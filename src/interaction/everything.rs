@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use fhir::body;
 use fhir::identity::{Id, Kind};
 use query::predicate::{Predicate, RecordSet};
 use query::record_hash;
 
 use crate::compartment::Part;
 use crate::cursor::{self, Token, link};
-use crate::engine::{Engine, header, now};
+use crate::engine::{Engine, now};
 use crate::page::{Mode, Page};
+use crate::record;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
@@ -61,11 +61,10 @@ pub fn everything(
     if let Some(next) = matches.next.as_ref().filter(|_| asked.count > 0) {
         links.push(("next", link(&path, &asked.question, Some(&next.write(&question)))));
     }
-    let places: Vec<u64> = matches.hits.iter().map(|hit| hit.seq).collect();
     let mut page = Page::start("searchset", now(), matches.total, &links);
-    for version in engine.store.by_seq(&places)? {
-        page.found(request.base, &version.kind, &version.id, Mode::Match, |out| {
-            body::splice(header(&version), &version.body, out);
+    for record in record::fetch(engine, &matches.hits)? {
+        page.found(request.base, &record.kind, &record.id, Mode::Match, |out| {
+            out.extend_from_slice(&record.json);
         });
     }
     Ok(Reply::json(200, page.finish()))

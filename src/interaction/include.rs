@@ -11,9 +11,9 @@ use fhir::parse::Limits;
 use query::predicate::{Predicate, RecordSet};
 use query::{Include, ParamId, Search, Target, Value, record_hash};
 use search_index::Query;
-use store::Version;
 
-use crate::engine::{Engine, cached_of, spliced};
+use crate::engine::{Engine, cached_of};
+use crate::record::{self, Record};
 use crate::refusal::Refusal;
 
 /// The records that come along with a page.
@@ -23,16 +23,6 @@ pub struct Included {
     pub records: Vec<Record>,
     /// Whether the limit left some out.
     pub cut: bool,
-}
-
-/// One record on its way into a page.
-pub struct Record {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its id.
-    pub id: Id,
-    /// The whole of it.
-    pub json: Arc<[u8]>,
 }
 
 /// What is under way.
@@ -51,14 +41,14 @@ struct Gathering<'a> {
 pub fn gather(
     engine: &Engine,
     search: &Search,
-    matches: &[Version],
+    matches: &[Record],
     at: u64,
     deadline: Instant,
 ) -> Result<Included, Refusal> {
     if (search.includes.is_empty() && search.revincludes.is_empty()) || matches.is_empty() {
         return Ok(Included::default());
     }
-    let hash = |version: &Version| record_hash(version.kind.as_str(), version.id.as_str());
+    let hash = |record: &Record| record_hash(record.kind.as_str(), record.id.as_str());
     let mut gathering = Gathering {
         engine,
         seen: matches.iter().map(hash).collect(),
@@ -66,12 +56,7 @@ pub fn gather(
         at,
         deadline,
     };
-    let record = |version: &Version| Record {
-        kind: version.kind.clone(),
-        id: version.id.clone(),
-        json: spliced(version).into(),
-    };
-    let mut from: Vec<Record> = matches.iter().map(record).collect();
+    let mut from: Vec<Record> = matches.to_vec();
     for round in 0..=engine.limits.include_rounds {
         let wanted = |include: &&Include| round == 0 || include.iterate;
         let mut found = Vec::new();
@@ -97,8 +82,8 @@ fn from_previous(round: usize, from: &mut Vec<Record>) -> Vec<Record> {
 }
 
 impl Gathering<'_> {
-    fn is_full(&mut self, found: &[Record], from: usize) -> bool {
-        let full = self.included.records.len() + from + found.len() >= self.engine.limits.includes_max;
+    fn is_full(&mut self, found: usize, from: usize) -> bool {
+        let full = self.included.records.len() + from + found >= self.engine.limits.includes_max;
         self.included.cut |= full;
         full
     }
@@ -127,7 +112,7 @@ impl Gathering<'_> {
                 if !self.seen.insert(record_hash(kind.as_str(), id.as_str())) {
                     continue;
                 }
-                if self.is_full(found, from.len()) {
+                if self.is_full(found.len(), from.len()) {
                     return Ok(());
                 }
                 found.extend(self.fetch(kind, id, version.as_deref())?);
@@ -198,26 +183,16 @@ impl Gathering<'_> {
             deadline: self.deadline,
         };
         let hits = self.engine.index.find(&query)?.hits;
-        let mut places = Vec::new();
-        for hit in &hits {
+        let mut fresh = Vec::new();
+        for hit in hits {
             if self.seen.insert(record_hash(hit.kind.as_str(), hit.id.as_str())) {
-                if self.included.records.len() + from.len() + found.len() + places.len()
-                    >= self.engine.limits.includes_max
-                {
-                    self.included.cut = true;
+                if self.is_full(found.len() + fresh.len(), from.len()) {
                     break;
                 }
-                places.push(hit.seq);
+                fresh.push(hit);
             }
         }
-        for version in self.engine.store.by_seq(&places)? {
-            let json = spliced(&version).into();
-            found.push(Record {
-                kind: version.kind,
-                id: version.id,
-                json,
-            });
-        }
+        found.extend(record::fetch(self.engine, &fresh)?);
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! The FHIR interactions and operations, free of HTTP; one file each.
 
+#[cfg(test)]
+mod acts_tests;
 pub mod address;
 pub mod bundle;
 mod bundle_batch;
@@ -30,6 +32,7 @@ mod patch_path;
 mod patch_place;
 mod patch_value;
 pub mod read;
+pub mod record;
 pub mod refusal;
 pub mod reply;
 pub mod request;

@@ -13,6 +13,9 @@ pub struct Page {
     entries: usize,
 }
 
+/// Appends a record's JSON.
+pub type Append<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// How an entry of a search came to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -93,7 +96,7 @@ impl Page {
     }
 
     /// Adds one version of a history; `write` appends its JSON, and is `None` for a deletion.
-    pub fn happened(&mut self, base: &str, past: &Past<'_>, write: Option<&dyn Fn(&mut Vec<u8>)>) {
+    pub fn happened(&mut self, base: &str, past: &Past<'_>, write: Option<Append<'_>>) {
         self.open_entry();
         self.full_url(base, past.kind, past.id);
         if let Some(write) = write {

@@ -40,7 +40,7 @@ pub fn patch(engine: &Engine, _caller: &Caller, request: &Request<'_>, kind: &Ki
 /// Changes the record that a search finds: 200; 404 where it finds none, 412 where it finds several.
 ///
 /// # Errors
-/// As [`patch`]; 400 where the search is not understood or empty.
+/// As [`patch`]; 400 where the search is not understood, 412 where it has no criteria.
 pub fn patch_conditionally(
     engine: &Engine,
     _caller: &Caller,

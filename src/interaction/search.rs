@@ -4,19 +4,18 @@
 
 use std::time::Instant;
 
-use fhir::body;
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
 use query::predicate::Predicate;
 use query::{Search, SortKey, Summary, Total};
 use search_index::{Cursor, Hit, Query};
-use store::Version;
 
 use crate::compartment::Part;
 use crate::cursor::{self, Token, link};
-use crate::engine::{Engine, header, now, spliced};
+use crate::engine::{Engine, now};
 use crate::include::{self, Included};
 use crate::page::{Mode, Page};
+use crate::record::{self, Record};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Handling, Request};
@@ -86,13 +85,10 @@ pub fn search(
         deadline: plan.deadline,
     };
     let matches = find(engine, &wanted, plan.token.as_ref())?;
-    let places: Vec<u64> = matches.hits.iter().map(|hit| hit.seq).collect();
-    let versions = engine.store.by_seq(&places)?;
-    let included = include::gather(engine, &plan.search, &versions, matches.at, plan.deadline)?;
-    Ok(Reply::json(
-        200,
-        write(engine, request, &plan, &matches, &versions, &included),
-    ))
+    let records = record::fetch(engine, &matches.hits)?;
+    let included = include::gather(engine, &plan.search, &records, matches.at, plan.deadline)?;
+    let page = write(engine, request, &plan, &matches, &records, &included);
+    Ok(Reply::json(200, page))
 }
 
 fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(String, String)]) -> Result<Plan, Refusal> {
@@ -111,8 +107,11 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
         now: now(),
         base: request.base,
     };
-    let search = query::parse(&engine.registry, &kinds, &params, &handling)
+    let mut search = query::parse(&engine.registry, &kinds, &params, &handling)
         .map_err(|issues| Refusal::with(Reason::Invalid, issues))?;
+    if own.len() > 1 && !search.sort.is_empty() {
+        unsorted(&mut search, handling.strict)?;
+    }
     let parts = match within {
         Within::System => vec![(search.kinds.clone(), search.predicate.clone())],
         _ => own
@@ -147,6 +146,21 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
         limit,
         deadline: engine.deadline(),
     })
+}
+
+/// All kinds of a compartment are searched part after part, so that no order holds across them.
+fn unsorted(search: &mut Search, strict: bool) -> Result<(), Refusal> {
+    let text = "`_sort` is not supported over all kinds of a compartment at once; name one kind instead of *.";
+    if strict {
+        return Err(Refusal::because(Reason::NotSupported, text).at("http._sort"));
+    }
+    search.sort.clear();
+    search.used.retain(|(name, _)| name != "_sort");
+    let text = format!("{text} The parameter was ignored.");
+    search
+        .issues
+        .push(Issue::warning(Code::NotSupported, text).at("http._sort"));
+    Ok(())
 }
 
 fn take(params: &mut Vec<(String, String)>, name: &str) -> Option<String> {
@@ -239,7 +253,7 @@ fn write(
     request: &Request<'_>,
     plan: &Plan,
     matches: &Matches,
-    versions: &[Version],
+    records: &[Record],
     included: &Included,
 ) -> Vec<u8> {
     let mut links = vec![("self", link(&plan.path, &plan.question, plan.token_text.as_deref()))];
@@ -254,20 +268,9 @@ fn write(
         .total
         .filter(|_| plan.search.total != Total::None || plan.limit == 0);
     let mut page = Page::start("searchset", now(), total, &links);
-    for version in versions {
-        page.found(
-            request.base,
-            &version.kind,
-            &version.id,
-            Mode::Match,
-            |out| match &plan.shape {
-                Shape::Whole => body::splice(header(version), &version.body, out),
-                shape => shape.write(&engine.definitions, &spliced(version), out),
-            },
-        );
-    }
-    for record in &included.records {
-        page.found(request.base, &record.kind, &record.id, Mode::Include, |out| {
+    let all = records.iter().map(|record| (record, Mode::Match));
+    for (record, mode) in all.chain(included.records.iter().map(|record| (record, Mode::Include))) {
+        page.found(request.base, &record.kind, &record.id, mode, |out| {
             plan.shape.write(&engine.definitions, &record.json, out);
         });
     }

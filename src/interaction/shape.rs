@@ -95,6 +95,12 @@ impl Shape {
                 _ => value.write_compact(out),
             }
         }
+        if record.get("meta").is_none() {
+            write_key("meta", &mut first, out);
+            out.push(b'{');
+            write_tags(None, out);
+            out.push(b'}');
+        }
         out.push(b'}');
     }
 
@@ -179,14 +185,21 @@ fn write_subsetted(meta: Node<'_>, out: &mut Vec<u8>) {
         write_key(&key, &mut first, out);
         value.write_compact(out);
     }
-    write_key("tag", &mut first, out);
-    out.push(b'[');
-    for tag in meta.get("tag").iter().flat_map(Node::items) {
+    if !first {
+        out.push(b',');
+    }
+    write_tags(meta.get("tag"), out);
+    out.push(b'}');
+}
+
+fn write_tags(own: Option<Node<'_>>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"tag\":[");
+    for tag in own.iter().flat_map(Node::items) {
         tag.write_compact(out);
         out.push(b',');
     }
     out.extend_from_slice(
-        br#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#,
+        br#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]"#,
     );
 }
 

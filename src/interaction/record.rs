@@ -1,0 +1,52 @@
+//! Versions on their way into a page, as JSON.
+
+use std::sync::Arc;
+
+use fhir::identity::{Id, Kind};
+use rustc_hash::FxHashMap;
+use search_index::Hit;
+
+use crate::engine::{Engine, spliced};
+use crate::refusal::Refusal;
+
+/// One record on its way into a page.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its id.
+    pub id: Id,
+    /// The whole of it.
+    pub json: Arc<[u8]>,
+}
+
+/// The records that were hit, in their order. What was answered lately is at hand; the rest is read in one go.
+///
+/// # Errors
+/// Those of the store.
+pub fn fetch(engine: &Engine, hits: &[Hit]) -> Result<Vec<Record>, Refusal> {
+    let mut found: Vec<Option<Arc<[u8]>>> = hits.iter().map(|hit| engine.versions.get(hit.seq)).collect();
+    let missing = hits.iter().zip(&found).filter(|(_, json)| json.is_none());
+    let missing: Vec<u64> = missing.map(|(hit, _)| hit.seq).collect();
+    if !missing.is_empty() {
+        let mut read: FxHashMap<u64, Arc<[u8]>> = FxHashMap::default();
+        for version in engine.store.by_seq(&missing)? {
+            let json: Arc<[u8]> = spliced(&version).into();
+            engine.versions.insert(version.seq, Arc::clone(&json));
+            read.insert(version.seq, json);
+        }
+        for (hit, json) in hits.iter().zip(&mut found) {
+            if json.is_none() {
+                *json = read.remove(&hit.seq);
+            }
+        }
+    }
+    let record = |(hit, json): (&Hit, Option<Arc<[u8]>>)| {
+        Some(Record {
+            kind: hit.kind.clone(),
+            id: hit.id.clone(),
+            json: json?,
+        })
+    };
+    Ok(hits.iter().zip(found).filter_map(record).collect())
+}
