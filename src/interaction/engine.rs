@@ -260,6 +260,11 @@ impl Engine {
         })
     }
 
+    /// The last log position that any answer so far can have named: the index may be a moment ahead of the store's head.
+    pub(crate) fn head(&self) -> u64 {
+        self.store.head().max(self.index.head())
+    }
+
     /// When a search that starts now has to be done.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.limits.search_time

@@ -47,7 +47,7 @@ pub fn everything(
     let token = asked
         .token
         .as_deref()
-        .map(|text| Token::read(text, &question, engine.store.head()))
+        .map(|text| Token::read(text, &question, engine.head()))
         .transpose()?;
     let wanted = Wanted {
         parts: &parts,

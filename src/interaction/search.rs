@@ -127,7 +127,7 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
     let first = link(&path, &question, None);
     let token = token_text
         .as_deref()
-        .map(|text| Token::read(text, &first, engine.store.head()))
+        .map(|text| Token::read(text, &first, engine.head()))
         .transpose()?;
     let limits = &engine.limits;
     let limit = match search.summary {
