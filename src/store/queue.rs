@@ -58,7 +58,7 @@ struct Slot {
     submitter: Thread,
 }
 
-/// The writer's half of a waiting submitter. Dropped unanswered, it answers that the writer has ended.
+/// The writer's half of a waiting submitter. Dropped unanswered, it says that the writer has ended.
 pub(crate) struct Ticket(Option<Arc<Slot>>);
 
 /// The submitter's half.
@@ -89,7 +89,10 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.give(Err(Trouble::new("The store is closed; nothing was written.").into()));
+        self.give(Err(Trouble::new(
+            "The store was closed before it answered; this write may or may not be kept.",
+        )
+        .into()));
     }
 }
 

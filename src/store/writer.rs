@@ -148,10 +148,8 @@ impl Writer {
         self.db = None;
         let mut db = Db::open(&self.shared.settings, Purpose::Writing)?;
         let head = load_head(&mut db)?;
-        if let Some(outcome) = self.unsettled.take() {
-            if head == outcome.head {
-                self.publish(outcome);
-            }
+        if let Some(outcome) = self.unsettled.take().filter(|outcome| outcome.head == head) {
+            self.publish(outcome);
         }
         if head != self.head {
             return Err(Trouble::new(format!(

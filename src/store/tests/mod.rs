@@ -2,6 +2,7 @@
 
 mod checking;
 mod golden;
+mod killing;
 mod reading;
 mod running;
 mod writing;
