@@ -25,7 +25,15 @@ pub(crate) struct Fields {
     kind: Field,
     counter: Field,
     name: Field,
-    slots: BTreeMap<String, Field>,
+    slots: BTreeMap<Family, Vec<Columned>>,
+}
+
+/// The fields of one slot; those its family lacks are of no meaning.
+#[derive(Clone, Copy)]
+struct Columned {
+    first: Field,
+    length: Field,
+    unit: Field,
 }
 
 impl Fields {
@@ -43,22 +51,26 @@ impl Fields {
         let kind = builder.add_bytes_field("kind", bytes.clone());
         let counter = builder.add_u64_field("counter", number.clone());
         let name = builder.add_bytes_field("name", bytes.clone());
-        let mut columns = BTreeMap::new();
+        let mut columns: BTreeMap<Family, Vec<Columned>> = BTreeMap::new();
         for family in FAMILIES {
             for slot in (0..slots.count(family)).map(|number| Slot { family, number }) {
-                for part in parts(family) {
+                let mut made = parts(family).iter().map(|part| {
                     let name = column_name(slot, *part);
-                    let field = match part {
+                    match part {
                         Part::Start | Part::Length => builder.add_i64_field(&name, number.clone()),
                         Part::Unit | Part::Bytes => builder.add_bytes_field(&name, bytes.clone()),
-                    };
-                    columns.insert(name, field);
-                }
+                    }
+                });
+                let first = made.next().expect("every family has a part");
+                let (length, unit) = (made.next().unwrap_or(first), made.next().unwrap_or(first));
+                columns
+                    .entry(family)
+                    .or_default()
+                    .push(Columned { first, length, unit });
             }
         }
-        let schema = builder.build();
         Fields {
-            schema,
+            schema: builder.build(),
             terms,
             texts,
             words,
@@ -86,19 +98,19 @@ impl Fields {
         document
     }
 
-    fn slot(&self, slot: Slot, part: Part) -> Field {
-        self.slots[&column_name(slot, part)]
-    }
-
     /// The fields of a slot of ranges: start, length and, for quantities, unit.
     pub(crate) fn range(&self, slot: Slot) -> (Field, Field, Option<Field>) {
-        let unit = (slot.family == Family::Quantity).then(|| self.slot(slot, Part::Unit));
-        (self.slot(slot, Part::Start), self.slot(slot, Part::Length), unit)
+        let columned = self.slots[&slot.family][slot.number];
+        (
+            columned.first,
+            columned.length,
+            (slot.family == Family::Quantity).then_some(columned.unit),
+        )
     }
 
     /// The field of a slot of bytes: references and texts to sort by.
     pub(crate) fn bytes(&self, slot: Slot) -> Field {
-        self.slot(slot, Part::Bytes)
+        self.slots[&slot.family][slot.number].first
     }
 }
 

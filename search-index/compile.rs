@@ -48,27 +48,35 @@ pub(crate) struct Compiler<'a> {
 impl Compiler<'_> {
     /// The documents of the searched kinds that meet the predicate, dead ones too.
     pub(crate) fn list(&self, predicate: &Predicate) -> Result<Listed, TantivyError> {
-        let mut parts = vec![self.part(predicate)?];
-        if !self.among.named().is_empty() {
-            parts.push(self.of_kinds()?);
+        // All documents need not be listed beside those of the kinds.
+        let mut parts = match predicate {
+            Predicate::All => Vec::new(),
+            other => vec![self.part(other)?],
+        };
+        if parts.is_empty() || !self.among.named().is_empty() {
+            parts.extend(self.of_kinds()?);
+        }
+        if parts.is_empty() {
+            parts.push(self.everything());
         }
         Ok(Part::And(parts).into_list(self.max, self.clock))
     }
 
-    fn of_kinds(&self) -> Result<Part, TantivyError> {
+    /// The documents of the searched kinds; `None` where the segment has no others.
+    fn of_kinds(&self) -> Result<Option<Part>, TantivyError> {
         let wanted: Vec<bool> = self.columns.kinds.iter().map(|kind| self.among.has(kind)).collect();
         if wanted.iter().all(|wanted| *wanted) {
-            return Ok(self.everything());
+            return Ok(None);
         }
         if self.among.named().len() > KINDS_LISTED_MAX {
             let columns = Arc::clone(self.columns);
             let test = move |doc| wanted[columns.kind.values.get_val(doc) as usize];
-            return Ok(Part::Tested(Box::new(test)));
+            return Ok(Some(Part::Tested(Box::new(test))));
         }
         let keys = self.among.named().iter().map(|kind| terms::kind(kind.as_str()));
         let lists = keys.filter_map(|key| postings(&self.columns.terms, &key).transpose());
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
-        Ok(Part::Listed(unite(lists, self.max, self.clock)))
+        Ok(Some(Part::Listed(unite(lists, self.max, self.clock))))
     }
 
     fn everything(&self) -> Part {
@@ -125,9 +133,9 @@ impl Compiler<'_> {
     }
 
     fn words(&self, whose: Whose, words: &[Box<str>]) -> Result<Part, TantivyError> {
-        let mut parts = Vec::with_capacity(words.len());
+        let (mut parts, mut key) = (Vec::with_capacity(words.len()), Vec::new());
         for word in words {
-            match postings(&self.columns.words, &terms::word(whose, word))? {
+            match postings(&self.columns.words, terms::word(whose, word, &mut key))? {
                 Some(list) => parts.push(Part::Listed(list)),
                 None => return Ok(Part::nothing()),
             }
@@ -218,15 +226,18 @@ impl Compiler<'_> {
     }
 
     fn ranges(&self, param: ParamId, span: &Span, unit: UnitKey) -> Result<Part, TantivyError> {
-        let families = [Family::Date, Family::Number, Family::Quantity];
-        let slot = |kind: &Kind| families.iter().find_map(|family| self.slots.slot(kind, param, *family));
-        let ranges = self.by_kind(|kind| self.columns.ranges(slot(kind)?));
+        let ranges = self.by_kind(|kind| self.columns.ranges(self.slots.ranges(kind, param)?));
         let mut checked: Vec<Option<Checked>> = Vec::with_capacity(ranges.len());
         for ranges in ranges {
             checked.push(ranges.map(|ranges| Checked::new(ranges, span, unit)).transpose()?);
         }
         if checked.iter().all(Option::is_none) {
             return Ok(Part::nothing());
+        }
+        if self.among.named().len() == 1 {
+            // Documents of other kinds are refused by their kind, whatever this says of them.
+            let only = checked.into_iter().flatten().next().expect("one is left");
+            return Ok(Part::Tested(Box::new(move |doc| only.holds(doc))));
         }
         let columns = Arc::clone(self.columns);
         Ok(Part::Tested(Box::new(move |doc| {

@@ -111,7 +111,18 @@ fn catch_up(list: &mut Listed, doc: DocId) -> DocId {
     if at < doc { list.seek(doc) } else { at }
 }
 
-fn intersect(mut parts: Vec<Part>, max: DocId, clock: &Clock) -> Listed {
+fn flatten(parts: Vec<Part>, flat: &mut Vec<Part>) {
+    for part in parts {
+        match part {
+            Part::And(inner) => flatten(inner, flat),
+            other => flat.push(other),
+        }
+    }
+}
+
+fn intersect(nested: Vec<Part>, max: DocId, clock: &Clock) -> Listed {
+    let mut parts = Vec::new();
+    flatten(nested, &mut parts);
     parts.sort_by_key(|part| (!part.lists(), part.cost()));
     let mut rest = parts.into_iter();
     let Some(lead) = rest.next() else {

@@ -197,6 +197,18 @@ impl Entry {
         }
     }
 
+    /// Whether the words are known without reading the record again.
+    pub(crate) fn has_words(&self) -> bool {
+        self.words.get().is_some()
+    }
+
+    /// Takes the words from the version as it was read again.
+    pub(crate) fn learn(&self, version: &Version) {
+        if let Some(document) = document_of(version) {
+            self.words.get_or_init(|| Arc::new(WordLists::of(&document.root())));
+        }
+    }
+
     /// The words of the version, read from the store where need be.
     ///
     /// # Errors

@@ -396,6 +396,13 @@ impl Place {
 
     fn make(&self, schema: Schema) -> Result<tantivy::Index, TantivyError> {
         if self.directory.exists() {
+            let ours = [FINGERPRINT, "meta.json"]
+                .iter()
+                .any(|name| self.directory.join(name).exists());
+            if !ours && fs::read_dir(&self.directory)?.next().is_some() {
+                let text = "the directory holds other files; give the index one of its own";
+                return Err(TantivyError::InvalidArgument(text.to_owned()));
+            }
             fs::remove_dir_all(&self.directory)?;
         }
         fs::create_dir_all(&self.directory)?;

@@ -15,6 +15,7 @@ use crate::among::Among;
 use crate::columns::{Columns, Fields, Ranges};
 use crate::entry::Entry;
 use crate::slots::{Family, Slots};
+use crate::stored::Of;
 
 /// A text to sort by is kept by so many bytes of its beginning.
 const TEXT_MAX: usize = 96;
@@ -83,11 +84,11 @@ pub(crate) fn family(kind: ParameterType) -> Option<Family> {
 }
 
 /// Adds the least and the greatest text of every parameter that is sorted by text.
-pub(crate) fn add_keys(document: &mut TantivyDocument, fields: &Fields, slots: &Slots, entry: &Entry) {
+pub(crate) fn add_keys(document: &mut TantivyDocument, fields: &Fields, slots: &Of<'_>, entry: &Entry) {
     let mut params: Vec<ParamId> = entry.values.entries.iter().map(|value| value.param).collect();
     params.sort_unstable();
     for same in params.chunk_by(|a, b| a == b) {
-        let Some(slot) = slots.slot(&entry.kind, same[0], Family::Order) else {
+        let Some(slot) = slots.bytes(same[0], Family::Order) else {
             continue;
         };
         let key = |descending| sort_key(&entry.values, same[0], descending).map(shorten);

@@ -59,7 +59,7 @@ pub(crate) struct Slot {
 /// The allotment of columns to the parameters of all kinds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
-    slots: FxHashMap<(Kind, ParamId, Family), Slot>,
+    kinds: FxHashMap<Kind, Vec<(ParamId, Slot)>>,
     counts: FxHashMap<Family, usize>,
     fingerprint: u64,
 }
@@ -82,14 +82,34 @@ impl Slots {
             *count = (*count).max(*number);
             let place = [param.0.to_be_bytes(), [family.letter() as u8, slot.number as u8]].concat();
             slots.fingerprint = hash(&[&slots.fingerprint.to_be_bytes(), kind.as_str().as_bytes(), &place]);
-            slots.slots.insert((kind, param, family), slot);
+            slots.kinds.entry(kind).or_default().push((param, slot));
         }
         slots
     }
 
     /// The column of a parameter of a kind.
     pub(crate) fn slot(&self, kind: &Kind, param: ParamId, family: Family) -> Option<Slot> {
-        self.slots.get(&(kind.clone(), param, family)).copied()
+        self.of(self.of_kind(kind), param).find(|slot| slot.family == family)
+    }
+
+    /// The column of a parameter's dates, numbers or quantities.
+    pub(crate) fn ranges(&self, kind: &Kind, param: ParamId) -> Option<Slot> {
+        self.of(self.of_kind(kind), param)
+            .find(|slot| slot.family <= Family::Quantity)
+    }
+
+    /// The columns of a kind by parameter, ascending: looked up once for many values.
+    pub(crate) fn of_kind(&self, kind: &Kind) -> &[(ParamId, Slot)] {
+        self.kinds.get(kind).map_or(&[], |slots| slots)
+    }
+
+    /// The columns of a parameter among those of a kind.
+    pub(crate) fn of<'a>(&self, kind: &'a [(ParamId, Slot)], param: ParamId) -> impl Iterator<Item = Slot> + use<'a> {
+        let first = kind.partition_point(|(known, _)| *known < param);
+        kind[first..]
+            .iter()
+            .take_while(move |(known, _)| *known == param)
+            .map(|(_, slot)| *slot)
     }
 
     /// How many columns a family has.

@@ -1,15 +1,14 @@
 //! Turns one version of a record into a tantivy document.
 
 use query::term::{Unit, each_range, each_term};
-use query::{Target, Value, Words};
-use rustc_hash::FxHashSet;
+use query::{ParamId, Target, Value, Words};
 use store::Store;
 use tantivy::TantivyDocument;
 
 use crate::columns::Fields;
 use crate::entry::Entry;
 use crate::order::{self, ELSEWHERE};
-use crate::slots::{FAMILIES, Family, Slots};
+use crate::slots::{Family, Slot, Slots};
 use crate::terms::{self, Whose};
 
 /// The document of a living version.
@@ -23,34 +22,64 @@ pub(crate) fn document(
     store: &Store,
 ) -> Result<TantivyDocument, store::Trouble> {
     let words = entry.words(store)?;
+    let slots = Of {
+        slots,
+        kind: slots.of_kind(&entry.kind),
+    };
     let mut document = fields.document(entry.record, entry.seq, entry.updated, &entry.kind, &entry.id);
     document.add_bytes(fields.terms, &terms::kind(entry.kind.as_str()));
     add_terms(&mut document, fields, entry);
-    add_ranges(&mut document, fields, slots, entry);
-    add_references(&mut document, fields, slots, entry);
-    order::add_keys(&mut document, fields, slots, entry);
-    words.narrative(&mut |word| document.add_bytes(fields.words, &terms::word(Whose::Narrative, word)));
-    words.content(&mut |word| document.add_bytes(fields.words, &terms::word(Whose::Content, word)));
+    add_ranges(&mut document, fields, &slots, entry);
+    add_references(&mut document, fields, &slots, entry);
+    order::add_keys(&mut document, fields, &slots, entry);
+    let mut key = Vec::new();
+    let mut add = |whose, word: &str| {
+        terms::word(whose, word, &mut key);
+        document.add_bytes(fields.words, &key);
+    };
+    words.narrative(&mut |word| add(Whose::Narrative, word));
+    words.content(&mut |word| add(Whose::Content, word));
     Ok(document)
 }
 
+/// The columns of one kind.
+pub(crate) struct Of<'a> {
+    slots: &'a Slots,
+    kind: &'a [(ParamId, Slot)],
+}
+
+impl Of<'_> {
+    /// The column of a parameter's bytes.
+    pub(crate) fn bytes(&self, param: ParamId, family: Family) -> Option<Slot> {
+        self.slots.of(self.kind, param).find(|slot| slot.family == family)
+    }
+
+    fn ranges(&self, param: ParamId) -> Option<Slot> {
+        self.slots
+            .of(self.kind, param)
+            .find(|slot| slot.family <= Family::Quantity)
+    }
+}
+
 fn add_terms(document: &mut TantivyDocument, fields: &Fields, entry: &Entry) {
-    let mut seen = FxHashSet::default();
+    let mut hashes = Vec::with_capacity(64);
     each_term(&entry.values, &mut |term| {
         if terms::is_ordered(&term) {
             document.add_bytes(fields.texts, &terms::ordered(&term));
-        } else if seen.insert(term.hash()) {
-            document.add_bytes(fields.terms, &terms::hashed(&term));
+        } else {
+            hashes.push(term.hash());
         }
     });
+    hashes.sort_unstable();
+    hashes.dedup();
+    for hash in hashes {
+        document.add_bytes(fields.terms, &hash.to_be_bytes());
+    }
 }
 
-fn add_ranges(document: &mut TantivyDocument, fields: &Fields, slots: &Slots, entry: &Entry) {
+fn add_ranges(document: &mut TantivyDocument, fields: &Fields, slots: &Of<'_>, entry: &Entry) {
     each_range(&entry.values, &mut |range| {
-        let slot = FAMILIES[..3]
-            .iter()
-            .find_map(|family| slots.slot(&entry.kind, range.param, *family));
-        let Some((start, length, unit)) = slot.map(|slot| fields.range(slot)) else {
+        let Some((start, length, unit)) = slots.ranges(range.param).map(|slot| fields.range(slot)) else {
             return;
         };
         document.add_i64(start, range.start);
@@ -82,12 +111,12 @@ pub(crate) fn unit_of(key: &[u8]) -> Unit {
 }
 
 /// References go into their column as text: what sorting compares, and what a record's hash is made of.
-fn add_references(document: &mut TantivyDocument, fields: &Fields, slots: &Slots, entry: &Entry) {
+fn add_references(document: &mut TantivyDocument, fields: &Fields, slots: &Of<'_>, entry: &Entry) {
     for found in &entry.values.entries {
         let Value::Reference(target) = &found.value else {
             continue;
         };
-        let Some(slot) = slots.slot(&entry.kind, found.param, Family::Reference) else {
+        let Some(slot) = slots.bytes(found.param, Family::Reference) else {
             continue;
         };
         let elsewhere = |text: &str| [text.as_bytes(), &[ELSEWHERE]].concat();

@@ -53,9 +53,10 @@ pub(crate) fn is_ordered(term: &Term<'_>) -> bool {
     term.form.is_ordered() || term.form == Form::Folded
 }
 
-/// The key of a word.
-pub(crate) fn word(whose: Whose, word: &str) -> Vec<u8> {
-    let mut key = vec![whose as u8];
+/// Writes the key of a word into `key`, and hands it back.
+pub(crate) fn word<'k>(whose: Whose, word: &str, key: &'k mut Vec<u8>) -> &'k [u8] {
+    key.clear();
+    key.push(whose as u8);
     key.extend_from_slice(beginning(word, WORD_MAX).as_bytes());
     key
 }
