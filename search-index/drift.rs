@@ -53,7 +53,8 @@ fn damaged_and_deleted_files_are_found_and_the_index_built_again() {
     let mut world = filled(settings);
     let before = world.index().find(&everything()).unwrap();
     let folder = world.folder.join("index");
-    let harms: [(&str, fn(&std::path::Path)); 4] = [
+    type Harm = fn(&std::path::Path);
+    let harms: [(&str, Harm); 4] = [
         ("fingerprint", |file| fs::write(file, "layout 0").unwrap()),
         ("meta.json", |file| fs::write(file, "{").unwrap()),
         (".fast", |file| fs::remove_file(file).unwrap()),

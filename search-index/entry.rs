@@ -76,8 +76,11 @@ impl Words for WordLists {
     }
 }
 
+/// Hands every word to what it is given.
+type Visit<'a> = dyn FnMut(&mut dyn FnMut(&str)) + 'a;
+
 /// The distinct words a visit gives, with a space after each. They hold no space themselves.
-fn distinct(visit: &mut dyn FnMut(&mut dyn FnMut(&str))) -> Box<str> {
+fn distinct(visit: &mut Visit<'_>) -> Box<str> {
     let (mut text, mut ends) = (String::new(), Vec::new());
     visit(&mut |word| {
         text.push_str(word);

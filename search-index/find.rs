@@ -100,7 +100,7 @@ impl Run<'_> {
             total += found.total;
             hits.extend(found.hits);
         }
-        total += self.from_memory(query, &among, &predicate, after, &mut hits)?;
+        total += self.add_from_memory(query, &among, &predicate, after, &mut hits)?;
         hits.sort_by(|(a, _), (b, _)| a.compare(b, &query.sort));
         let more = query.limit > 0 && hits.len() > query.limit;
         hits.truncate(query.limit);
@@ -252,7 +252,7 @@ impl Run<'_> {
     }
 
     /// Adds the versions in memory that match, and says how many there are.
-    fn from_memory(
+    fn add_from_memory(
         &self,
         query: &Query<'_>,
         among: &Among<'_>,

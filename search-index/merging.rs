@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn like_sizes_come_together_and_the_dead_are_left_behind() {
-        let table: [(&[(u32, u32)], Option<&[usize]>); 6] = [
+        type Sizes = &'static [(u32, u32)];
+        let table: [(Sizes, Option<&[usize]>); 6] = [
             (&[], None),
             (&[(10, 10), (20, 20), (30, 30), (1, 1), (1, 1)], None),
             (
