@@ -4,7 +4,8 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use query::Registry;
 use store::{Appended, Follower, Store};
@@ -31,6 +32,8 @@ use crate::trouble::Trouble;
 const LAYOUT: u32 = 1;
 /// The file that says what the index was built from.
 const FINGERPRINT: &str = "fingerprint";
+/// How long to rest before the log is read again after a failure.
+const REST: Duration = Duration::from_secs(1);
 /// Versions read from the log at once when catching up.
 const CHUNK: usize = 512;
 
@@ -240,6 +243,23 @@ impl Inner {
         }
     }
 
+    /// Reads the log up to its head on a thread of its own, as often as it takes.
+    fn keep_catching_up(inner: Arc<Inner>) {
+        let read = move || {
+            while let Err(trouble) = inner.catch_up(&|_, _| {}) {
+                (inner.settings.notice)(&format!(
+                    "The search index cannot read the log, and tries again: {trouble}"
+                ));
+                thread::sleep(REST);
+                if inner.shared.lock().stop {
+                    return;
+                }
+            }
+        };
+        let started = thread::Builder::new().name("search-catch-up".to_owned()).spawn(read);
+        started.expect("the machine can run one more thread");
+    }
+
     /// Takes versions into the tail, waiting for room. A follower that finds a gap leaves it, and what
     /// follows it, to whoever is catching up.
     fn push(&self, entries: Vec<Entry>, follower: bool) {
@@ -309,7 +329,14 @@ impl Follower for Following {
         if let Err(trouble) = inner.follow(appended) {
             // Searches would answer short: refuse them until the log has been read again.
             (inner.settings.notice)(&format!("The search index lost the log and reads it again: {trouble}"));
-            inner.shared.lock().catching_up = true;
+            let last = appended.last().map_or(0, |appended| appended.seq);
+            let mut state = inner.shared.lock();
+            let alone = !state.catching_up;
+            (state.catching_up, state.skipped) = (true, state.skipped.max(last));
+            drop(state);
+            if alone {
+                Inner::keep_catching_up(inner);
+            }
         }
     }
 }

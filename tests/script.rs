@@ -7,7 +7,7 @@
 //!
 //! ```
 //! One block an act: method, path, headers (two or more spaces apart), `=>`, the status and facts; the
-//! body on the lines that follow, up to an empty line. `{name}` stands for a value kept by `$name=…`.
+//! body on the lines that follow, up to the next act. `{name}` stands for a value kept by `$name=…`.
 //! Facts: `.a.0.b=x` a member equals, `!.a` it is absent, `.a~x` it contains, `#a.b=3` an array's
 //! length, `$n=.a` keep a member, `$n=@header` keep a header, `header` there is such a header,
 //! `header~x` it contains, `matches=a,b` the ids of the matches in any order, `ordered=a,b` in this
@@ -46,23 +46,22 @@ pub fn run(world: &World, text: &str) {
 
 fn acts(text: &str) -> Vec<Act> {
     let mut out: Vec<Act> = Vec::new();
-    let mut in_body = false;
     for (i, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
-            in_body = false;
-        } else if in_body {
-            let act = out.last_mut().expect("a body follows an act");
-            act.body.push_str(line);
-            act.body.push('\n');
-        } else if !line.starts_with('#') {
-            let (request, facts) = line.split_once("=>").unwrap_or_else(|| panic!("line {}: no =>", i + 1));
-            out.push(Act {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match line.split_once(" => ").filter(|_| line.starts_with(|c: char| c.is_ascii_uppercase())) {
+            Some((request, facts)) => out.push(Act {
                 line: i + 1,
                 request: request.trim().into(),
                 facts: facts.trim().into(),
                 body: String::new(),
-            });
-            in_body = true;
+            }),
+            None => {
+                let act = out.last_mut().unwrap_or_else(|| panic!("line {}: a body before any act", i + 1));
+                act.body.push_str(line);
+                act.body.push('\n');
+            }
         }
     }
     out
