@@ -50,7 +50,10 @@ fn acts(text: &str) -> Vec<Act> {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        match line.split_once(" => ").filter(|_| line.starts_with(|c: char| c.is_ascii_uppercase())) {
+        match line
+            .split_once(" => ")
+            .filter(|_| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        {
             Some((request, facts)) => out.push(Act {
                 line: i + 1,
                 request: request.trim().into(),
@@ -58,7 +61,9 @@ fn acts(text: &str) -> Vec<Act> {
                 body: String::new(),
             }),
             None => {
-                let act = out.last_mut().unwrap_or_else(|| panic!("line {}: a body before any act", i + 1));
+                let act = out
+                    .last_mut()
+                    .unwrap_or_else(|| panic!("line {}: a body before any act", i + 1));
                 act.body.push_str(line);
                 act.body.push('\n');
             }

@@ -133,6 +133,11 @@ impl World {
         world
     }
 
+    /// The further arguments of the next start.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.extra = arguments.iter().map(|a| (*a).to_owned()).collect();
+    }
+
     /// The data folder.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -1,5 +1,6 @@
-//! Compartments: which records belong to a patient, an encounter, a device …
-//! (<https://hl7.org/fhir/R4/compartmentdefinition.html>).
+//! Compartments: which records belong to a patient, an encounter, a device and so on.
+//!
+//! See <https://hl7.org/fhir/R4/compartmentdefinition.html>.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

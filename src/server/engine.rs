@@ -28,10 +28,12 @@ pub fn open(settings: &Settings) -> Result<Arc<Engine>, String> {
         group_max: settings.group_max,
         readers: settings.readers,
         cache_bytes: settings.database_cache_bytes.0,
+        bytes_max: Some(settings.store_bytes_max.0).filter(|bytes| *bytes > 0),
         ..store::Settings::at(place)
     };
     let mut wanted = engine::Settings::at(log, folder.join("index"));
     wanted.index.heap_bytes = settings.index_bytes.length();
+    wanted.index.notice = Arc::new(|notice: &str| eprintln!("{notice}"));
     wanted.limits = limits(settings);
     wanted.zone = settings.zone.0;
     wanted.cache_bytes = settings.cache_bytes.0;

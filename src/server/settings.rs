@@ -76,6 +76,8 @@ settings! {
     listen: String = "127.0.0.1:8080".to_owned();
     /// A PostgreSQL address, postgres://user:password@host/database; empty for the embedded store in the data folder.
     store: String = String::new();
+    /// How large the embedded store may grow; beyond it writes are refused as on a full disk. 0 for no limit.
+    store_bytes_max: Bytes = Bytes(0);
     /// The address that links start with, as callers see it, ending in /fhir; empty to take it from each request's Host.
     base_url: String = String::new();
     /// The time zone of dates that name none.
