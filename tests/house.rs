@@ -37,7 +37,7 @@ fn none(found: Vec<String>) {
 fn every_file_says_in_its_first_line_what_it_is_for() {
     let wrong = |text: &str| {
         let first = text.lines().next().unwrap_or("");
-        !first.starts_with("//! ") || !first.ends_with(['.', ':']) || first.len() > 130
+        !first.starts_with("//! ") || !first.ends_with(['.', ':', '?']) || first.len() > 130
     };
     none(
         files()

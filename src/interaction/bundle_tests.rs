@@ -284,25 +284,15 @@ fn conditions_that_do_not_hold_refuse_everything() {
     assert_eq!(world.total("Patient?_summary=count"), "1");
 }
 
+fn put(id: &str, more: &str) -> String {
+    let body = patient(&format!(r#""id":"{id}""#));
+    entry(&format!("PUT Patient/{id}"), more, "", &body)
+}
+
 #[test]
-fn all_or_none_in_the_order_of_processing() {
+fn a_refused_transaction_leaves_nothing() {
     let world = World::new();
-    let (_, reply) = world.post(
-        "transaction",
-        &[
-            entry("PUT Patient/a", "", "", &patient(r#""id":"a""#)),
-            entry("PUT Patient/b", "", "", &patient(r#""id":"b""#)),
-        ],
-    );
-    let version = at(&reply, "entry.0.response.etag").replace('"', "\\\"");
-    let put = |id: &str, more: &str| {
-        entry(
-            &format!("PUT Patient/{id}"),
-            more,
-            "",
-            &patient(&format!(r#""id":"{id}""#)),
-        )
-    };
+    world.post("transaction", &[put("a", ""), put("b", "")]);
     let table = [
         (vec![put("c", ""), put("a", r#""ifNoneMatch":"*""#)], 412),
         (vec![put("c", ""), put("a", r#""ifMatch":"W/\"0-99\"""#)], 412),
@@ -348,6 +338,13 @@ fn all_or_none_in_the_order_of_processing() {
         "2",
         "nothing of a refused transaction is there"
     );
+}
+
+#[test]
+fn entries_are_carried_out_in_the_order_of_processing() {
+    let world = World::new();
+    let (_, reply) = world.post("transaction", &[put("a", ""), put("b", "")]);
+    let version = at(&reply, "entry.0.response.etag").replace('"', "\\\"");
     let (status, reply) = world.post(
         "transaction",
         &[

@@ -1,5 +1,6 @@
-//! `GET [base]/metadata`: what this server can do, generated from what is really there
-//! (<https://hl7.org/fhir/R4/http.html#capabilities>).
+//! `GET [base]/metadata`: what this server can do, generated from what is really there.
+//!
+//! See <https://hl7.org/fhir/R4/http.html#capabilities>.
 
 use conformance::ParameterType;
 use fhir::identity::Kind;
