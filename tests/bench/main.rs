@@ -34,7 +34,7 @@ usage: cargo run --release -p tests --bin bench -- [options]
   --place FOLDER     where the store is made (default: the current folder)";
 
 fn plan() -> Result<Plan, String> {
-    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/synthea");
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/synthea/patients");
     let place = std::env::current_dir().map_err(|e| e.to_string())?;
     let mut plan = Plan {
         data: samples.into(),
