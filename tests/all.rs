@@ -14,5 +14,6 @@ mod import;
 mod licences;
 mod limits;
 mod paging;
+mod promises;
 mod races;
 mod scripts;
