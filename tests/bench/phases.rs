@@ -108,11 +108,7 @@ fn start(plan: &Plan) -> Target {
         Engine::Sqlite
     };
     let world = World::at(engine, &plan.place, &[]);
-    let address = world
-        .base
-        .trim_start_matches("http://")
-        .trim_end_matches("/fhir")
-        .to_owned();
+    let address = address(&world);
     let process = world.process().expect("runs");
     let postgres = plan.postgres.then(postgres_process);
     Target {
@@ -121,6 +117,11 @@ fn start(plan: &Plan) -> Target {
         process,
         postgres,
     }
+}
+
+fn address(world: &World) -> String {
+    let address = world.base.trim_start_matches("http://");
+    address.trim_end_matches("/fhir").to_owned()
 }
 
 /// The first process of the PostgreSQL that is measured.
@@ -451,6 +452,8 @@ fn restart(target: &mut Target, report: &mut Report) {
     target.world.kill();
     let start = Instant::now();
     target.world.start();
+    target.address = address(&target.world);
+    target.process = target.world.process().expect("runs");
     let total = target.json("Patient?_summary=count&gender=male")["total"].clone();
     report.goal(
         "restart after a kill to the first answer",
