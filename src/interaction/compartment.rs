@@ -3,12 +3,11 @@
 //! See <https://hl7.org/fhir/R4/compartmentdefinition.html>.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use conformance::{Compartment, Definitions};
 use fhir::identity::{Id, Kind};
-use query::predicate::{Predicate, RecordSet, ReferenceTest, Test};
-use query::{ParamId, Registry, record_hash};
+use query::predicate::{Predicate, ReferenceTest, Test};
+use query::{ParamId, Registry};
 
 use crate::refusal::{Reason, Refusal};
 
@@ -82,9 +81,8 @@ impl Group {
         };
         let mut choices: Vec<Predicate> = self.params.iter().map(refers).collect();
         if self.kinds.contains(center) {
-            let mut own = RecordSet::default();
-            own.insert(record_hash(center.as_str(), id.as_str()));
-            choices.push(Predicate::OneOf(Arc::new(own)));
+            // The center's kind is a group of its own, so that the id can be no other kind's.
+            choices.push(Predicate::Is(vec![id.clone()]));
         }
         (self.kinds.clone(), Predicate::any(choices))
     }
@@ -105,7 +103,7 @@ fn members(compartment: &Compartment, registry: &Registry) -> Option<Members> {
         let fits = |group: &&mut Group| {
             let union = group.params.union(&params).copied().collect();
             let of = |kind: &Kind| strangers(registry, compartment, &center, kind, &union);
-            !of(kind) && !group.kinds.iter().any(of)
+            *kind != center && !group.kinds.contains(&center) && !of(kind) && !group.kinds.iter().any(of)
         };
         match groups.iter_mut().find(fits) {
             Some(group) => {

@@ -1,10 +1,7 @@
 //! `Patient/[id]/$everything` (<https://hl7.org/fhir/R4/patient-operation-everything.html>): the patient's compartment.
 
-use std::sync::Arc;
-
 use fhir::identity::{Id, Kind};
-use query::predicate::{Predicate, RecordSet};
-use query::record_hash;
+use query::predicate::Predicate;
 
 use crate::compartment::Part;
 use crate::cursor::{self, Token, link};
@@ -119,12 +116,16 @@ fn read(engine: &Engine, params: &[(String, String)]) -> Result<Asked, Refusal> 
 
 /// The patient, then the rest of the compartment, in parts to be asked one by one.
 fn parts(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked) -> Result<Vec<Part>, Refusal> {
-    let mut own = RecordSet::default();
-    own.insert(record_hash(patient.as_str(), id.as_str()));
-    let own = Predicate::OneOf(Arc::new(own));
+    let own = Predicate::Is(vec![id.clone()]);
     let mut parts = vec![(vec![patient.clone()], own.clone())];
     for (kinds, belongs) in engine.compartments.parts(&engine.registry, patient, id, None)? {
-        parts.push((kinds, belongs.and(own.clone().negate())));
+        // The patient comes first; patients linked to it are a part of their own.
+        let rest = if kinds.contains(patient) {
+            belongs.and(own.clone().negate())
+        } else {
+            belongs
+        };
+        parts.push((kinds, rest));
     }
     for (kinds, predicate) in &mut parts {
         kinds.retain(|kind| asked.types.is_empty() || asked.types.contains(kind));

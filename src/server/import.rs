@@ -45,11 +45,11 @@ pub fn import(settings: Settings, wish: &Wish) -> Result<ExitCode, String> {
     progress.show_during(|| stages.iter().try_for_each(|stage| load.stage(stage)))?;
     let seconds = progress.elapsed().as_secs_f64();
     println!(
-        "{} records from {} files in {} ({:.0} a second); {} files had been imported before.",
+        "{} records in {} ({:.0} a second); files: {} taken in, {} imported before.",
         progress.records(),
-        files as u64 - load.skipped(),
         duration(seconds as u64),
         progress.records() as f64 / seconds.max(0.001),
+        files as u64 - load.skipped(),
         load.skipped()
     );
     if refused.count() == 0 {
