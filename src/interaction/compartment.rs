@@ -148,12 +148,10 @@ mod tests {
         let registry = Registry::new(Arc::clone(&definitions), 360);
         let compartments = Compartments::new(&definitions, &registry);
         for members in &compartments.list {
-            assert!(
-                members.groups.len() <= 5,
-                "{}: {}",
-                members.center,
-                members.groups.len()
-            );
+            let (center, groups) = (&members.center, &members.groups);
+            assert!(groups.len() <= 6, "{center}: {}", groups.len());
+            let mixed = groups.iter().any(|g| g.kinds.len() > 1 && g.kinds.contains(center));
+            assert!(!mixed, "an id of the center could be another kind's: {center}");
         }
         let (patient, id) = (registry.kind("Patient").unwrap(), Id::new("1").unwrap());
         let all = compartments.parts(&registry, patient, &id, None).unwrap();
