@@ -26,12 +26,12 @@ pub(crate) fn apply<'a>(
         Loops::Where => filtered(run, &call.arguments[0], input, scope),
         Loops::Select => projected(run, &call.arguments[0], &input, scope),
         Loops::All => {
-            let answer = all(run, &call.arguments[0], &input, scope)?;
+            let answer = !comes_out(run, &call.arguments[0], &input, scope, false)?;
             Ok(run.one(input, Item::Boolean(answer)))
         }
         Loops::Exists => {
             let answer = match call.arguments.first() {
-                Some(criterion) => any(run, criterion, &input, scope)?,
+                Some(criterion) => comes_out(run, criterion, &input, scope, true)?,
                 None => !input.is_empty(),
             };
             Ok(run.one(input, Item::Boolean(answer)))
@@ -87,28 +87,16 @@ fn projected<'a>(
     Ok(out)
 }
 
-fn all<'a>(
+/// Whether the criterion comes out for some item as wanted: true, or anything but true.
+fn comes_out<'a>(
     run: &mut Evaluator<'_, 'a>,
     criterion: &'a Expr,
     input: &[Item<'a>],
     scope: Scope<'_, 'a>,
+    wanted: bool,
 ) -> Result<bool, Failure> {
     for (index, item) in input.iter().enumerate() {
-        if run.truth(criterion, on(scope, item, index))? != Some(true) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn any<'a>(
-    run: &mut Evaluator<'_, 'a>,
-    criterion: &'a Expr,
-    input: &[Item<'a>],
-    scope: Scope<'_, 'a>,
-) -> Result<bool, Failure> {
-    for (index, item) in input.iter().enumerate() {
-        if run.truth(criterion, on(scope, item, index))? == Some(true) {
+        if (run.truth(criterion, on(scope, item, index))? == Some(true)) == wanted {
             return Ok(true);
         }
     }
