@@ -152,28 +152,53 @@ fn accepts_gzip(http: &HttpRequest) -> bool {
 
 /// The answer, where it is at hand and needs neither disk nor waiting.
 fn at_once(door: &Door, head: &Head<'_>) -> Option<Reply> {
-    let quick = || interaction::ready(&door.engine, &Caller::Operator, &head.request);
-    catch_unwind(AssertUnwindSafe(quick)).unwrap_or_else(|_| Some(fault()))
+    guarded(|| interaction::ready(&door.engine, &Caller::Operator, &head.request)).unwrap_or_else(|| Some(fault()))
 }
 
 /// Answers a request whole; on a blocking thread.
 fn work(door: &Door, asked: Asked, packed: Option<(&str, usize)>) -> Reply {
-    let answered = catch_unwind(AssertUnwindSafe(|| -> Result<Reply, Refusal> {
+    let answered = guarded(|| -> Result<Reply, Refusal> {
         let asked = match packed {
             Some(limit) => asked.unpacked(limit)?,
             None => asked,
         };
         let request = asked.request(&door.settings)?;
         Ok(interaction::answer(&door.engine, &Caller::Operator, &request))
-    }));
+    });
     match answered {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(refusal)) => refusal.into(),
-        Err(_) => fault(),
+        Some(Ok(reply)) => reply,
+        Some(Err(refusal)) => refusal.into(),
+        None => fault(),
     }
+}
+
+/// What the work comes to; `None` where the program itself is at fault. The engine stays usable: what it shares is
+/// complete before a lock is let go.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// The answer where the program itself is at fault.
 fn fault() -> Reply {
     Refusal::broken("a fault of the program stopped this request, and nothing of it was stored unless it had been acknowledged. The server goes on; please report X-Request-Id and what you asked.").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_the_program_is_an_answer() {
+        let empty: Vec<u8> = Vec::new();
+        assert_eq!(guarded(|| empty[7]), None);
+        assert_eq!(guarded(|| 7), Some(7));
+        let reply = fault();
+        assert_eq!(reply.status, 500);
+        assert!(
+            reply
+                .body
+                .bytes()
+                .starts_with(b"{\"resourceType\":\"OperationOutcome\"")
+        );
+    }
 }
