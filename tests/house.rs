@@ -109,8 +109,8 @@ const BANNED: &[(&str, &[&str], &str)] = &[
         &["src/server/"],
         "the server is the only room that knows HTTP's library",
     ),
-    ("#[allow", &[], "#[expect(..., reason = ...)]"),
-    ("#[ignore", &[], "make the test run, or take it out"),
+    (concat!("#[", "allow"), &[], "#[expect(..., reason = ...)]"),
+    (concat!("#[", "ignore"), &[], "make the test run, or take it out"),
 ];
 
 #[test]
@@ -118,6 +118,7 @@ fn each_library_is_known_to_one_room() {
     let mut found = Vec::new();
     for (path, text) in files() {
         let name = path.strip_prefix(ROOT).expect("below the root").display().to_string();
+        // This file names what it bans.
         for (word, rooms, instead) in BANNED.iter().filter(|_| name != "tests/house.rs") {
             let allowed = rooms.iter().any(|room| name.starts_with(room));
             if !allowed && text.contains(word) {

@@ -58,4 +58,32 @@ fn exported_lines(folder: &std::path::Path, kind: &str) -> usize {
         .sum()
 }
 
-on_both!(samples_go_in_and_out_again);
+/// The index's files are damaged while nobody looks: it is found, said and mended, and searches answer whole.
+fn a_damaged_index_is_found_and_mended(engine: Engine) {
+    let mut world = World::new(engine);
+    world
+        .put("Patient/a", r#"{"resourceType":"Patient","id":"a","active":true}"#)
+        .expect(201);
+    world.kill();
+    world.check().expect("a clean store");
+    let index = world.folder().join("index");
+    let files: Vec<_> = fs::read_dir(&index)
+        .expect("an index")
+        .flatten()
+        .map(|f| f.path())
+        .collect();
+    let damaged = files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e != "json" && e != "lock"));
+    let count = damaged
+        .map(|file| fs::write(file, b"damaged").expect("written"))
+        .count();
+    assert!(count > 0, "the index has no segment files");
+    let words = well(world.command("check").output().expect("epis runs"));
+    assert!(words.to_lowercase().contains("index"), "{words}");
+    world.start();
+    assert_eq!(total(&world, "Patient"), 1);
+    assert_eq!(world.get("Patient?active=true").expect(200).ids("match"), ["a"]);
+}
+
+on_both!(samples_go_in_and_out_again, a_damaged_index_is_found_and_mended);
