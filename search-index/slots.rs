@@ -80,8 +80,9 @@ impl Slots {
             *number += 1;
             let count = slots.counts.entry(family).or_default();
             *count = (*count).max(*number);
-            let place = [param.0.to_be_bytes(), [family.letter() as u8, slot.number as u8]].concat();
-            slots.fingerprint = hash(&[&slots.fingerprint.to_be_bytes(), kind.as_str().as_bytes(), &place]);
+            let (before, param_bytes) = (slots.fingerprint.to_be_bytes(), param.0.to_be_bytes());
+            let place = [family.letter() as u8, slot.number as u8];
+            slots.fingerprint = hash(&[&before, kind.as_str().as_bytes(), &param_bytes, &place]);
             slots.kinds.entry(kind).or_default().push((param, slot));
         }
         slots

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! field `terms`   8 bytes: Term::hash, big endian                 every form that is not ordered
-//! field `texts`   parameter (2 bytes), form (1 byte), text        the ordered forms
+//! field `texts`   parameter (4 bytes), form (1 byte), text        the ordered forms
 //! field `words`   0 or 1, word                                    narrative, whole record
 //! ```
 
@@ -42,7 +42,7 @@ pub(crate) fn ordered(term: &Term<'_>) -> Vec<u8> {
 
 /// What the keys of all terms of one parameter and form begin with.
 pub(crate) fn form(term: &Term<'_>) -> Vec<u8> {
-    let mut key = Vec::with_capacity(3 + term.text.len());
+    let mut key = Vec::with_capacity(5 + term.text.len());
     key.extend_from_slice(&term.param.0.to_be_bytes());
     key.push(term.form as u8);
     key

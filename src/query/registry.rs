@@ -55,7 +55,7 @@ pub(crate) struct Computed {
 pub struct Registry {
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) zone: i32,
-    codes: Vec<Arc<str>>,
+    codes: FxHashMap<ParamId, Arc<str>>,
     kinds: Vec<Kind>,
     parameters: FxHashMap<Kind, KindParameters>,
     fingerprint: u64,
@@ -87,9 +87,10 @@ impl Registry {
             .filter(searchable)
             .cloned()
             .collect();
-        let mut codes: Vec<Arc<str>> = found.iter().map(|p| p.code.as_str().into()).collect();
-        codes.sort();
-        codes.dedup();
+        let mut codes: FxHashMap<ParamId, Arc<str>> = FxHashMap::default();
+        for code in found.iter().map(|p| p.code.as_str()) {
+            codes.entry(ParamId::of(code)).or_insert_with(|| code.into());
+        }
         let mut registry = Registry {
             zone,
             fingerprint: fingerprint(&found, zone),
@@ -113,15 +114,18 @@ impl Registry {
             computed: Vec::new(),
         };
         for definition in found.iter().filter(|p| applies(p, kind)) {
-            let Ok(place) = self.codes.binary_search_by(|code| (**code).cmp(&definition.code)) else {
+            let id = ParamId::of(&definition.code);
+            let code = Arc::clone(&self.codes[&id]);
+            if *code != *definition.code {
+                let why = format!("its number is that of {code}; give one of them another code");
+                self.skipped.push(format!("{kind}.{}: {why}", definition.code));
                 continue;
-            };
-            let id = ParamId(place as u16);
+            }
             let parts = path::parts_for(&definition.expression, kind.as_str());
             match self.add(id, definition, kind, &parts, &mut of_kind) {
                 Ok(()) => of_kind.parameters.push(Parameter {
                     id,
-                    code: Arc::clone(&self.codes[place]),
+                    code,
                     kind: definition.kind,
                     url: definition.url.as_str().into(),
                     expression: parts.text(),
@@ -212,13 +216,13 @@ impl Registry {
 
     /// The code of a parameter.
     pub fn code(&self, id: ParamId) -> Option<&str> {
-        self.codes.get(usize::from(id.0)).map(|code| &**code)
+        self.codes.get(&id).map(|code| &**code)
     }
 
     /// The number of a code, whatever the kind.
     pub fn id_of(&self, code: &str) -> Option<ParamId> {
-        let place = self.codes.binary_search_by(|known| (**known).cmp(code)).ok()?;
-        Some(ParamId(place as u16))
+        let id = ParamId::of(code);
+        (self.code(id) == Some(code)).then_some(id)
     }
 
     /// Every kind that can be searched, sorted.
@@ -307,7 +311,7 @@ fn applies(definition: &SearchParameter, kind: &Kind) -> bool {
 }
 
 /// Bump when extraction or the terms change their meaning.
-const EXTRACTION_VERSION: u32 = 1;
+const EXTRACTION_VERSION: u32 = 2;
 
 fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
     let facts: BTreeMap<&str, String> = found

@@ -82,10 +82,10 @@ impl<'a> Term<'a> {
         Term { param, form, text }
     }
 
-    /// The term as bytes in the order of parameter, form and text: two bytes of parameter (big endian),
+    /// The term as bytes in the order of parameter, form and text: four bytes of parameter (big endian),
     /// one of form, then the text.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(3 + self.text.len());
+        let mut bytes = Vec::with_capacity(5 + self.text.len());
         bytes.extend_from_slice(&self.param.0.to_be_bytes());
         bytes.push(self.form as u8);
         bytes.extend_from_slice(self.text.as_bytes());

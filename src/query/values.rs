@@ -7,10 +7,17 @@ pub use crate::hash::hash;
 
 /// A search parameter's number: one for each code, shared by all kinds that have the code.
 ///
-/// Numbers follow the codes' alphabetical order in the definitions; an index keeps the definitions'
-/// fingerprint ([`Registry::fingerprint`](crate::registry::Registry::fingerprint)) beside them.
+/// It is a hash of the code, so that it stays what it is when other parameters come and go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParamId(pub u16);
+pub struct ParamId(pub u32);
+
+impl ParamId {
+    /// The number of a code. Two codes of one [`Registry`](crate::registry::Registry) never share one:
+    /// it leaves out the later.
+    pub fn of(code: &str) -> ParamId {
+        ParamId(hash(&[code.as_bytes()]) as u32)
+    }
+}
 
 /// All values of one version of a record, in the order they were found.
 ///

@@ -44,7 +44,7 @@ impl Index {
         let found = self
             .terms
             .iter()
-            .filter(|(term, _)| term.starts_with(&start) && meets(&term[3..]));
+            .filter(|(term, _)| term.starts_with(&start) && meets(&term[start.len()..]));
         found.flat_map(|(_, rows)| rows.iter().copied()).collect()
     }
 
