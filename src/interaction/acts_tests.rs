@@ -6,18 +6,19 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fhir::moment::http_date;
 use fhir::tree::Tree;
 
-use crate::{Caller, Engine, Limits, Method, Prefer, Reply, Request, Settings, answer};
+use crate::{Caller, Engine, Generations, Limits, Method, Prefer, Reply, Request, Settings, answer};
 
 const BASE: &str = "http://h/fhir";
 
 /// An engine in a folder of its own, which goes with it.
 struct World {
-    engine: Option<Engine>,
+    generations: Option<Generations>,
     folder: PathBuf,
 }
 
@@ -33,19 +34,19 @@ impl World {
             ..Settings::at(log, folder.join("index"))
         };
         World {
-            engine: Some(Engine::open(settings).expect("an engine in a fresh folder")),
+            generations: Some(Generations::open(settings).expect("an engine in a fresh folder")),
             folder,
         }
     }
 
-    fn engine(&self) -> &Engine {
-        self.engine.as_ref().expect("open until dropped")
+    fn engine(&self) -> Arc<Engine> {
+        self.generations.as_ref().expect("open until dropped").now()
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.engine = None;
+        self.generations = None;
         // A folder left over in the system's temporary directory does no harm.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
@@ -119,7 +120,7 @@ fn ask(world: &World, act: &str, body: &str) -> Reply {
             other => panic!("no such header: {other}"),
         }
     }
-    answer(world.engine(), &Caller::Operator, &request)
+    answer(&world.engine(), &Caller::Operator, &request)
 }
 
 fn header(reply: &Reply, name: &str) -> Option<String> {

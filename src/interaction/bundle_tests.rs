@@ -1,17 +1,18 @@
 //! Batches and transactions against a store and an index of their own.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fhir::tree::Tree;
 
-use crate::{Caller, Engine, Method, Prefer, Request, Settings, answer};
+use crate::{Caller, Engine, Generations, Method, Prefer, Request, Settings, answer};
 
 const BASE: &str = "http://x/fhir";
 
 /// An engine in a folder of its own, which goes with it.
 struct World {
-    engine: Option<Engine>,
+    generations: Option<Generations>,
     folder: PathBuf,
 }
 
@@ -25,19 +26,20 @@ impl World {
         );
         let folder = std::env::temp_dir().join(name);
         let log = store::Settings::at(store::Place::Sqlite(folder.join("log.db")));
-        let engine = Engine::open(Settings::at(log, folder.join("index"))).expect("an engine in a fresh folder");
+        let generations =
+            Generations::open(Settings::at(log, folder.join("index"))).expect("an engine in a fresh folder");
         World {
-            engine: Some(engine),
+            generations: Some(generations),
             folder,
         }
     }
 
-    fn engine(&self) -> &Engine {
-        self.engine.as_ref().expect("open until dropped")
+    fn engine(&self) -> Arc<Engine> {
+        self.generations.as_ref().expect("open until dropped").now()
     }
 
     fn ask(&self, request: &Request<'_>) -> (u16, Tree) {
-        let reply = answer(self.engine(), &Caller::Operator, request);
+        let reply = answer(&self.engine(), &Caller::Operator, request);
         let body = reply.body.bytes();
         let tree = if body.is_empty() {
             Tree::Null
@@ -76,7 +78,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.engine = None;
+        self.generations = None;
         // A folder left over in the system's temporary directory does no harm.
         let _ = std::fs::remove_dir_all(&self.folder);
     }

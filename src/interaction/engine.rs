@@ -12,7 +12,7 @@ use fhir::outcome::{Issue, Severity};
 use fhir::parse;
 use query::{ParamId, Registry, Value, Values};
 use search_index::Index;
-use store::{Claim, Expect, Follower, Operation, Store, Trouble, Version, Write};
+use store::{Claim, Expect, Follower, Operation, Store, Version, Write};
 
 use crate::cache::{Cached, ReadCache, VersionCache};
 use crate::compartment::Compartments;
@@ -58,7 +58,8 @@ impl Settings {
     }
 }
 
-/// One server's data and everything that answers questions about it. Shared by all threads.
+/// One server's data and everything that answers questions about it, as of one generation of what can be searched
+/// ([`Generations`](crate::Generations)). Shared by all threads.
 pub struct Engine {
     /// The log.
     pub store: Store,
@@ -78,9 +79,9 @@ pub struct Engine {
     /// The CapabilityStatement, once it was asked for.
     pub(crate) capabilities: OnceLock<Box<str>>,
     /// Versions that pages were lately made of.
-    pub(crate) versions: VersionCache,
+    pub(crate) versions: Arc<VersionCache>,
     cache: Arc<ReadCache>,
-    unique_systems: Vec<String>,
+    unique_systems: Arc<[String]>,
 }
 
 /// A record that was judged and can be written.
@@ -112,26 +113,20 @@ impl Prepared {
 }
 
 impl Engine {
-    /// Opens the log and the index, and lets the index and the read cache follow the log.
-    ///
-    /// # Errors
-    /// [`Trouble`], a sentence, where either cannot be opened.
-    pub fn open(settings: Settings) -> Result<Engine, Trouble> {
-        let definitions = Definitions::r4();
-        let registry = Arc::new(Registry::new(Arc::clone(&definitions), settings.zone));
-        let store = Store::open(settings.store)?;
+    /// The first engine of a server. Lets its read cache follow the log.
+    pub(crate) fn new(
+        settings: Settings,
+        definitions: Arc<Definitions>,
+        registry: Arc<Registry>,
+        store: Store,
+        index: Index,
+    ) -> Engine {
         let cache = Arc::new(ReadCache::new(settings.cache_bytes / 2));
         store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
-        let index = Index::open(
-            &settings.index_folder,
-            Arc::clone(&registry),
-            store.clone(),
-            settings.index,
-        )?;
-        Ok(Engine {
+        Engine {
             compartments: Compartments::new(&definitions, &registry),
             capabilities: OnceLock::new(),
-            versions: VersionCache::new(settings.cache_bytes / 2),
+            versions: Arc::new(VersionCache::new(settings.cache_bytes / 2)),
             store,
             index,
             registry,
@@ -140,8 +135,8 @@ impl Engine {
             zone: settings.zone,
             opened: now(),
             cache,
-            unique_systems: settings.unique_systems,
-        })
+            unique_systems: settings.unique_systems.into(),
+        }
     }
 
     /// The kind of that name.

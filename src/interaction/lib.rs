@@ -22,6 +22,7 @@ pub mod delete;
 pub mod engine;
 pub mod everything;
 pub mod format;
+pub mod generations;
 pub mod history;
 pub mod include;
 pub mod limits;
@@ -44,6 +45,7 @@ pub mod vread;
 pub mod written;
 
 pub use engine::{Engine, Prepared, Settings};
+pub use generations::Generations;
 pub use limits::Limits;
 pub use refusal::{Reason, Refusal};
 pub use reply::{Body, Reply};

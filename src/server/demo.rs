@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fhir::document::Document;
 use fhir::parse::Limits;
-use interaction::{Caller, Engine, Method, Request};
+use interaction::{Caller, Engine, Generations, Method, Request};
 
 use crate::journal::{Journal, Reached};
 use crate::load::Load;
@@ -23,15 +23,15 @@ use crate::source::Source;
 /// A sentence where the address cannot be had, the data cannot be opened or loaded, or the server failed.
 pub fn demo(settings: Settings) -> Result<ExitCode, String> {
     let listener = crate::serve::bind(&settings.listen)?;
-    let engine = crate::engine::open(&settings)?;
+    let generations = crate::engine::open(&settings)?;
     println!("{}", crate::serve::greeting(&listener, &settings));
     let base = base(&listener);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let (own, folder) = (Arc::clone(&engine), settings.data.clone());
+        let (own, folder) = (Arc::clone(&generations), settings.data.clone());
         let stop = &stop;
-        let loader = scope.spawn(move || load(&own, Path::new(&folder), stop).map(|()| invite(&own, &base)));
-        let served = crate::serve::run(listener, engine, settings);
+        let loader = scope.spawn(move || load(&own, Path::new(&folder), stop).map(|()| invite(&own.now(), &base)));
+        let served = crate::serve::run(listener, generations, settings);
         stop.store(true, Ordering::Relaxed);
         let loaded = loader
             .join()
@@ -49,7 +49,7 @@ fn base(listener: &TcpListener) -> String {
 }
 
 /// Loads what of the samples is not there yet.
-fn load(engine: &Engine, folder: &Path, stop: &AtomicBool) -> Result<(), String> {
+fn load(generations: &Generations, folder: &Path, stop: &AtomicBool) -> Result<(), String> {
     let stages = crate::samples::stages();
     let journal = Journal::open(&folder.join("demo.journal"), false)?;
     let is_new = |source: &&Source| journal.reached(&source.key) != Reached::End;
@@ -68,7 +68,7 @@ fn load(engine: &Engine, folder: &Path, stop: &AtomicBool) -> Result<(), String>
         "Loading the samples",
         stages.iter().flatten().map(|source| source.key.length).sum(),
     );
-    let load = Load::new(engine, &journal, &refused, &progress, stop);
+    let load = Load::new(generations, &journal, &refused, &progress, stop);
     let loaded = progress.show_during(|| stages.iter().try_for_each(|stage| load.stage(stage)));
     loaded.inspect_err(|trouble| eprintln!("epis: {trouble}"))?;
     if stop.load(Ordering::Relaxed) {

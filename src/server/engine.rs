@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interaction::limits::Limits;
-use interaction::{Engine, engine};
+use interaction::{Generations, engine};
 
 use crate::settings::Settings;
 
@@ -13,7 +13,7 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// A sentence where either cannot be opened, as when another process has them open.
-pub fn open(settings: &Settings) -> Result<Arc<Engine>, String> {
+pub fn open(settings: &Settings) -> Result<Arc<Generations>, String> {
     let folder = Path::new(&settings.data);
     std::fs::create_dir_all(folder)
         .map_err(|e| format!("The data folder {} cannot be made: {e}.", folder.display()))?;
@@ -38,7 +38,7 @@ pub fn open(settings: &Settings) -> Result<Arc<Engine>, String> {
     wanted.zone = settings.zone.0;
     wanted.cache_bytes = settings.cache_bytes.0;
     wanted.unique_systems.clone_from(&settings.unique_identifiers);
-    Engine::open(wanted)
+    Generations::open(wanted)
         .map(Arc::new)
         .map_err(|trouble| trouble.to_string())
 }

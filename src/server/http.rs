@@ -11,7 +11,7 @@ use std::time::Instant;
 use actix_web::http::header::ACCEPT_ENCODING;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, web};
-use interaction::{Caller, Engine, Reason, Refusal, Reply};
+use interaction::{Caller, Generations, Reason, Refusal, Reply};
 
 use crate::ask::{self, Asked, Head, ROOT};
 use crate::body::{self, Budget};
@@ -22,7 +22,7 @@ use crate::settings::Settings;
 /// Everything the door needs, shared by all workers.
 pub struct Door {
     /// What answers.
-    pub engine: Arc<Engine>,
+    pub generations: Arc<Generations>,
     settings: Settings,
     detail: Detail,
     names: Names,
@@ -31,13 +31,13 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door to an engine.
+    /// A door to what answers.
     ///
     /// # Errors
     /// A sentence where a setting cannot be used.
-    pub fn new(engine: Arc<Engine>, settings: Settings) -> Result<Door, String> {
+    pub fn new(generations: Arc<Generations>, settings: Settings) -> Result<Door, String> {
         Ok(Door {
-            engine,
+            generations,
             detail: Detail::read(&settings.log)?,
             names: Names::new(),
             budget: Budget::new(settings.bodies_bytes_max.0),
@@ -76,7 +76,7 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
     let start = Instant::now();
     let given = http.headers().get("x-request-id").and_then(|value| value.to_str().ok());
     let id = door.names.name(given);
-    if let Some(page) = crate::pages::page(&http, &door.engine) {
+    if let Some(page) = crate::pages::page(&http, &door.generations) {
         return page;
     }
     let door = door.into_inner();
@@ -85,7 +85,7 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
     let status = response.status().as_u16();
     if door.detail == Detail::Requests || (door.detail == Detail::Failures && status >= 500) {
         log::answered(
-            &door.engine.definitions,
+            &door.generations.now().definitions,
             http.method().as_str(),
             http.path(),
             status,
@@ -152,7 +152,8 @@ fn accepts_gzip(http: &HttpRequest) -> bool {
 
 /// The answer, where it is at hand and needs neither disk nor waiting.
 fn at_once(door: &Door, head: &Head<'_>) -> Option<Reply> {
-    guarded(|| interaction::ready(&door.engine, &Caller::Operator, &head.request)).unwrap_or_else(|| Some(fault()))
+    guarded(|| interaction::ready(&door.generations.now(), &Caller::Operator, &head.request))
+        .unwrap_or_else(|| Some(fault()))
 }
 
 /// Answers a request whole; on a blocking thread.
@@ -163,7 +164,11 @@ fn work(door: &Door, asked: Asked, packed: Option<(&str, usize)>) -> Reply {
             None => asked,
         };
         let request = asked.request(&door.settings)?;
-        Ok(interaction::answer(&door.engine, &Caller::Operator, &request))
+        Ok(interaction::answer(
+            &door.generations.now(),
+            &Caller::Operator,
+            &request,
+        ))
     });
     match answered {
         Some(Ok(reply)) => reply,

@@ -34,13 +34,13 @@ pub fn import(settings: Settings, wish: &Wish) -> Result<ExitCode, String> {
     }
     let files: usize = stages.iter().map(Vec::len).sum();
     let total: u64 = stages.iter().flatten().map(|source| source.key.length).sum();
-    let engine = crate::engine::open(&without_limits(settings.clone()))?;
+    let generations = crate::engine::open(&without_limits(settings.clone()))?;
     let folder = Path::new(&settings.data);
     let journal = Journal::open(&folder.join("import.journal"), wish.again)?;
     let refused = RefusedFile::new(&folder.join("import-refused.ndjson"));
     let progress = Progress::new("Importing", total);
     let stop = AtomicBool::new(false);
-    let mut load = Load::new(&engine, &journal, &refused, &progress, &stop);
+    let mut load = Load::new(&generations, &journal, &refused, &progress, &stop);
     load.threads = wish.threads.clamp(1, 64);
     progress.show_during(|| stages.iter().try_for_each(|stage| load.stage(stage)))?;
     let seconds = progress.elapsed().as_secs_f64();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use fhir::document::{Document, Node};
 use fhir::outcome::{Code, Issue};
 use fhir::parse::Limits;
-use interaction::{Caller, Engine, Method, Prefer, Reply, Request, Return};
+use interaction::{Caller, Generations, Method, Prefer, Reply, Request, Return};
 
 use crate::journal::{Journal, Reached};
 use crate::progress::Progress;
@@ -32,7 +32,7 @@ const BASE: &str = "http://localhost/fhir";
 /// Everything a load works with.
 pub struct Load<'a> {
     /// What stores the records.
-    pub engine: &'a Engine,
+    pub generations: &'a Generations,
     /// What was stored before.
     pub journal: &'a Journal,
     /// Where to say what was refused.
@@ -67,14 +67,14 @@ struct Work {
 impl<'a> Load<'a> {
     /// A load, ready to run.
     pub fn new(
-        engine: &'a Engine,
+        generations: &'a Generations,
         journal: &'a Journal,
         refused: &'a RefusedFile,
         progress: &'a Progress,
         stop: &'a AtomicBool,
     ) -> Load<'a> {
         Load {
-            engine,
+            generations,
             journal,
             refused,
             progress,
@@ -201,7 +201,7 @@ impl<'a> Load<'a> {
 
     fn parse(&self, source: &Source, place: &str, text: &[u8]) -> Option<Document> {
         let limits = Limits {
-            depth: self.engine.limits.json_depth,
+            depth: self.generations.now().limits.json_depth,
             bytes: TEXT_MAX,
         };
         let parsed = Document::parse(text, limits);
@@ -312,7 +312,7 @@ impl<'a> Load<'a> {
         };
         let mut attempt = 0;
         loop {
-            let reply = interaction::answer(self.engine, &Caller::Operator, &request);
+            let reply = interaction::answer(&self.generations.now(), &Caller::Operator, &request);
             match reply.status {
                 503 if attempt < ATTEMPTS => {
                     attempt += 1;

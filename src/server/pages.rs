@@ -3,7 +3,7 @@
 use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use interaction::Engine;
+use interaction::{Engine, Generations};
 
 const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (JSON).\n\n\
     /fhir/metadata   what it can do\n\
@@ -14,7 +14,7 @@ const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (J
 const PING: &[u8] = b"{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"information\",\"code\":\"informational\",\"diagnostics\":\"This answer is fixed: it measures what HTTP itself costs here.\"}]}";
 
 /// The page at a path beside FHIR, where there is one.
-pub fn page(http: &HttpRequest, engine: &Engine) -> Option<HttpResponse> {
+pub fn page(http: &HttpRequest, generations: &Generations) -> Option<HttpResponse> {
     if http.method() != Method::GET && http.method() != Method::HEAD {
         return None;
     }
@@ -24,7 +24,7 @@ pub fn page(http: &HttpRequest, engine: &Engine) -> Option<HttpResponse> {
             Bytes::from_static(WELCOME.as_bytes()),
         )),
         "/ping" => Some(text("application/fhir+json; charset=utf-8", Bytes::from_static(PING))),
-        "/health" => Some(text("application/json", Bytes::from(health(engine)))),
+        "/health" => Some(text("application/json", Bytes::from(health(&generations.now())))),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use actix_web::dev::AppConfig;
 use actix_web::rt::System;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use interaction::Engine;
+use interaction::Generations;
 
 use crate::http::{Door, routes};
 use crate::settings::Settings;
@@ -25,9 +25,9 @@ use crate::wire::Wire;
 /// A sentence where the address cannot be had, the data cannot be opened, or the server failed.
 pub fn serve(settings: Settings) -> Result<ExitCode, String> {
     let listener = bind(&settings.listen)?;
-    let engine = crate::engine::open(&settings)?;
+    let generations = crate::engine::open(&settings)?;
     println!("{}", greeting(&listener, &settings));
-    run(listener, engine, settings)?;
+    run(listener, generations, settings)?;
     println!("Stopped.");
     Ok(ExitCode::SUCCESS)
 }
@@ -82,9 +82,9 @@ fn loopback(listen: &str) -> Result<Vec<SocketAddr>, String> {
 ///
 /// # Errors
 /// A sentence where a setting cannot be used or the server failed.
-pub fn run(listener: TcpListener, engine: Arc<Engine>, settings: Settings) -> Result<(), String> {
+pub fn run(listener: TcpListener, generations: Arc<Generations>, settings: Settings) -> Result<(), String> {
     crate::log::keep_panics_quiet();
-    let door = Data::new(Door::new(engine, settings.clone())?);
+    let door = Data::new(Door::new(generations, settings.clone())?);
     let ended = System::new().block_on(async move { build(listener, door, &settings)?.await });
     ended.map_err(|e| format!("The server failed: {e}."))
 }

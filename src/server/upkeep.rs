@@ -11,7 +11,8 @@ use crate::settings::Settings;
 /// # Errors
 /// A sentence where the data cannot be opened or read.
 pub fn check(settings: Settings, repair: bool) -> Result<ExitCode, String> {
-    let engine = crate::engine::open(&settings)?;
+    let generations = crate::engine::open(&settings)?;
+    let engine = generations.now();
     let progress = Progress::new("Checking the log", engine.store.head());
     let log = progress.show_during(|| engine.store.check(&|done, _| progress.reach(done)));
     let log = log.map_err(|trouble| trouble.to_string())?;
@@ -38,7 +39,8 @@ pub fn check(settings: Settings, repair: bool) -> Result<ExitCode, String> {
 /// # Errors
 /// A sentence where the data cannot be opened, read or written.
 pub fn reindex(settings: Settings) -> Result<ExitCode, String> {
-    let engine = crate::engine::open(&settings)?;
+    let generations = crate::engine::open(&settings)?;
+    let engine = generations.now();
     let progress = Progress::new("Building the index", engine.store.head());
     let built = progress.show_during(|| engine.index.rebuild(&|done, _| progress.reach(done)));
     built.map_err(|trouble| trouble.to_string())?;
