@@ -16,7 +16,7 @@ use tantivy::{BitSet, DocId, DocSet, InvertedIndexReader, TERMINATED, TantivyErr
 
 use crate::among::Among;
 use crate::columns::{Columns, Ranges};
-use crate::documents::{Clock, Listed, Part, from_bits, unite};
+use crate::documents::{Clock, Listed, Part, Tested, from_bits, unite};
 use crate::order::ELSEWHERE;
 use crate::recorded::Records;
 use crate::slots::{Family, Slots};
@@ -68,15 +68,30 @@ impl Compiler<'_> {
         if wanted.iter().all(|wanted| *wanted) {
             return Ok(None);
         }
-        if self.among.named().len() > KINDS_LISTED_MAX {
-            let columns = Arc::clone(self.columns);
-            let test = move |doc| wanted[columns.kind.values.get_val(doc) as usize];
-            return Ok(Some(Part::Tested(Box::new(test))));
+        self.kinds(self.among.named(), wanted).map(Some)
+    }
+
+    /// The documents of a condition's kinds.
+    fn of_kind(&self, kinds: &[Kind]) -> Result<Part, TantivyError> {
+        let wanted: Vec<bool> = self.columns.kinds.iter().map(|kind| kinds.contains(kind)).collect();
+        if !wanted.contains(&true) {
+            return Ok(Part::nothing());
         }
-        let keys = self.among.named().iter().map(|kind| terms::kind(kind.as_str()));
+        self.kinds(kinds, wanted)
+    }
+
+    /// The documents of some kinds, of which `wanted` says the same by their numbers in the segment: listed where they
+    /// have to lead, and tested by one look at a column where something smaller does.
+    fn kinds(&self, kinds: &[Kind], wanted: Vec<bool>) -> Result<Part, TantivyError> {
+        let columns = Arc::clone(self.columns);
+        let test: Tested = Box::new(move |doc| wanted[columns.kind.values.get_val(doc) as usize]);
+        if kinds.len() > KINDS_LISTED_MAX {
+            return Ok(Part::Tested(test));
+        }
+        let keys = kinds.iter().map(|kind| terms::kind(kind.as_str()));
         let lists = keys.filter_map(|key| postings(&self.columns.terms, &key).transpose());
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Part::Listed(unite(lists, self.max, self.clock))))
+        Ok(Part::Either(unite(lists, self.max, self.clock), test))
     }
 
     fn everything(&self) -> Part {
@@ -93,6 +108,7 @@ impl Compiler<'_> {
             Predicate::Or(any) if any.is_empty() => Part::nothing(),
             Predicate::Or(any) => Part::Or(parts(any)?),
             Predicate::Not(inner) => Part::Not(Box::new(self.part(inner)?)),
+            Predicate::Kind(kinds) => self.of_kind(kinds)?,
             Predicate::Is(ids) => self.named(ids),
             Predicate::Updated(span) => self.updated(span),
             Predicate::Test { param, test } => self.look_up(&Lookup::of(*param, test))?,

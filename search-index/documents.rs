@@ -27,6 +27,8 @@ pub(crate) enum Part {
     Listed(Listed),
     /// A test of one document.
     Tested(Tested),
+    /// The same documents as a list, for where they lead, and as a test, which is cheaper than the list where they don't.
+    Either(Listed, Tested),
     /// All of these.
     And(Vec<Part>),
     /// Any of these.
@@ -44,7 +46,7 @@ impl Part {
     /// Whether the part can list its documents without testing every one.
     fn lists(&self) -> bool {
         match self {
-            Part::Listed(_) => true,
+            Part::Listed(_) | Part::Either(..) => true,
             Part::Tested(_) | Part::Not(_) => false,
             Part::And(parts) => parts.iter().any(Part::lists),
             Part::Or(parts) => parts.iter().all(Part::lists),
@@ -54,7 +56,7 @@ impl Part {
     /// About how many documents listing the part visits.
     fn cost(&self) -> u64 {
         match self {
-            Part::Listed(list) => u64::from(list.size_hint()),
+            Part::Listed(list) | Part::Either(list, _) => u64::from(list.size_hint()),
             Part::Tested(_) | Part::Not(_) => u64::from(u32::MAX),
             Part::And(parts) => parts.iter().map(Part::cost).min().unwrap_or(0),
             Part::Or(parts) => parts.iter().map(Part::cost).sum(),
@@ -65,7 +67,7 @@ impl Part {
     fn into_test(self) -> Tested {
         match self {
             Part::Listed(mut list) => Box::new(move |doc| catch_up(&mut list, doc) == doc),
-            Part::Tested(test) => test,
+            Part::Tested(test) | Part::Either(_, test) => test,
             Part::And(parts) => {
                 let mut tests = tests(parts);
                 Box::new(move |doc| tests.iter_mut().all(|test| test(doc)))
@@ -88,7 +90,7 @@ impl Part {
             return Filtered::over(all, Vec::new(), vec![self.into_test()], clock);
         }
         match self {
-            Part::Listed(list) => list,
+            Part::Listed(list) | Part::Either(list, _) => list,
             Part::And(parts) => intersect(parts, max, clock),
             Part::Or(parts) => unite(
                 parts.into_iter().map(|part| part.into_list(max, clock)).collect(),

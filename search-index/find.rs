@@ -137,22 +137,26 @@ impl Run<'_> {
 
     /// The numbers of the records that a predicate names by id.
     fn named(&self, predicate: &Predicate, among: &Among<'_>) -> Result<Named, Trouble> {
-        let mut ids: Vec<&Id> = Vec::new();
-        predicate.walk(&mut |part| {
-            if let Predicate::Is(list) = part {
-                ids.extend(list);
-            }
-        });
+        let mut lists = Vec::new();
+        each_id(predicate, None, &mut |ids, kinds| lists.push((ids, kinds)));
         let mut named = Named::default();
-        if ids.is_empty() {
+        if lists.is_empty() {
             return Ok(named);
         }
         let known = self.store.kinds();
-        for kind in known.iter().filter(|kind| among.has(kind)) {
-            for id in &ids {
+        for (ids, kinds) in lists {
+            let of = |kind: &&Kind| among.has(kind) && kinds.is_none_or(|kinds| kinds.contains(kind));
+            for (kind, id) in known
+                .iter()
+                .filter(of)
+                .flat_map(|kind| ids.iter().map(move |id| (kind, id)))
+            {
                 self.check_clock()?;
-                if let Some(version) = self.store.current(kind, id)? {
-                    named.insert((kind.clone(), (*id).clone()), version.record);
+                let place = (kind.clone(), id.clone());
+                if !named.contains_key(&place)
+                    && let Some(version) = self.store.current(kind, id)?
+                {
+                    named.insert(place, version.record);
                 }
             }
         }
@@ -372,6 +376,27 @@ fn hit(segment: &Segment, doc: DocId) -> Result<Hit, TantivyError> {
         kind: columns.kind_of(doc).clone(),
         id,
     })
+}
+
+/// Calls `each` with the ids that a condition names, and the kinds they can be of where the condition says so.
+fn each_id<'p>(
+    predicate: &'p Predicate,
+    kinds: Option<&'p [Kind]>,
+    each: &mut dyn FnMut(&'p [Id], Option<&'p [Kind]>),
+) {
+    match predicate {
+        Predicate::Is(ids) => each(ids, kinds),
+        Predicate::And(all) => {
+            let named = all.iter().find_map(|part| match part {
+                Predicate::Kind(kinds) => Some(&kinds[..]),
+                _ => None,
+            });
+            all.iter().for_each(|part| each_id(part, named.or(kinds), each));
+        }
+        Predicate::Or(any) => any.iter().for_each(|part| each_id(part, kinds, each)),
+        Predicate::Not(inner) => each_id(inner, kinds, each),
+        _ => {}
+    }
 }
 
 fn damaged() -> TantivyError {

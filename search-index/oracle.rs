@@ -233,6 +233,9 @@ impl World {
                 vec![kind, self::kind(KINDS[random.below(KINDS.len())])]
             };
         }
+        if random.once_in(6) {
+            (kinds, predicate) = self.groups(random, kinds, predicate);
+        }
         let sort = self.sort(random, &kinds);
         let head = self.index().head();
         let at = if random.once_in(3) {
@@ -278,6 +281,27 @@ impl World {
             after = Some(Cursor::parse(&next.to_string()).unwrap());
         }
         assert_eq!(paged, expected, "{what}, page by page of {limit}");
+    }
+
+    /// A condition on each of several kinds, as a compartment has them.
+    fn groups(&self, random: &mut Random, mut kinds: Vec<Kind>, predicate: Predicate) -> (Vec<Kind>, Predicate) {
+        let mut groups = vec![Predicate::Kind(kinds.clone()).and(predicate)];
+        while groups.len() < 4 && random.once_in(2) {
+            let (kind, params) = sample::search(random);
+            let handling = Handling {
+                strict: true,
+                now: 0,
+                base: "",
+            };
+            let parsed = query::parse(&self.registry, std::slice::from_ref(&kind), &params, &handling).unwrap();
+            groups.push(Predicate::Kind(vec![kind.clone()]).and(parsed.predicate));
+            kinds.push(kind);
+        }
+        if random.once_in(3) {
+            kinds.clear();
+        }
+        let any = Predicate::any(groups);
+        (kinds, if random.once_in(4) { any.negate() } else { any })
     }
 
     fn sort(&self, random: &mut Random, kinds: &[Kind]) -> Vec<SortKey> {

@@ -11,8 +11,14 @@ use query::{ParamId, Registry};
 
 use crate::refusal::{Reason, Refusal};
 
-/// Kinds and the condition under which their records belong.
-pub type Part = (Vec<Kind>, Predicate);
+/// What belongs to a record.
+#[derive(Clone, Debug)]
+pub struct Belonging {
+    /// The kinds of which records can belong.
+    pub kinds: Vec<Kind>,
+    /// The condition under which a record of those kinds does.
+    pub predicate: Predicate,
+}
 
 /// The members of every compartment, ready to be asked.
 pub struct Compartments {
@@ -47,19 +53,22 @@ impl Compartments {
         self.list.iter().map(|members| &members.center)
     }
 
-    /// All records of one kind, or of every kind (`*`), that belong to a record, in parts to be asked one by one.
+    /// All records of one kind, or of every kind (`*`), that belong to a record.
     ///
     /// # Errors
     /// 404 where the kind has no compartment, or the other kind never belongs to it.
-    pub fn parts(&self, registry: &Registry, center: &Kind, id: &Id, of: Option<&Kind>) -> Result<Vec<Part>, Refusal> {
+    pub fn of(&self, registry: &Registry, center: &Kind, id: &Id, kind: Option<&Kind>) -> Result<Belonging, Refusal> {
         let Some(members) = self.list.iter().find(|members| members.center == *center) else {
             let text = format!("{center} has no compartment; Patient, Practitioner, Encounter, Device have.");
             return Err(Refusal::because(Reason::NoSuchPath, text));
         };
-        match of {
-            None => Ok(members.groups.iter().map(|group| group.part(center, id)).collect()),
+        match kind {
+            None => Ok(members.belonging(id)),
             Some(kind) => match registry.compartment(center.as_str(), id, kind) {
-                Some(predicate) => Ok(vec![(vec![kind.clone()], predicate)]),
+                Some(predicate) => Ok(Belonging {
+                    kinds: vec![kind.clone()],
+                    predicate,
+                }),
                 None => {
                     let text = format!("No {kind} ever belongs to the compartment of a {center}.");
                     Err(Refusal::because(Reason::NoSuchPath, text))
@@ -69,8 +78,19 @@ impl Compartments {
     }
 }
 
+impl Members {
+    fn belonging(&self, id: &Id) -> Belonging {
+        let kinds = self.groups.iter().flat_map(|group| group.kinds.iter().cloned());
+        let groups = self.groups.iter().map(|group| group.condition(&self.center, id));
+        Belonging {
+            kinds: kinds.collect(),
+            predicate: Predicate::any(groups.collect()),
+        }
+    }
+}
+
 impl Group {
-    fn part(&self, center: &Kind, id: &Id) -> Part {
+    fn condition(&self, center: &Kind, id: &Id) -> Predicate {
         let refers = |param: &ParamId| Predicate::Test {
             param: *param,
             test: Test::Reference(ReferenceTest::Record {
@@ -84,7 +104,7 @@ impl Group {
             // The center's kind is a group of its own, so that the id can be no other kind's.
             choices.push(Predicate::Is(vec![id.clone()]));
         }
-        (self.kinds.clone(), Predicate::any(choices))
+        Predicate::Kind(self.kinds.clone()).and(Predicate::any(choices))
     }
 }
 
@@ -154,12 +174,12 @@ mod tests {
             assert!(!mixed, "an id of the center could be another kind's: {center}");
         }
         let (patient, id) = (registry.kind("Patient").unwrap(), Id::new("1").unwrap());
-        let all = compartments.parts(&registry, patient, &id, None).unwrap();
-        assert!(all.iter().any(|(kinds, _)| kinds.contains(patient)));
+        let all = compartments.of(&registry, patient, &id, None).unwrap();
+        assert!(all.kinds.contains(patient));
         let organization = registry.kind("Organization").unwrap();
         assert_eq!(
             compartments
-                .parts(&registry, patient, &id, Some(organization))
+                .of(&registry, patient, &id, Some(organization))
                 .unwrap_err()
                 .status,
             404

@@ -1,6 +1,6 @@
 //! The page token in a next link: where the page before ended, and the log position all pages show.
 //!
-//! Written `position.group.total.check.cursor`. The check binds it to the question it continues, so that a token that was
+//! Written `position.total.check.cursor`. The check binds it to the question it continues, so that a token that was
 //! changed, or is put to another question, is refused and never answers something else.
 
 use query::values::hash;
@@ -16,15 +16,22 @@ pub const PARAMETER: &str = "_page";
 pub struct Token {
     /// The log position whose state all pages show.
     pub at: u64,
-    /// Which part of the question is being answered, from 0; a compartment can have several.
-    pub group: usize,
     /// The total, counted for the first page.
     pub total: Option<u64>,
-    /// Where the page before ended within the part; `None` for the part's beginning.
+    /// Where the page before ended; `None` for the beginning of what the index gives.
     pub cursor: Option<String>,
 }
 
 impl Token {
+    /// The beginning of what the index gives at a log position, nothing counted yet.
+    pub fn beginning(at: u64) -> Token {
+        Token {
+            at,
+            total: None,
+            cursor: None,
+        }
+    }
+
     /// The token's text for a question.
     pub fn write(&self, question: &str) -> String {
         let front = self.front();
@@ -34,7 +41,7 @@ impl Token {
 
     fn front(&self) -> String {
         let total = self.total.map_or_else(|| "x".to_owned(), |total| total.to_string());
-        format!("{}.{}.{total}", self.at, self.group)
+        format!("{}.{total}", self.at)
     }
 
     /// Reads a token for the question it was written for. `head` is the log's last position.
@@ -51,9 +58,8 @@ impl Token {
     }
 
     fn parse(text: &str, question: &str) -> Option<Token> {
-        let mut parts = text.splitn(5, '.');
+        let mut parts = text.splitn(4, '.');
         let at = parts.next()?.parse().ok()?;
-        let group = parts.next()?.parse().ok()?;
         let total = match parts.next()? {
             "x" => None,
             digits => Some(digits.parse().ok()?),
@@ -61,7 +67,6 @@ impl Token {
         let (given, cursor) = (parts.next()?, parts.next()?);
         let token = Token {
             at,
-            group,
             total,
             cursor: (!cursor.is_empty()).then(|| cursor.to_owned()),
         };
@@ -87,7 +92,6 @@ mod tests {
     fn tokens_belong_to_their_question() {
         let token = Token {
             at: 17,
-            group: 1,
             total: Some(40),
             cursor: Some("a.b-c".into()),
         };

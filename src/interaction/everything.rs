@@ -3,7 +3,6 @@
 use fhir::identity::{Id, Kind};
 use query::predicate::Predicate;
 
-use crate::compartment::Part;
 use crate::cursor::{self, Token, link};
 use crate::engine::{Engine, now};
 use crate::page::{Mode, Page};
@@ -11,7 +10,7 @@ use crate::record;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
-use crate::search::{Wanted, find};
+use crate::search::{Matches, Wanted, find};
 
 /// What `$everything` may be asked.
 struct Asked {
@@ -38,7 +37,6 @@ pub fn everything(
     let patient = engine.kind("Patient")?;
     engine.record(&patient, id)?;
     let asked = read(engine, params)?;
-    let parts = parts(engine, &patient, id, &asked)?;
     let path = format!("{}/Patient/{id}/$everything", request.base);
     let question = link(&path, &asked.question, None);
     let token = asked
@@ -46,14 +44,7 @@ pub fn everything(
         .as_deref()
         .map(|text| Token::read(text, &question, engine.head()))
         .transpose()?;
-    let wanted = Wanted {
-        parts: &parts,
-        sort: &[],
-        limit: asked.count,
-        total: true,
-        deadline: engine.deadline(),
-    };
-    let matches = find(engine, &wanted, token.as_ref())?;
+    let matches = page(engine, &patient, id, &asked, token.as_ref())?;
     let mut links = vec![("self", link(&path, &asked.question, asked.token.as_deref()))];
     if let Some(next) = matches.next.as_ref().filter(|_| asked.count > 0) {
         links.push(("next", link(&path, &asked.question, Some(&next.write(&question)))));
@@ -114,23 +105,55 @@ fn read(engine: &Engine, params: &[(String, String)]) -> Result<Asked, Refusal> 
     Ok(asked)
 }
 
-/// The patient, then the rest of the compartment, in parts to be asked one by one.
-fn parts(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked) -> Result<Vec<Part>, Refusal> {
+/// A page of the compartment. The patient leads the first; on the others only what belongs to it is asked for.
+fn page(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked, token: Option<&Token>) -> Result<Matches, Refusal> {
+    let deadline = engine.deadline();
     let own = Predicate::Is(vec![id.clone()]);
-    let mut parts = vec![(vec![patient.clone()], own.clone())];
-    for (kinds, belongs) in engine.compartments.parts(&engine.registry, patient, id, None)? {
-        // The patient comes first; patients linked to it are a part of their own.
-        let rest = if kinds.contains(patient) {
-            belongs.and(own.clone().negate())
-        } else {
-            belongs
+    let mut lead = None;
+    if token.is_none() && (asked.types.is_empty() || asked.types.contains(patient)) {
+        let wanted = Wanted {
+            kinds: std::slice::from_ref(patient),
+            predicate: &own.clone().and(asked.since.clone()),
+            sort: &[],
+            limit: 1,
+            total: false,
+            deadline,
         };
-        parts.push((kinds, rest));
+        lead = Some(find(engine, &wanted, None)?);
     }
-    for (kinds, predicate) in &mut parts {
-        kinds.retain(|kind| asked.types.is_empty() || asked.types.contains(kind));
-        *predicate = std::mem::replace(predicate, Predicate::All).and(asked.since.clone());
+    let belonging = engine.compartments.of(&engine.registry, patient, id, None)?;
+    let own = Predicate::Kind(vec![patient.clone()]).and(own);
+    let mut kinds = belonging.kinds;
+    kinds.retain(|kind| asked.types.is_empty() || asked.types.contains(kind));
+    let rest = match kinds.is_empty() {
+        true => Predicate::Nothing,
+        false => belonging.predicate.and(own.negate()).and(asked.since.clone()),
+    };
+    // What the patient takes up of the first page is not asked for; all of it is counted.
+    let start = lead.as_ref().map(|lead| Token::beginning(lead.at));
+    let leads = lead.as_ref().map_or(0, |lead| lead.hits.len());
+    let full = asked.count > 0 && leads == asked.count;
+    let wanted = Wanted {
+        kinds: &kinds,
+        predicate: &rest,
+        sort: &[],
+        limit: if full { 0 } else { asked.count.saturating_sub(leads) },
+        total: true,
+        deadline,
+    };
+    let mut matches = find(engine, &wanted, token.or(start.as_ref()))?;
+    let Some(lead) = lead else {
+        return Ok(matches);
+    };
+    if full && matches.total > Some(0) {
+        matches.next = start;
     }
-    parts.retain(|(kinds, _)| !kinds.is_empty());
-    Ok(parts)
+    matches.total = matches.total.map(|total| total + leads as u64);
+    if let Some(next) = &mut matches.next {
+        next.total = matches.total;
+    }
+    if asked.count > 0 {
+        matches.hits.splice(0..0, lead.hits);
+    }
+    Ok(matches)
 }

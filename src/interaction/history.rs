@@ -79,7 +79,6 @@ pub fn history(
     if let Some(last) = versions.last().filter(|_| more) {
         let next = Token {
             at: top,
-            group: 0,
             total: Some(total),
             cursor: Some(last.seq.to_string()),
         };

@@ -10,7 +10,7 @@ use query::predicate::Predicate;
 use query::{Search, SortKey, Summary, Total};
 use search_index::{Cursor, Hit, Query};
 
-use crate::compartment::Part;
+use crate::compartment::Belonging;
 use crate::cursor::{self, Token, link};
 use crate::engine::{Engine, now};
 use crate::include::{self, Included};
@@ -42,7 +42,7 @@ pub enum Within {
 /// A search taken apart: what is asked of the index and how it is answered.
 struct Plan {
     search: Search,
-    parts: Vec<Part>,
+    predicate: Predicate,
     shape: Shape,
     /// The address without a query.
     path: String,
@@ -78,7 +78,8 @@ pub fn search(
 ) -> Result<Reply, Refusal> {
     let plan = plan(engine, request, within, params)?;
     let wanted = Wanted {
-        parts: &plan.parts,
+        kinds: &plan.search.kinds,
+        predicate: &plan.predicate,
         sort: &plan.search.sort,
         limit: plan.limit,
         total: plan.search.total != Total::None || plan.limit == 0,
@@ -95,30 +96,24 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
     let mut params = params.to_vec();
     let token_text = take(&mut params, cursor::PARAMETER);
     let own = match within {
-        Within::System => Vec::new(),
-        Within::Kind(kind) => vec![(vec![kind.clone()], Predicate::All)],
-        Within::Compartment { center, id, of } => {
-            engine.compartments.parts(&engine.registry, center, id, of.as_ref())?
-        }
+        Within::System => Belonging {
+            kinds: Vec::new(),
+            predicate: Predicate::All,
+        },
+        Within::Kind(kind) => Belonging {
+            kinds: vec![kind.clone()],
+            predicate: Predicate::All,
+        },
+        Within::Compartment { center, id, of } => engine.compartments.of(&engine.registry, center, id, of.as_ref())?,
     };
-    let kinds: Vec<Kind> = own.iter().flat_map(|(kinds, _)| kinds.iter().cloned()).collect();
     let handling = query::Handling {
         strict: request.prefer.handling == Some(Handling::Strict),
         now: now(),
         base: request.base,
     };
-    let mut search = query::parse(&engine.registry, &kinds, &params, &handling)
+    let search = query::parse(&engine.registry, &own.kinds, &params, &handling)
         .map_err(|issues| Refusal::with(Reason::Invalid, issues))?;
-    if own.len() > 1 && !search.sort.is_empty() {
-        unsorted(&mut search, handling.strict)?;
-    }
-    let parts = match within {
-        Within::System => vec![(search.kinds.clone(), search.predicate.clone())],
-        _ => own
-            .into_iter()
-            .map(|(kinds, own)| (kinds, own.and(search.predicate.clone())))
-            .collect(),
-    };
+    let predicate = own.predicate.and(search.predicate.clone());
     let path = request.path.trim_end_matches('/');
     let path = path.strip_suffix("_search").unwrap_or(path).trim_end_matches('/');
     let path = format!("{}/{path}", request.base);
@@ -137,7 +132,7 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
     Ok(Plan {
         shape: Shape::of_search(search.summary, &search.elements),
         search,
-        parts,
+        predicate,
         path,
         question,
         first,
@@ -148,21 +143,6 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
     })
 }
 
-/// All kinds of a compartment are searched part after part, so that no order holds across them.
-fn unsorted(search: &mut Search, strict: bool) -> Result<(), Refusal> {
-    let text = "`_sort` is not supported over all kinds of a compartment at once; name one kind instead of *.";
-    if strict {
-        return Err(Refusal::because(Reason::NotSupported, text).at("http._sort"));
-    }
-    search.sort.clear();
-    search.used.retain(|(name, _)| name != "_sort");
-    let text = format!("{text} The parameter was ignored.");
-    search
-        .issues
-        .push(Issue::warning(Code::NotSupported, text).at("http._sort"));
-    Ok(())
-}
-
 fn take(params: &mut Vec<(String, String)>, name: &str) -> Option<String> {
     let place = params.iter().position(|(n, _)| n == name)?;
     Some(params.remove(place).1)
@@ -170,78 +150,42 @@ fn take(params: &mut Vec<(String, String)>, name: &str) -> Option<String> {
 
 /// What is asked of the index.
 pub(crate) struct Wanted<'a> {
-    pub(crate) parts: &'a [Part],
+    pub(crate) kinds: &'a [Kind],
+    pub(crate) predicate: &'a Predicate,
     pub(crate) sort: &'a [SortKey],
     pub(crate) limit: usize,
     pub(crate) total: bool,
     pub(crate) deadline: Instant,
 }
 
-/// One page of matches, part after part.
+/// One page of matches.
 pub(crate) fn find(engine: &Engine, wanted: &Wanted<'_>, token: Option<&Token>) -> Result<Matches, Refusal> {
-    let mut matches = Matches {
-        at: 0,
-        hits: Vec::new(),
-        total: token.and_then(|token| token.total),
-        next: None,
+    let known = token.and_then(|token| token.total);
+    let after = token.and_then(|token| token.cursor.as_deref()).map(Cursor::parse);
+    let after = after.transpose().map_err(|_| damaged())?;
+    let query = Query {
+        kinds: wanted.kinds.to_vec(),
+        predicate: wanted.predicate.clone(),
+        sort: wanted.sort.to_vec(),
+        limit: wanted.limit,
+        after: after.as_ref(),
+        at: token.map(|token| token.at),
+        total: wanted.total && known.is_none(),
+        deadline: wanted.deadline,
     };
-    let mut at = token.map(|token| token.at);
-    let count = wanted.total && matches.total.is_none();
-    let mut total = 0;
-    let first = token.map_or(0, |token| token.group);
-    for (group, (kinds, predicate)) in wanted.parts.iter().enumerate().skip(first) {
-        let left = wanted.limit - matches.hits.len();
-        let full = left == 0 && wanted.limit > 0;
-        if full && matches.next.is_some() && !count {
-            break;
-        }
-        let after = token
-            .filter(|token| token.group == group)
-            .and_then(|token| token.cursor.as_deref());
-        let after = after.map(Cursor::parse).transpose().map_err(|_| damaged())?;
-        let query = Query {
-            kinds: kinds.clone(),
-            predicate: predicate.clone(),
-            sort: wanted.sort.to_vec(),
-            // A full page still has to know whether anything follows.
-            limit: if full { 1 } else { left },
-            after: after.as_ref(),
-            at,
-            total: count,
-            deadline: wanted.deadline,
-        };
-        let found = engine.index.find(&query)?;
-        at = Some(found.at);
-        total += found.total.unwrap_or(0);
-        let goes_on = if full {
-            !found.hits.is_empty()
-        } else {
-            found.next.is_some()
-        };
-        if goes_on && matches.next.is_none() {
-            matches.next = Some(Token {
-                at: found.at,
-                group,
-                total: None,
-                cursor: if full {
-                    None
-                } else {
-                    found.next.map(|cursor| cursor.to_string())
-                },
-            });
-        }
-        if !full {
-            matches.hits.extend(found.hits);
-        }
-    }
-    matches.at = at.unwrap_or(0);
-    if count {
-        matches.total = Some(total);
-    }
-    if let Some(next) = &mut matches.next {
-        next.total = matches.total;
-    }
-    Ok(matches)
+    let found = engine.index.find(&query)?;
+    let total = known.or(found.total);
+    let next = found.next.map(|cursor| Token {
+        at: found.at,
+        total,
+        cursor: Some(cursor.to_string()),
+    });
+    Ok(Matches {
+        at: found.at,
+        hits: found.hits,
+        total,
+        next,
+    })
 }
 
 fn damaged() -> Refusal {

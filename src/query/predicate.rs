@@ -31,6 +31,8 @@ pub enum Predicate {
     Or(Vec<Predicate>),
     /// Not this.
     Not(Box<Predicate>),
+    /// The record is of one of these kinds.
+    Kind(Vec<Kind>),
     /// The id is one of these.
     Is(Vec<Id>),
     /// The moment the version was written.
@@ -177,6 +179,7 @@ impl Predicate {
             Predicate::And(all) => return all_of(all, subject),
             Predicate::Or(any) => return any_of(any, subject),
             Predicate::Not(inner) => return inner.judge(subject).map(|met| !met),
+            Predicate::Kind(kinds) => kinds.contains(subject.kind),
             Predicate::Is(ids) => ids.contains(subject.id),
             Predicate::Updated(span) => span.holds(moment(subject.updated)),
             Predicate::Test { param, test } => subject.values.of(*param).any(|value| test.passes(value)),

@@ -146,12 +146,11 @@ fn sort_key(registry: &Registry, kinds: &[Kind], key: &str) -> Result<SortKey, P
 
 fn sort_by(registry: &Registry, kinds: &[Kind], code: &str) -> Result<SortBy, Problem> {
     let mut by: Option<(&Parameter, &Kind)> = None;
+    // Over several kinds, the records of those without the parameter have no value and come last.
     for kind in kinds {
-        let found = registry.parameter(kind, code).ok_or_else(|| {
-            Problem::Unsupported(format!(
-                "`_sort` names `{code}`, which is no search parameter of {kind}."
-            ))
-        })?;
+        let Some(found) = registry.parameter(kind, code) else {
+            continue;
+        };
         let (first, of) = *by.get_or_insert((found, kind));
         if first.kind != found.kind {
             return Err(Problem::Unsupported(format!(
@@ -159,8 +158,12 @@ fn sort_by(registry: &Registry, kinds: &[Kind], code: &str) -> Result<SortBy, Pr
             )));
         }
     }
-    let (found, _) =
-        by.ok_or_else(|| Problem::Unsupported(format!("`_sort` names `{code}`, but no kind is searched.")))?;
+    let (found, _) = by.ok_or_else(|| {
+        Problem::Unsupported(match kinds {
+            [kind] => format!("`_sort` names `{code}`, which is no search parameter of {kind}."),
+            _ => format!("`_sort` names `{code}`, which is a search parameter of none of the searched kinds."),
+        })
+    })?;
     Ok(SortBy::Parameter(found.id, found.kind))
 }
 

@@ -92,6 +92,7 @@ impl Index {
                 .fold(self.rows(|_| true), |rows, part| &rows & &self.find(part)),
             Predicate::Or(any) => any.iter().flat_map(|part| self.find(part)).collect(),
             Predicate::Not(inner) => &self.rows(|_| true) - &self.find(inner),
+            Predicate::Kind(kinds) => self.rows(|s| kinds.contains(&s.kind)),
             Predicate::Is(ids) => self.rows(|s| ids.contains(&s.id)),
             Predicate::Updated(span) => self.rows(|s| span.holds(moment(s.updated))),
             Predicate::Test { param, test } => self.look_up(&Lookup::of(*param, test)),
