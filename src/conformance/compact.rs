@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! types.tsv              name  sort  base
-//! elements.tsv           path  min  max  types  flags
+//! elements.tsv           path  min  max  types  flags  system
 //! search-parameters.tsv  url  code  type  bases  targets  comparators  modifiers  multiple  expression  components
 //! compartments.tsv       code  resource  parameters
 //! ```
@@ -14,10 +14,13 @@
 //! * sort: `primitive`, `complex`, `any` (Resource, DomainResource) or `resource`.
 //! * path: with `[x]` for a choice. Only where it is defined; what a type inherits is not repeated.
 //! * types: `Reference(Patient,Group)` with targets; `#Path` is the content of another element.
+//! * system: of a code with a required binding, the system all codes of the value set come from, where that is one.
 //! * flags: `S` belongs to the summary, `M` modifies.
 //! * targets: `*` where the definition lists every type of record.
 //! * multiple: `or`, `-or`, `and`, `-and`: what the definition says about several values; empty where it is silent.
 //! * components: `definition=expression`, divided by ` ; `.
+//!
+//! The tables of code systems and value sets are described in `compact_terms.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -26,6 +29,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use fhir::tree::Tree;
+
+use crate::compact_terms::{CodeSystems, ValueSets};
 
 /// How many rows were written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +43,10 @@ pub struct Written {
     pub search_parameters: usize,
     /// Compartments with the resource types in them.
     pub compartments: usize,
+    /// Codes of the code systems that are complete.
+    pub codes: usize,
+    /// Value sets.
+    pub value_sets: usize,
 }
 
 /// Why the tables could not be made.
@@ -71,16 +80,20 @@ const PROFILES_AS_TYPES: [&str; 2] = ["MoneyQuantity", "SimpleQuantity"];
 /// Types whose value is any resource.
 const ANY_RESOURCE: [&str; 2] = ["DomainResource", "Resource"];
 
-/// Reads `StructureDefinition-resource`, `StructureDefinition-type`, `SearchParameter` and `CompartmentDefinition`
-/// (`.ndjson` or `.ndjson.gz`, one resource a line) in `from` and writes the four tables and the NOTICE into `to`.
+/// Reads `StructureDefinition-resource`, `StructureDefinition-type`, `SearchParameter`, `CompartmentDefinition`,
+/// `CodeSystem` and `ValueSet` (`.ndjson` or `.ndjson.gz`, one resource a line) in `from` and writes the six tables
+/// and the NOTICE into `to`.
 ///
 /// # Errors
 /// [`Trouble`], naming the file and, for a definition that is not as expected, the line.
 pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     let mut written = Written::default();
+    let (mut code_systems, mut value_sets) = (CodeSystems::default(), ValueSets::default());
+    each(from, "CodeSystem", &mut |tree| code_systems.add(tree))?;
+    each(from, "ValueSet", &mut |tree| value_sets.add(tree))?;
     let mut types = BTreeMap::new();
     for name in ["StructureDefinition-type", "StructureDefinition-resource"] {
-        each(from, name, &mut |tree| structure(tree, &mut types))?;
+        each(from, name, &mut |tree| structure(tree, &value_sets, &mut types))?;
     }
     let quantity = |name: &&str| (name.to_string(), (format!("{name}\tcomplex\tQuantity\n"), Vec::new()));
     types.extend(PROFILES_AS_TYPES.iter().map(quantity));
@@ -98,6 +111,8 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     written.elements = types.values().map(|(_, elements)| elements.len()).sum();
     written.search_parameters = parameters.len();
     written.compartments = compartments.len();
+    written.codes = code_systems.codes;
+    written.value_sets = value_sets.rows.len();
     let type_rows: String = types.values().map(|(row, _)| row.as_str()).collect();
     let element_rows: String = types
         .values()
@@ -111,6 +126,12 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
         &parameters.into_values().collect::<String>(),
     )?;
     save(to, "compartments.tsv", &compartments.into_values().collect::<String>())?;
+    save(
+        to,
+        "code-systems.tsv",
+        &code_systems.rows.into_values().collect::<String>(),
+    )?;
+    save(to, "value-sets.tsv", &value_sets.rows.into_values().collect::<String>())?;
     save(to, "NOTICE", NOTICE)?;
     Ok(written)
 }
@@ -121,11 +142,12 @@ published by Health Level Seven International under Creative Commons CC0 1.0 (\"
 FHIR is a registered trademark of Health Level Seven International.
 
 They are made, not written. To make them again, from HL7's definitions as NDJSON files, one resource a line
-(StructureDefinition-resource, StructureDefinition-type, SearchParameter, CompartmentDefinition; .ndjson or .ndjson.gz):
+(StructureDefinition-resource, StructureDefinition-type, SearchParameter, CompartmentDefinition, CodeSystem, ValueSet;
+.ndjson or .ndjson.gz):
 
     epis definitions FROM TO
 
-What the columns mean stands at the top of src/conformance/compact.rs.
+What the columns mean stands at the top of src/conformance/compact.rs and src/conformance/compact_terms.rs.
 ";
 
 fn save(to: &Path, name: &str, text: &str) -> Result<(), Trouble> {
@@ -147,7 +169,7 @@ fn open(from: &Path, name: &str) -> Result<(PathBuf, String), Trouble> {
     }
 }
 
-type Step = Result<(), String>;
+pub(crate) type Step = Result<(), String>;
 
 fn each(from: &Path, name: &str, take: &mut dyn FnMut(&Tree) -> Step) -> Result<(), Trouble> {
     let (path, text) = open(from, name)?;
@@ -159,16 +181,16 @@ fn each(from: &Path, name: &str, take: &mut dyn FnMut(&Tree) -> Step) -> Result<
     Ok(())
 }
 
-fn string<'t>(tree: &'t Tree, name: &str) -> Result<&'t str, String> {
+pub(crate) fn string<'t>(tree: &'t Tree, name: &str) -> Result<&'t str, String> {
     let text = tree.get(name).and_then(Tree::as_str);
     text.ok_or_else(|| format!("`{name}` is missing"))
 }
 
-fn optional<'t>(tree: &'t Tree, name: &str) -> &'t str {
+pub(crate) fn optional<'t>(tree: &'t Tree, name: &str) -> &'t str {
     tree.get(name).and_then(Tree::as_str).unwrap_or_default()
 }
 
-fn items<'t>(tree: &'t Tree, name: &str) -> &'t [Tree] {
+pub(crate) fn items<'t>(tree: &'t Tree, name: &str) -> &'t [Tree] {
     tree.get(name).map(Tree::items).unwrap_or_default()
 }
 
@@ -182,13 +204,13 @@ fn last_part(url: &str) -> &str {
 }
 
 /// One line's worth of text: no tabs, no line breaks.
-fn flat(text: &str) -> String {
+pub(crate) fn flat(text: &str) -> String {
     text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 type Types = BTreeMap<String, (String, Vec<String>)>;
 
-fn structure(tree: &Tree, types: &mut Types) -> Step {
+fn structure(tree: &Tree, sets: &ValueSets, types: &mut Types) -> Step {
     let (name, base) = (string(tree, "type")?, last_part(optional(tree, "baseDefinition")));
     let sort = match string(tree, "kind")? {
         "primitive-type" => "primitive",
@@ -203,14 +225,14 @@ fn structure(tree: &Tree, types: &mut Types) -> Step {
         let defined_here = element.get("base").map(|b| optional(b, "path")) == Some(path);
         let value_of_primitive = sort == "primitive" && path.ends_with(".value");
         if path.contains('.') && defined_here && !value_of_primitive {
-            rows.push(element_row(path, element)?);
+            rows.push(element_row(path, element, sets)?);
         }
     }
     types.insert(name.to_owned(), (format!("{name}\t{sort}\t{base}\n"), rows));
     Ok(())
 }
 
-fn element_row(path: &str, element: &Tree) -> Result<String, String> {
+fn element_row(path: &str, element: &Tree, sets: &ValueSets) -> Result<String, String> {
     let min = match element.get("min") {
         Some(Tree::Number(digits)) => digits.as_str(),
         _ => return Err(format!("`min` of {path} is missing")),
@@ -229,9 +251,18 @@ fn element_row(path: &str, element: &Tree) -> Result<String, String> {
     };
     let (summary, modifier) = (flag("isSummary", "S"), flag("isModifier", "M"));
     Ok(format!(
-        "{path}\t{min}\t{max}\t{}\t{summary}{modifier}\n",
-        types.join("|")
+        "{path}\t{min}\t{max}\t{}\t{summary}{modifier}\t{}\n",
+        types.join("|"),
+        implied_system(element, &types, sets).unwrap_or_default()
     ))
+}
+
+/// The system that a code has without saying so: the one its required binding draws on
+/// (<https://hl7.org/fhir/R4/search.html#token>, "the system is defined in the value set").
+fn implied_system<'s>(element: &Tree, types: &[String], sets: &'s ValueSets) -> Option<&'s str> {
+    let binding = element.get("binding").filter(|_| types == ["code"])?;
+    let required = optional(binding, "strength") == "required";
+    sets.system(optional(binding, "valueSet")).filter(|_| required)
 }
 
 fn type_text(path: &str, one: &Tree) -> Result<String, String> {
@@ -335,7 +366,14 @@ mod tests {
         {"path":"X.id","base":{"path":"Resource.id"},"min":0,"max":"1","type":[{"code":"id"}]},
         {"path":"X.a","base":{"path":"X.a"},"min":1,"max":"*","isSummary":true,"isModifier":true,
          "type":[{"code":"Reference","targetProfile":["http://a/Patient","http://a/Group"]},{"code":"code"}]},
-        {"path":"X.b","base":{"path":"X.b"},"min":0,"max":"1","contentReference":"#X.a"}]}}"##;
+        {"path":"X.b","base":{"path":"X.b"},"min":0,"max":"1","contentReference":"#X.a"},
+        {"path":"X.c","base":{"path":"X.c"},"min":0,"max":"1","type":[{"code":"code"}],
+         "binding":{"strength":"required","valueSet":"http://a/vs|1"}}]}}"##;
+    const CODE_SYSTEM: &str = r#"{"url":"http://a/cs","version":"1","content":"complete","caseSensitive":true,"concept":[
+        {"code":"a","display":"A","concept":[{"code":"b"}]},{"code":"c","property":[{"code":"child","valueCode":"b"}]}]}"#;
+    const VALUE_SET: &str = r#"{"url":"http://a/vs","compose":{"include":[{"system":"http://a/cs","filter":[
+        {"property":"concept","op":"is-a","value":"a"}]},{"valueSet":["http://a/vs"]}],
+        "exclude":[{"system":"http://a/cs","version":"1","concept":[{"code":"b"},{"code":"c"}]}]}}"#;
     const PARAMETER: &str = r#"{"url":"u","code":"c","type":"token","base":["X","Y"],"target":["X"],"expression":"X.a\n | Y.a",
         "multipleOr":false,"component":[{"definition":"d","expression":"e"}]}"#;
     const COMPARTMENT: &str =
@@ -351,11 +389,13 @@ mod tests {
             ("StructureDefinition-resource", RESOURCE),
             ("SearchParameter", PARAMETER),
             ("CompartmentDefinition", COMPARTMENT),
+            ("CodeSystem", CODE_SYSTEM),
+            ("ValueSet", VALUE_SET),
         ] {
             fs::write(at.join(format!("{name}.ndjson")), text.replace('\n', " ")).unwrap();
         }
         let written = write(&at, &at).unwrap();
-        assert_eq!((written.types, written.elements), (4, 3));
+        assert_eq!((written.types, written.elements, written.codes), (4, 4, 3));
         for (name, rows) in [
             (
                 "types.tsv",
@@ -363,13 +403,23 @@ mod tests {
             ),
             (
                 "elements.tsv",
-                "Element.id\t0\t1\tstring\t\nX.a\t1\t*\tReference(Patient,Group)|code\tSM\nX.b\t0\t1\t#X.a\t\n",
+                "Element.id\t0\t1\tstring\t\t\nX.a\t1\t*\tReference(Patient,Group)|code\tSM\t\nX.b\t0\t1\t#X.a\t\t\n\
+                 X.c\t0\t1\tcode\t\thttp://a/cs\n",
             ),
             (
                 "search-parameters.tsv",
                 "u\tc\ttoken\tX|Y\t*\t\t\t-or\tX.a | Y.a\td=e\n",
             ),
             ("compartments.tsv", "X\tY\tp|q\n"),
+            (
+                "code-systems.tsv",
+                "http://a/cs\t1\tcomplete\tC\n\ta\tA\n\t\tb\t\n\tc\t\tb\n",
+            ),
+            (
+                "value-sets.tsv",
+                "http://a/vs\t\n\t+\thttp://a/cs\t\tconcept is-a a\n\t+\t\thttp://a/vs\t\n\
+                 \t-\thttp://a/cs|1\t\t\tb\tc\n",
+            ),
         ] {
             assert_eq!(fs::read_to_string(at.join(name)).unwrap(), rows, "{name}");
         }

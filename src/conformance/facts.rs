@@ -20,6 +20,8 @@ pub struct Element {
     pub summary: bool,
     /// Whether it can change the meaning of what holds it (`isModifier`).
     pub modifier: bool,
+    /// For a code: the system it has without saying so, where its required binding draws on one system only.
+    pub system: Option<&'static str>,
 }
 
 impl Element {

@@ -1,9 +1,11 @@
 //! Reads the definitions of a standard and says whether a record conforms.
 //!
-//! [`Definitions`] are the facts; [`judge`](judge::judge) holds a record against them; [`compact`] makes the tables they
-//! are read from.
+//! [`Definitions`] are the facts; [`judge`](judge::judge) holds a record against them; [`terminology`] answers what codes
+//! belong together; [`compact`] makes the tables all of them are read from.
 
+mod code_systems;
 pub mod compact;
+mod compact_terms;
 pub mod definitions;
 pub mod facts;
 pub mod judge;
@@ -11,7 +13,10 @@ mod load;
 mod members;
 mod place;
 mod primitive;
+pub mod terminology;
+mod value_sets;
 
 pub use definitions::Definitions;
 pub use facts::{Compartment, Component, Element, ElementType, ParameterType, SearchParameter};
 pub use judge::judge;
+pub use terminology::{Codes, Terminology, Unanswered};

@@ -130,7 +130,7 @@ impl Reader {
     /// Each element with elements of its own is a type, named by its path.
     fn path_types(&mut self, rows: &'static str) {
         for row in rows.lines() {
-            let types = row.rsplit('\t').nth(1);
+            let types = row.rsplit('\t').nth(2);
             if let Some("BackboneElement" | "Element") = types {
                 let [path, _, _, types] = columns(row);
                 let base = self.find(types);
@@ -145,7 +145,7 @@ impl Reader {
         self.elements.reserve(rows.len() / 48);
         let mut holder = ("", 0);
         for row in rows.lines() {
-            let [path, min, max, types, flags] = columns(row);
+            let [path, min, max, types, flags, system] = columns(row);
             // The judge counts no further.
             assert!(matches!(min, "0" | "1") && matches!(max, "1" | "*"), "bounds in: {row}");
             let (parent, name) = split_path(path);
@@ -171,6 +171,7 @@ impl Reader {
                 choices,
                 summary: flags.contains('S'),
                 modifier: flags.contains('M'),
+                system: (!system.is_empty()).then_some(system),
             });
         }
     }
