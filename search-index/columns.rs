@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use fhir::identity::{Id, Kind, VersionId};
+use query::term::{Unit, UnitKey};
 use tantivy::columnar::{BytesColumn, Column, ColumnIndex, ColumnValues};
 use tantivy::schema::{BytesOptions, Field, NumericOptions, Schema, SchemaBuilder};
 use tantivy::{DocId, InvertedIndexReader, SegmentReader, TantivyDocument, TantivyError};
 
 use crate::slots::{FAMILIES, Family, Slot, Slots};
+use crate::stored::unit_of;
 
 /// The name of the column by which every segment is sorted.
 pub(crate) const RECORD: &str = "record";
@@ -175,8 +177,26 @@ pub(crate) struct Ranges {
     pub(crate) index: ColumnIndex,
     start: Arc<dyn ColumnValues<i64>>,
     length: Arc<dyn ColumnValues<i64>>,
-    /// The unit of each range, by its number in the dictionary.
-    pub(crate) unit: Option<BytesColumn>,
+    units: Option<Units>,
+}
+
+/// The units of a slot of quantities.
+struct Units {
+    /// The unit of each row, by its number in `known`.
+    of_row: Arc<dyn ColumnValues<u64>>,
+    known: Vec<Unit>,
+}
+
+impl Units {
+    fn open(column: &BytesColumn) -> Result<Units, TantivyError> {
+        let mut known = Vec::with_capacity(column.num_terms());
+        let mut stream = column.dictionary().stream()?;
+        while stream.advance() {
+            known.push(unit_of(stream.key()));
+        }
+        let of_row = Arc::clone(&column.ords().values);
+        Ok(Units { of_row, known })
+    }
 }
 
 impl Ranges {
@@ -184,6 +204,34 @@ impl Ranges {
     pub(crate) fn at(&self, row: u32) -> (i64, i64) {
         let start = self.start.get_val(row);
         (start, start.wrapping_add(self.length.get_val(row)))
+    }
+
+    /// Which units are the one asked for, by their numbers; `None` where every row will do.
+    pub(crate) fn fitting(&self, unit: UnitKey) -> Option<Vec<bool>> {
+        let units = self.units.as_ref()?;
+        Some(units.known.iter().map(|known| unit.holds(*known)).collect())
+    }
+
+    /// The number of a row's unit; 0 where there are no units.
+    pub(crate) fn unit_at(&self, row: u32) -> usize {
+        self.units
+            .as_ref()
+            .map_or(0, |units| units.of_row.get_val(row) as usize)
+    }
+
+    /// Where a document's amounts begin: as written, or in base units where they have such a form.
+    pub(crate) fn starts(&self, doc: DocId) -> impl Iterator<Item = i64> {
+        let counts = |row: &u32| match &self.units {
+            Some(units) => {
+                let unit = units.known.get(units.of_row.get_val(*row) as usize);
+                unit.is_some_and(|unit| unit.canonical != Unit::ALSO_CANONICAL)
+            }
+            None => true,
+        };
+        self.index
+            .value_row_ids(doc)
+            .filter(counts)
+            .map(|row| self.start.get_val(row))
     }
 }
 
@@ -249,15 +297,16 @@ impl Columns {
             return Ok(None);
         };
         let length = fast.i64(&column_name(slot, Part::Length))?;
-        let unit = match slot.family {
+        let units = match slot.family {
             Family::Quantity => fast.bytes(&column_name(slot, Part::Unit))?,
             _ => None,
         };
+        let units = units.as_ref().map(Units::open).transpose()?;
         Ok(Some(Ranges {
             index: start.index,
             start: start.values,
             length: length.values,
-            unit,
+            units,
         }))
     }
 

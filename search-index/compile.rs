@@ -20,7 +20,6 @@ use crate::documents::{Clock, Listed, Part, Tested, from_bits, unite};
 use crate::order::ELSEWHERE;
 use crate::recorded::Records;
 use crate::slots::{Family, Slots};
-use crate::stored::unit_of;
 use crate::terms::{self, Whose};
 
 /// Up to so many records of a join are looked up one by one; more are marked in the column.
@@ -243,10 +242,8 @@ impl Compiler<'_> {
 
     fn ranges(&self, param: ParamId, span: &Span, unit: UnitKey) -> Result<Part, TantivyError> {
         let ranges = self.by_kind(|kind| self.columns.ranges(self.slots.ranges(kind, param)?));
-        let mut checked: Vec<Option<Checked>> = Vec::with_capacity(ranges.len());
-        for ranges in ranges {
-            checked.push(ranges.map(|ranges| Checked::new(ranges, span, unit)).transpose()?);
-        }
+        let checked = ranges.into_iter().map(|ranges| Some(Checked::new(ranges?, span, unit)));
+        let checked: Vec<Option<Checked>> = checked.collect();
         if checked.iter().all(Option::is_none) {
             return Ok(Part::nothing());
         }
@@ -319,28 +316,17 @@ pub(crate) fn record_named(text: &[u8]) -> Option<u64> {
 struct Checked {
     ranges: Arc<Ranges>,
     span: Span,
-    /// By number of the unit in the dictionary; `None` where any unit will do.
+    /// Which units will do, by their numbers; `None` where every row will.
     units: Option<Vec<bool>>,
 }
 
 impl Checked {
-    fn new(ranges: Arc<Ranges>, span: &Span, unit: UnitKey) -> Result<Checked, TantivyError> {
-        let mut units = None;
-        if unit != UnitKey::Any {
-            let mut fitting = Vec::new();
-            if let Some(column) = &ranges.unit {
-                let mut stream = column.dictionary().stream()?;
-                while stream.advance() {
-                    fitting.push(unit.holds(unit_of(stream.key())));
-                }
-            }
-            units = Some(fitting);
-        }
-        Ok(Checked {
+    fn new(ranges: Arc<Ranges>, span: &Span, unit: UnitKey) -> Checked {
+        Checked {
+            units: ranges.fitting(unit),
             ranges,
             span: span.clone(),
-            units,
-        })
+        }
     }
 
     fn holds(&self, doc: DocId) -> bool {
@@ -351,12 +337,9 @@ impl Checked {
     }
 
     fn unit_fits(&self, row: u32) -> bool {
-        let (Some(fitting), Some(column)) = (&self.units, &self.ranges.unit) else {
-            return self.units.is_none();
-        };
-        fitting
-            .get(column.ords().values.get_val(row) as usize)
-            .copied()
-            .unwrap_or(false)
+        match &self.units {
+            Some(fitting) => fitting.get(self.ranges.unit_at(row)).copied().unwrap_or(false),
+            None => true,
+        }
     }
 }

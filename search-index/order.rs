@@ -175,7 +175,7 @@ impl<'a> Sorter<'a> {
 
     fn number(&self, doc: DocId, columns: &[Option<Arc<Ranges>>], descending: bool) -> Option<i64> {
         let ranges = columns[self.kind(doc)].as_ref()?;
-        let starts = ranges.index.value_row_ids(doc).map(|row| ranges.at(row).0);
+        let starts = ranges.starts(doc);
         if descending { starts.max() } else { starts.min() }
     }
 

@@ -90,9 +90,11 @@ fn add_ranges(document: &mut TantivyDocument, fields: &Fields, slots: &Of<'_>, e
     });
 }
 
-/// A unit as bytes: its three hashes.
+/// A unit as bytes: its four hashes.
 pub(crate) fn unit_key(unit: Unit) -> Vec<u8> {
-    [unit.coded, unit.code, unit.name].map(u64::to_be_bytes).concat()
+    [unit.coded, unit.code, unit.name, unit.canonical]
+        .map(u64::to_be_bytes)
+        .concat()
 }
 
 /// The unit of [`unit_key`]; no unit where the bytes are none.
@@ -107,6 +109,7 @@ pub(crate) fn unit_of(key: &[u8]) -> Unit {
         coded: part(0),
         code: part(1),
         name: part(2),
+        canonical: part(3),
     }
 }
 

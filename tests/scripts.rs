@@ -27,4 +27,8 @@ fn search(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/search.txt"));
 }
 
-on_both!(interactions, malformed, conditional, patch, bundle, search);
+fn quantity(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/quantity.txt"));
+}
+
+on_both!(interactions, malformed, conditional, patch, bundle, search, quantity);

@@ -14,6 +14,7 @@ mod extract;
 pub mod fold;
 mod hash;
 mod literal;
+mod measure;
 mod path;
 mod plan;
 pub mod predicate;
@@ -35,7 +36,7 @@ pub use registry::{Parameter, Registry};
 pub use search::{Handling, Include, Search, SortBy, SortKey, Summary, Total, parse};
 pub use sort::{SortValue, sort_key};
 pub use span::{Span, Window};
-pub use values::{Entry, ParamId, Quantity, Target, Value, Values, record_hash};
+pub use values::{Canonical, Entry, ParamId, Quantity, Target, Value, Values, record_hash};
 
 #[cfg(test)]
 mod tests;

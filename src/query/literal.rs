@@ -4,8 +4,10 @@
 
 use fhir::identity::{Id, Kind, Reference};
 use fhir::moment::{Stretch, stretch};
+use ucum::Amount;
 
 use crate::fold::{fold, fold_code};
+use crate::measure;
 use crate::search::Handling;
 use crate::span::{Prefix, Span, numeric, order};
 use crate::test::{ReferenceTest, TokenTest, UnitTest};
@@ -85,39 +87,57 @@ pub(crate) fn date(text: &str, zone: i32, handling: &Handling<'_>) -> Result<Spa
 
 /// A number: `lt5.40`.
 pub(crate) fn number(text: &str) -> Result<Span, String> {
+    let (prefix, number) = prefixed_number(text)?;
+    Ok(plain_span(prefix, &number))
+}
+
+fn prefixed_number(text: &str) -> Result<(Prefix, Number), String> {
     let (prefix, rest) = prefixed(text)?;
     let number = Number::parse(rest).ok_or_else(|| format!("`{rest}` is no number"))?;
-    let tenth = number.value.abs() / 10.0;
+    Ok((prefix, number))
+}
+
+fn plain_span(prefix: Prefix, number: &Number) -> Span {
+    let (value, tenth) = (number.at(0), number.at(0).abs() / 10.0);
     let range = match prefix {
         Prefix::Equal | Prefix::NotEqual => Stretch {
-            start: order(number.low),
-            end: order(number.high),
+            start: order(number.at(-5)),
+            end: order(number.at(5)),
         },
-        Prefix::Approximate => numeric(number.value - tenth, number.value + tenth),
-        _ => numeric(number.value, number.value),
+        Prefix::Approximate => numeric(value - tenth, value + tenth),
+        _ => numeric(value, value),
     };
-    Ok(Span::new(prefix, range))
+    Span::new(prefix, range)
 }
 
 /// A quantity: `5.4`, `le5.4|http://unitsofmeasure.org|mg`, `5.4||mg`.
 pub(crate) fn quantity(text: &str) -> Result<(Span, UnitTest), String> {
     let parts = split(text, '|');
-    let span = number(parts[0])?;
+    let (prefix, number) = prefixed_number(parts[0])?;
     let unit = match parts[..] {
         [_] | [_, "", ""] => UnitTest::Any,
         [_, "", name] => UnitTest::Named(unescape(name).into()),
         [_, _, ""] => return Err("a system without a unit makes no quantity; write number|system|code".into()),
-        [_, system, code] => UnitTest::Coded(unescape(system).into(), unescape(code).into()),
+        [_, system, code] => {
+            let (system, code) = (unescape(system), unescape(code));
+            if let Some((span, dimension)) = measure::span(prefix, &number, &system, &code) {
+                return Ok((span, UnitTest::Canonical(dimension)));
+            }
+            UnitTest::Coded(system.into(), code.into())
+        }
         _ => return Err("write a quantity as number, number|system|code or number||unit".into()),
     };
-    Ok((span, unit))
+    Ok((plain_span(prefix, &number), unit))
 }
 
-/// A number as written, with the range that its precision covers.
-struct Number {
-    value: f64,
-    low: f64,
-    high: f64,
+/// A number as written, which covers a range as precise as it was written.
+pub(crate) struct Number {
+    /// Its digits without the point.
+    digits: i128,
+    /// The power of ten of the last digit.
+    places: i32,
+    /// How many more digits the ends of its range have.
+    further: u32,
 }
 
 /// Digits beyond this are no measurement.
@@ -139,19 +159,49 @@ impl Number {
             return None;
         }
         let sign = if mantissa.starts_with('-') { -1 } else { 1 };
-        let scaled = sign * format!("{whole}{fraction}").parse::<i128>().ok()?;
-        let places = exponent.unwrap_or(0) - fraction.len() as i32;
-        let further = if exponent.is_some() && unsigned.len() == 1 {
-            2
-        } else {
-            1
-        };
-        let edge = |step: i128| format!("{}e{}", scaled * 10_i128.pow(further) + step, places - further as i32);
         Some(Number {
-            value: format!("{scaled}e{places}").parse().ok()?,
-            low: edge(-5).parse().ok()?,
-            high: edge(5).parse().ok()?,
+            digits: sign * format!("{whole}{fraction}").parse::<i128>().ok()?,
+            places: exponent.unwrap_or(0) - fraction.len() as i32,
+            further: if exponent.is_some() && unsigned.len() == 1 {
+                2
+            } else {
+                1
+            },
         })
+    }
+
+    /// So many of the further digits away from the number: 0 is the number itself, -5 and 5 its ends.
+    fn amount(&self, step: i128) -> (i128, i32) {
+        let digits = self.digits * 10_i128.pow(self.further) + step;
+        (digits, self.places - self.further as i32)
+    }
+
+    /// The float nearest to it.
+    fn at(&self, step: i128) -> f64 {
+        let (digits, places) = self.amount(step);
+        format!("{digits}e{places}").parse().unwrap_or(0.0)
+    }
+
+    /// The number itself.
+    pub(crate) fn value(&self) -> Amount {
+        Amount::new(self.digits, self.places)
+    }
+
+    /// The lower end of its range.
+    pub(crate) fn low(&self) -> Amount {
+        let (digits, places) = self.amount(-5);
+        Amount::new(digits, places)
+    }
+
+    /// The upper end of its range.
+    pub(crate) fn high(&self) -> Amount {
+        let (digits, places) = self.amount(5);
+        Amount::new(digits, places)
+    }
+
+    /// A tenth less, and a tenth more.
+    pub(crate) fn tenth_around(&self) -> [Amount; 2] {
+        [9, 11].map(|tenths| Amount::new(self.digits * tenths, self.places - 1))
     }
 }
 
@@ -240,7 +290,7 @@ mod tests {
         ];
         for (text, low, high) in table {
             let number = Number::parse(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((number.low, number.high), (low, high), "{text}");
+            assert_eq!((number.at(-5), number.at(5)), (low, high), "{text}");
         }
         for text in [
             "", "-", "1.", ".5", "1,5", "NaN", "inf", "1e", "1e9999", "0x1", "1_0", "--1",

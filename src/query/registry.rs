@@ -311,7 +311,7 @@ fn applies(definition: &SearchParameter, kind: &Kind) -> bool {
 }
 
 /// Bump when extraction or the terms change their meaning.
-const EXTRACTION_VERSION: u32 = 2;
+const EXTRACTION_VERSION: u32 = 3;
 
 fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
     let facts: BTreeMap<&str, String> = found

@@ -9,6 +9,7 @@ use fhir::identity::{Id, Kind, Reference};
 use fhir::moment::{BEGINNING, END, Stretch, stretch};
 use fhirpath::model::{Model, TypeId};
 
+use crate::measure;
 use crate::values::{Quantity, Target, Value};
 
 /// A data type, as far as search tells them apart.
@@ -259,18 +260,23 @@ fn timing(node: Node<'_>, zone: i32) -> Option<Stretch> {
 }
 
 fn quantity(node: Node<'_>) -> Option<Value> {
-    let value = number(&node.get("value")?.scalar()?)?;
-    let (low, high) = match node.string("comparator").as_deref() {
-        Some("<" | "<=") => (f64::NEG_INFINITY, value),
-        Some(">" | ">=") => (value, f64::INFINITY),
-        _ => (value, value),
+    let written = node.get("value")?.scalar()?;
+    let value = number(&written)?;
+    let (open_low, open_high) = match node.string("comparator").as_deref() {
+        Some("<" | "<=") => (true, false),
+        Some(">" | ">=") => (false, true),
+        _ => (false, false),
     };
+    let (system, code) = (text(node, "system"), text(node, "code"));
+    let end = |open: bool| (!open).then_some(&*written);
+    let canonical = measure::canonical(system.as_deref(), code.as_deref(), end(open_low), end(open_high));
     Some(Value::Quantity(Box::new(Quantity {
-        low,
-        high,
-        system: text(node, "system"),
-        code: text(node, "code"),
+        low: if open_low { f64::NEG_INFINITY } else { value },
+        high: if open_high { f64::INFINITY } else { value },
+        system,
+        code,
         unit: text(node, "unit"),
+        canonical,
     })))
 }
 
@@ -286,16 +292,21 @@ fn money(node: Node<'_>) -> Option<Value> {
         system: code.is_some().then(|| CURRENCIES.into()),
         code,
         unit: None,
+        canonical: None,
     })))
 }
 
 fn range(search: ParameterType, node: Node<'_>) -> Option<Value> {
-    let end = |name: &str| node.get(name).and_then(|end| number(&end.get("value")?.scalar()?));
-    let (low, high) = (end("low"), end("high"));
-    if low.is_none() && high.is_none() {
+    let written = |name: &str| {
+        let text = node.get(name)?.get("value")?.scalar()?;
+        Some((number(&text)?, text))
+    };
+    let (from, to) = (written("low"), written("high"));
+    if from.is_none() && to.is_none() {
         return None;
     }
-    let (low, high) = (low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY));
+    let low = from.as_ref().map_or(f64::NEG_INFINITY, |(low, _)| *low);
+    let high = to.as_ref().map_or(f64::INFINITY, |(high, _)| *high);
     if search == ParameterType::Number {
         return Some(Value::Number { low, high });
     }
@@ -303,12 +314,16 @@ fn range(search: ParameterType, node: Node<'_>) -> Option<Value> {
         let ends = [node.get("low"), node.get("high")];
         ends.into_iter().flatten().find_map(|end| text(end, name))
     };
+    let (system, code) = (of_unit("system"), of_unit("code"));
+    let [from, to] = [&from, &to].map(|end| end.as_ref().map(|(_, text)| &**text));
+    let canonical = measure::canonical(system.as_deref(), code.as_deref(), from, to);
     Some(Value::Quantity(Box::new(Quantity {
         low,
         high,
-        system: of_unit("system"),
-        code: of_unit("code"),
+        system,
+        code,
         unit: of_unit("unit"),
+        canonical,
     })))
 }
 

@@ -1,7 +1,8 @@
 //! What a record is sorted by: one value of one parameter, the same for the index and for one record.
 //!
 //! Ascending order takes the least of a record's values, descending the greatest. A record without a
-//! value comes last either way. Dates and quantities are placed by where they begin.
+//! value comes last either way. Dates and quantities are placed by where they begin, quantities in base
+//! units where they have such a form.
 
 use crate::fold::{fold, fold_code};
 use crate::span::order;
@@ -34,7 +35,10 @@ fn sort_value(value: &Value) -> Option<SortValue> {
         Value::Reference(Target::Identifier { value, .. }) => text(value.as_deref()?),
         Value::Date(range) => Some(SortValue::Number(range.start)),
         Value::Number { low, .. } => Some(SortValue::Number(order(*low))),
-        Value::Quantity(quantity) => Some(SortValue::Number(order(quantity.low))),
+        Value::Quantity(quantity) => {
+            let low = quantity.canonical.map_or(quantity.low, |canonical| canonical.low);
+            Some(SortValue::Number(order(low)))
+        }
         Value::Uri(uri) => text(uri),
     }
 }

@@ -46,6 +46,19 @@ impl Prefix {
             _ => return None,
         })
     }
+
+    /// The prefix that means the same on a scale which runs the other way.
+    pub(crate) fn reversed(self) -> Prefix {
+        match self {
+            Prefix::Greater => Prefix::Less,
+            Prefix::Less => Prefix::Greater,
+            Prefix::GreaterOrEqual => Prefix::LessOrEqual,
+            Prefix::LessOrEqual => Prefix::GreaterOrEqual,
+            Prefix::StartsAfter => Prefix::EndsBefore,
+            Prefix::EndsBefore => Prefix::StartsAfter,
+            same => same,
+        }
+    }
 }
 
 /// A window on the pair (start, end) of a range; all four bounds belong to it.

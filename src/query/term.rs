@@ -6,7 +6,7 @@
 //!   [`Term::hash`]; only the forms [`Form::is_ordered`] names must also be kept in order as
 //!   [`Term::bytes`], for [`Lookup::Prefix`] and [`Lookup::Contains`];
 //! * **ranges** ([`each_range`]): a parameter and a half-open range of whole numbers, of dates and
-//!   numbers and quantities alike, a quantity with the hashes of its unit.
+//!   numbers and quantities alike, a quantity with the hashes of its unit, and once more in base units.
 //!
 //! [`Lookup::of`] turns a test into the look-up that finds exactly the records the test passes on:
 //! `matches` and the look-up agree, and a test here holds them to it. A negation or a missing value is
@@ -15,6 +15,8 @@
 //! [`Form::Record`], whose hash is [`Term::record`] of the record's own hash.
 
 use std::borrow::Cow;
+
+use fhir::moment::Stretch;
 
 use crate::fold::{fold, fold_code};
 use crate::span::{Span, numeric};
@@ -133,9 +135,20 @@ pub struct Unit {
     pub code: u64,
     /// The hash of the unit as people read it ([`Unit::named`]).
     pub name: u64,
+    /// Of the range as written: 0, or [`Unit::ALSO_CANONICAL`] where the amount has a range in base units too.
+    /// Of a range in base units: its dimension, and all else is zero.
+    pub canonical: u64,
 }
 
 impl Unit {
+    /// What [`Unit::canonical`] is where another range says the same in base units.
+    pub const ALSO_CANONICAL: u64 = 1;
+
+    /// Whether the range is as written, and not in base units.
+    pub fn is_plain(self) -> bool {
+        self.canonical <= Unit::ALSO_CANONICAL
+    }
+
     /// The hash of a system and a code.
     pub fn coded(system: &str, code: &str) -> u64 {
         hash(&[system.as_bytes(), b"|", code.as_bytes()])
@@ -156,6 +169,7 @@ impl Unit {
             coded,
             code: named(&quantity.code),
             name: named(&quantity.unit),
+            canonical: quantity.canonical.map_or(0, |_| Unit::ALSO_CANONICAL),
         }
     }
 }
@@ -163,21 +177,24 @@ impl Unit {
 /// Which unit a range has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitKey {
-    /// Any, or none.
+    /// Any, or none; the range as written.
     Any,
     /// [`Unit::coded`] is this.
     Coded(u64),
     /// [`Unit::code`] or [`Unit::name`] is this.
     Named(u64),
+    /// The range in base units, of this dimension.
+    Canonical(u64),
 }
 
 impl UnitKey {
     /// Whether a range's unit is the one asked for.
     pub fn holds(self, unit: Unit) -> bool {
         match self {
-            UnitKey::Any => true,
-            UnitKey::Coded(hash) => unit.coded == hash,
-            UnitKey::Named(hash) => unit.code == hash || unit.name == hash,
+            UnitKey::Any => unit.is_plain(),
+            UnitKey::Coded(hash) => unit.is_plain() && unit.coded == hash,
+            UnitKey::Named(hash) => unit.is_plain() && (unit.code == hash || unit.name == hash),
+            UnitKey::Canonical(dimension) => unit.canonical == dimension,
         }
     }
 }
@@ -232,6 +249,7 @@ impl Lookup {
                     UnitTest::Any => UnitKey::Any,
                     UnitTest::Coded(system, code) => UnitKey::Coded(Unit::coded(system, code)),
                     UnitTest::Named(name) => UnitKey::Named(Unit::named(name)),
+                    UnitTest::Canonical(dimension) => UnitKey::Canonical(*dimension),
                 },
             },
             Test::Uri(UriTest::Exact(uri)) => term(Form::Uri, uri),
@@ -359,22 +377,38 @@ fn terms_of_address(param: ParamId, form: Form, address: &str, each: &mut dyn Fn
     }
 }
 
-/// Calls `each` with every range of the values.
+/// Calls `each` with every range of the values: one of each date, number and quantity as written, and one
+/// more of a quantity in base units where it has such a form.
 pub fn each_range(values: &Values, each: &mut dyn FnMut(Range)) {
     for entry in &values.entries {
-        let (range, unit) = match &entry.value {
-            Value::Date(range) => (*range, Unit::default()),
-            Value::Number { low, high } => (numeric(*low, *high), Unit::default()),
-            Value::Quantity(quantity) => (numeric(quantity.low, quantity.high), Unit::of(quantity)),
-            _ => continue,
+        let param = entry.param;
+        let mut range = |range: Stretch, unit: Unit| {
+            let (start, end) = (range.start, range.end);
+            each(Range {
+                param,
+                start,
+                end,
+                unit,
+            });
         };
-        let (start, end) = (range.start, range.end);
-        each(Range {
-            param: entry.param,
-            start,
-            end,
-            unit,
-        });
+        match &entry.value {
+            Value::Date(found) => range(*found, Unit::default()),
+            Value::Number { low, high } => range(numeric(*low, *high), Unit::default()),
+            Value::Quantity(quantity) => {
+                range(numeric(quantity.low, quantity.high), Unit::of(quantity));
+                if let Some(found) = quantity.canonical {
+                    let canonical = found.dimension;
+                    range(
+                        numeric(found.low, found.high),
+                        Unit {
+                            canonical,
+                            ..Unit::default()
+                        },
+                    );
+                }
+            }
+            _ => {}
+        }
     }
 }
 

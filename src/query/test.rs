@@ -1,6 +1,7 @@
 //! One test on one value of a record.
 
 use fhir::identity::{Id, Kind};
+use fhir::moment::Stretch;
 
 use crate::fold::{fold, fold_code};
 use crate::span::{Span, numeric};
@@ -83,8 +84,11 @@ pub enum ReferenceTest {
 pub enum UnitTest {
     /// Any.
     Any,
-    /// This system and code: `5|http://unitsofmeasure.org|mg`.
+    /// This system and code, which are none of UCUM: `5|http://example.org|tablet`.
     Coded(Box<str>, Box<str>),
+    /// Any UCUM unit of this dimension ([`Canonical::dimension`](crate::values::Canonical)); the span is in base
+    /// units: `5|http://unitsofmeasure.org|mg`.
+    Canonical(u64),
     /// This code or unit: `5||mg`.
     Named(Box<str>),
 }
@@ -120,7 +124,7 @@ impl Test {
             (Test::Date(span), Value::Date(range)) => span.holds(*range),
             (Test::Number(span), Value::Number { low, high }) => span.holds(numeric(*low, *high)),
             (Test::Quantity(span, unit), Value::Quantity(quantity)) => {
-                unit.passes(quantity) && span.holds(numeric(quantity.low, quantity.high))
+                unit.range(quantity).is_some_and(|range| span.holds(range))
             }
             (Test::Uri(test), Value::Uri(uri)) => test.passes(uri),
             _ => false,
@@ -170,14 +174,20 @@ impl ReferenceTest {
 }
 
 impl UnitTest {
-    fn passes(&self, quantity: &Quantity) -> bool {
-        match self {
+    /// The range to be compared; `None` where the unit is not the one asked for.
+    fn range(&self, quantity: &Quantity) -> Option<Stretch> {
+        let fits = match self {
+            UnitTest::Canonical(dimension) => {
+                let canonical = quantity.canonical.filter(|found| found.dimension == *dimension);
+                return canonical.map(|found| numeric(found.low, found.high));
+            }
             UnitTest::Any => true,
             UnitTest::Coded(system, code) => {
                 quantity.system.as_ref() == Some(system) && quantity.code.as_ref() == Some(code)
             }
             UnitTest::Named(name) => quantity.code.as_ref() == Some(name) || quantity.unit.as_ref() == Some(name),
-        }
+        };
+        fits.then(|| numeric(quantity.low, quantity.high))
     }
 }
 

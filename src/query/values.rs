@@ -100,6 +100,19 @@ pub struct Quantity {
     pub code: Option<Box<str>>,
     /// The unit as people read it.
     pub unit: Option<Box<str>>,
+    /// The same amount in base units, where the code is one of UCUM that can be converted.
+    pub canonical: Option<Canonical>,
+}
+
+/// An amount in UCUM's base units: equal amounts are equal here, whatever unit they were written in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Canonical {
+    /// The least value; minus infinity where the low end is open.
+    pub low: f64,
+    /// The greatest value; infinity where the high end is open.
+    pub high: f64,
+    /// What is measured: [`ucum::Dimension::key`], never 0 or 1.
+    pub dimension: u64,
 }
 
 /// Where a reference points.

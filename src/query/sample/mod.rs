@@ -72,7 +72,26 @@ const NAMES: [&str; 12] = [
 ];
 const SYSTEMS: [&str; 3] = ["http://loinc.org", "http://snomed.info/sct", "urn:oid:1.2.3"];
 const CODES: [&str; 5] = ["8480-6", "8462-4", "Abc", "abc", "a|b"];
-const UNITS: [&str; 3] = ["mg", "kg", "mm[Hg]"];
+const UNITS: [&str; 5] = ["mg", "kg", "mm[Hg]", "tablet", "[degF]"];
+/// Amounts that are equal to one another across units, or nearly.
+const AMOUNTS: [(&str, &str); 16] = [
+    ("5.4", "mg"),
+    ("0.0054", "g"),
+    ("5400", "ug"),
+    ("0.0000054", "kg"),
+    ("5.3", "mg{dry}"),
+    ("37", "Cel"),
+    ("98.6", "[degF]"),
+    ("-40", "[degF]"),
+    ("233.15", "K"),
+    ("120", "mm[Hg]"),
+    ("15.99864", "kPa"),
+    ("16", "kPa"),
+    ("7", "[pH]"),
+    ("7.4", "[pH]"),
+    ("1e-7", "mol/L"),
+    ("100", "nmol/L"),
+];
 const NUMBERS: [&str; 9] = ["5", "5.0", "5.4", "5.35", "-1", "0", "100", "99.5", "0.054"];
 const DATES: [&str; 10] = [
     "2019",

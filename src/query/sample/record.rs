@@ -1,6 +1,6 @@
 //! Random records.
 
-use super::{CODES, DATES, IDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS, WORDS};
+use super::{AMOUNTS, CODES, DATES, IDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS, WORDS};
 
 /// A record of one of [`KINDS`] as JSON.
 pub fn record(random: &mut Random, kind: &str, id: &str) -> String {
@@ -82,11 +82,18 @@ fn period(random: &mut Random) -> String {
 }
 
 fn quantity(random: &mut Random) -> String {
-    let (value, unit) = (random.pick(&NUMBERS), random.pick(&UNITS));
-    match random.below(4) {
+    let (value, unit) = match random.once_in(2) {
+        true => AMOUNTS[random.below(AMOUNTS.len())],
+        false => (random.pick(&NUMBERS), random.pick(&UNITS)),
+    };
+    let comparator = random.pick(&["<", "<=", ">", ">="]);
+    match random.below(7) {
         0 => format!(r#"{{"value":{value}}}"#),
         1 => format!(r#"{{"value":{value},"unit":"{unit}"}}"#),
-        2 => format!(r#"{{"value":{value},"comparator":"<","unit":"{unit}"}}"#),
+        2 => format!(r#"{{"value":{value},"comparator":"{comparator}","unit":"{unit}"}}"#),
+        3 => format!(
+            r#"{{"value":{value},"comparator":"{comparator}","system":"http://unitsofmeasure.org","code":"{unit}"}}"#
+        ),
         _ => format!(r#"{{"value":{value},"system":"http://unitsofmeasure.org","code":"{unit}"}}"#),
     }
 }

@@ -2,7 +2,7 @@
 
 use fhir::identity::Kind;
 
-use super::{CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS};
+use super::{AMOUNTS, CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS};
 
 #[derive(Clone, Copy)]
 enum Sort {
@@ -175,8 +175,14 @@ fn number(random: &mut Random) -> String {
 }
 
 fn amount(random: &mut Random) -> String {
-    let (number, unit) = (number(random), random.pick(&UNITS));
-    match random.below(3) {
+    let (number, unit) = match random.once_in(2) {
+        true => {
+            let (number, unit) = AMOUNTS[random.below(AMOUNTS.len())];
+            (format!("{}{number}", random.pick(&PREFIXES)), unit)
+        }
+        false => (number(random), random.pick(&UNITS)),
+    };
+    match random.below(4) {
         0 => number,
         1 => format!("{number}||{unit}"),
         _ => format!("{number}|http://unitsofmeasure.org|{unit}"),
