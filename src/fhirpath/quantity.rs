@@ -8,10 +8,7 @@ use fhir::document::Node;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::calendar::{Precision, Span};
-use crate::units::{self, Canonical};
-
-/// UCUM's code system.
-const UCUM: &str = "http://unitsofmeasure.org";
+use crate::units;
 
 /// A unit of a quantity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +101,7 @@ impl<'a> Quantity<'a> {
     /// A FHIR Quantity with a value: its code where the code is UCUM's, else its unit as it reads.
     pub fn of_element(node: Node<'a>) -> Option<Quantity<'a>> {
         let value = decimal(node.get("value")?.as_number()?)?;
-        let ucum = node.string("system").is_none_or(|system| system == UCUM);
+        let ucum = node.string("system").is_none_or(|system| system == ucum::SYSTEM);
         let code = if ucum { node.string("code") } else { None };
         let code = code.or_else(|| node.string("unit")).unwrap_or(Cow::Borrowed("1"));
         Some(Quantity {
@@ -135,15 +132,15 @@ impl<'a> Quantity<'a> {
         })
     }
 
-    /// The unit in UCUM's base units.
-    pub(crate) fn canonical(&self) -> Option<Canonical> {
-        units::canonical(self.unit.code())
+    /// The unit of UCUM, if it is one.
+    fn ucum(&self) -> Option<ucum::Unit> {
+        units::unit(self.unit.code())
     }
 
     /// Whether the two measure the same thing.
     pub(crate) fn comparable(&self, other: &Quantity<'_>) -> bool {
         self.unit == other.unit
-            || matches!((self.canonical(), other.canonical()), (Some(left), Some(right)) if left.same_kind(&right))
+            || matches!((self.ucum(), other.ucum()), (Some(left), Some(right)) if left.comparable(&right))
     }
 
     /// Which is more; `None` where they can't be compared. A calendar's years and months compare only with
@@ -160,9 +157,7 @@ impl<'a> Quantity<'a> {
             (None, None) => {}
             _ => return None,
         }
-        let (left, right) = (self.canonical()?, other.canonical()?);
-        left.same_kind(&right)
-            .then(|| left.scaled(self.value).compare(&right.scaled(other.value)))?
+        units::compare((self.value, &self.ucum()?), (other.value, &other.ucum()?))
     }
 
     /// How much it is in another unit; `None` where that measures something else.
@@ -175,17 +170,16 @@ impl<'a> Quantity<'a> {
             (None, None) => {}
             _ => return None,
         }
-        let (from, to) = (self.canonical()?, units::canonical(unit.code())?);
-        from.same_kind(&to).then(|| from.scaled(self.value).in_unit(&to))?
+        units::converted(self.value, &self.ucum()?, &units::unit(unit.code())?)
     }
 
     /// Whether they are the same to the precision of the one that is less precise.
     pub(crate) fn equivalent(&self, other: &Quantity<'_>) -> bool {
-        let (left, right) = match (self.canonical(), other.canonical()) {
-            (Some(left), Some(right)) if left.same_kind(&right) => (left, right),
+        let (left, right) = match (self.ucum(), other.ucum()) {
+            (Some(left), Some(right)) if left.comparable(&right) => (left, right),
             _ => return self.unit == other.unit && alike(self.value, other.value),
         };
-        match right.scaled(other.value).in_unit(&left) {
+        match units::converted(other.value, &right, &left) {
             Some(converted) => alike(self.value, converted),
             None => false,
         }
@@ -206,10 +200,12 @@ impl<'a> Quantity<'a> {
             (_, _, true) if right.contains(['.', '/']) => format!("{left}/({right})"),
             (_, _, true) => format!("{left}/{right}"),
         };
-        if let Some(canonical) = units::canonical(&code)
-            && canonical.is_number()
+        // Units of which nothing is left make a number; one that stays alone is kept, though it may count too.
+        if left != "1"
+            && right != "1"
+            && let Some(number) = units::unit(&code).and_then(|unit| units::plain(value, &unit))
         {
-            return canonical.scaled(value).number().map(Quantity::plain);
+            return Some(Quantity::plain(number));
         }
         let unit = Unit::Code(Cow::Owned(code));
         Some(Quantity { value, unit })
