@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use fhir::identity::{Id, Kind, VersionId};
+use query::record_hash;
 use query::term::{Unit, UnitKey};
 use tantivy::columnar::{BytesColumn, Column, ColumnIndex, ColumnValues};
-use tantivy::schema::{BytesOptions, Field, NumericOptions, Schema, SchemaBuilder};
-use tantivy::{DocId, InvertedIndexReader, SegmentReader, TantivyDocument, TantivyError};
+use tantivy::query::{AllScorer, EmptyScorer};
+use tantivy::schema::{BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, SchemaBuilder};
+use tantivy::{DocId, DocSet, InvertedIndexReader, SegmentReader, TERMINATED, TantivyDocument, TantivyError};
 
+use crate::documents::Listed;
 use crate::slots::{FAMILIES, Family, Slot, Slots};
 use crate::stored::unit_of;
 
 /// The name of the column by which every segment is sorted.
 pub(crate) const RECORD: &str = "record";
+
+/// The half of a number that is a document; the other is the upper half of a hash.
+pub(crate) const DOCUMENT: u64 = u32::MAX as u64;
 
 /// The fields of the index.
 pub(crate) struct Fields {
@@ -175,8 +181,8 @@ fn unpacked(bytes: &[u8]) -> Option<Id> {
 /// Ranges of a slot: several a document where the parameter repeats.
 pub(crate) struct Ranges {
     pub(crate) index: ColumnIndex,
-    start: Arc<dyn ColumnValues<i64>>,
-    length: Arc<dyn ColumnValues<i64>>,
+    pub(crate) start: Arc<dyn ColumnValues<i64>>,
+    pub(crate) length: Arc<dyn ColumnValues<i64>>,
     units: Option<Units>,
 }
 
@@ -348,6 +354,40 @@ impl Columns {
         unpacked(&bytes)
     }
 
+    /// The hash of a document's record; `None` only where the segment is damaged.
+    pub(crate) fn name_of(&self, doc: DocId) -> Option<u64> {
+        let id = self.id_of(doc)?;
+        Some(record_hash(self.kind_of(doc).as_str(), id.as_str()))
+    }
+
+    /// The documents by the hashes of their records, ascending: the upper half of the hash, then the document.
+    pub(crate) fn names_of(&self, mut docs: Listed) -> Option<Vec<u64>> {
+        let mut names = Vec::with_capacity(docs.size_hint() as usize);
+        while docs.doc() != TERMINATED {
+            names.push((self.name_of(docs.doc())? & !DOCUMENT) | u64::from(docs.doc()));
+            docs.advance();
+        }
+        names.sort_unstable();
+        Some(names)
+    }
+
+    /// The documents of a kind, or all.
+    ///
+    /// # Errors
+    /// Where the segment cannot be read.
+    pub(crate) fn of_kind(&self, kind: Option<&Kind>) -> Result<Listed, TantivyError> {
+        let Some(kind) = kind else {
+            return Ok(Box::new(AllScorer::new(self.reader.max_doc())));
+        };
+        let Some(info) = self.terms.terms().get(crate::terms::kind(kind.as_str()))? else {
+            return Ok(Box::new(EmptyScorer));
+        };
+        let list = self
+            .terms
+            .read_postings_from_terminfo(&info, IndexRecordOption::Basic)?;
+        Ok(Box::new(list))
+    }
+
     /// The first document whose record is not below `record`; the number of documents if there is none.
     pub(crate) fn first_from(&self, record: u64) -> DocId {
         let (mut low, mut high) = (0, self.reader.max_doc());
@@ -381,6 +421,41 @@ pub(crate) struct Segment {
     pub(crate) reader: SegmentReader,
     /// What never changes.
     pub(crate) columns: Arc<Columns>,
+    /// How many documents of each kind are alive, by number of the kind.
+    living: Arc<OnceLock<Vec<u64>>>,
+}
+
+impl Segment {
+    /// A segment with what is alive in it.
+    pub(crate) fn new(reader: SegmentReader, columns: Arc<Columns>) -> Segment {
+        Segment {
+            reader,
+            columns,
+            living: Arc::default(),
+        }
+    }
+
+    /// How many documents of each kind are alive, by number of the kind in the segment.
+    ///
+    /// # Errors
+    /// Where the segment cannot be read.
+    pub(crate) fn living(&self) -> Result<&[u64], TantivyError> {
+        if let Some(living) = self.living.get() {
+            return Ok(living);
+        }
+        let (columns, terms) = (&self.columns, self.columns.terms.terms());
+        let mut living = Vec::with_capacity(columns.kinds.len());
+        for kind in &columns.kinds {
+            let info = terms.get(crate::terms::kind(kind.as_str()))?;
+            living.push(info.map_or(0, |info| u64::from(info.doc_freq)));
+        }
+        if let Some(alive) = self.reader.alive_bitset() {
+            for dead in (0..self.reader.max_doc()).filter(|doc| alive.is_deleted(*doc)) {
+                living[columns.kind.values.get_val(dead) as usize] -= 1;
+            }
+        }
+        Ok(self.living.get_or_init(|| living))
+    }
 }
 
 #[cfg(test)]

@@ -6,24 +6,29 @@ use fhir::identity::{Id, Kind};
 use query::span::Span;
 use query::term::{Lookup, Term, UnitKey};
 use query::values::hash;
-use query::{ParamId, Predicate, RecordSet, record_hash};
+use query::{ParamId, Predicate, RecordSet};
 use rustc_hash::FxHashMap;
-use tantivy::columnar::BytesColumn;
+use tantivy::columnar::{BytesColumn, ColumnValues};
 use tantivy::postings::TermInfo;
 use tantivy::query::AllScorer;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{BitSet, DocId, DocSet, InvertedIndexReader, TERMINATED, TantivyError};
 
 use crate::among::Among;
-use crate::columns::{Columns, Ranges};
-use crate::documents::{Clock, Listed, Part, Tested, from_bits, unite};
+use crate::blocks::{Candidates, Sieve};
+use crate::columns::{Columns, DOCUMENT};
+use crate::documents::{Clock, Listed, Part, from_bits, unite};
 use crate::order::ELSEWHERE;
+use crate::orders::{Layout, Orders};
+use crate::ranged::Ranged;
 use crate::recorded::Records;
 use crate::slots::{Family, Slots};
 use crate::terms::{self, Whose};
 
 /// Up to so many records of a join are looked up one by one; more are marked in the column.
 const LOOKED_UP_MAX: usize = 64;
+/// More are looked up too, where they are fewer than one in so many of what marking them would read.
+const LOOKED_UP_ONE_IN: usize = 8;
 /// Up to so many kinds are listed; for more every document's kind is tested.
 const KINDS_LISTED_MAX: usize = 8;
 /// Terms read between two looks at the clock.
@@ -41,12 +46,13 @@ pub(crate) struct Compiler<'a> {
     /// The kinds searched.
     pub(crate) among: &'a Among<'a>,
     pub(crate) named: &'a Named,
+    pub(crate) orders: &'a Orders,
     pub(crate) clock: &'a Clock,
 }
 
 impl Compiler<'_> {
     /// The documents of the searched kinds that meet the predicate, dead ones too.
-    pub(crate) fn list(&self, predicate: &Predicate) -> Result<Listed, TantivyError> {
+    pub(crate) fn candidates(&self, predicate: &Predicate) -> Result<Candidates, TantivyError> {
         // All documents need not be listed beside those of the kinds.
         let mut parts = match predicate {
             Predicate::All => Vec::new(),
@@ -58,7 +64,7 @@ impl Compiler<'_> {
         if parts.is_empty() {
             parts.push(self.everything());
         }
-        Ok(Part::And(parts).into_list(self.max, self.clock))
+        Ok(Part::And(parts).into_candidates(self.max, self.clock))
     }
 
     /// The documents of the searched kinds; `None` where the segment has no others.
@@ -82,15 +88,14 @@ impl Compiler<'_> {
     /// The documents of some kinds, of which `wanted` says the same by their numbers in the segment: listed where they
     /// have to lead, and tested by one look at a column where something smaller does.
     fn kinds(&self, kinds: &[Kind], wanted: Vec<bool>) -> Result<Part, TantivyError> {
-        let columns = Arc::clone(self.columns);
-        let test: Tested = Box::new(move |doc| wanted[columns.kind.values.get_val(doc) as usize]);
+        let sieve = Box::new(OfKinds::new(self.columns, wanted));
         if kinds.len() > KINDS_LISTED_MAX {
-            return Ok(Part::Tested(test));
+            return Ok(Part::Sieved(sieve));
         }
         let keys = kinds.iter().map(|kind| terms::kind(kind.as_str()));
         let lists = keys.filter_map(|key| postings(&self.columns.terms, &key).transpose());
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
-        Ok(Part::Either(unite(lists, self.max, self.clock), test))
+        Ok(Part::Either(unite(lists, self.max, self.clock), sieve))
     }
 
     fn everything(&self) -> Part {
@@ -114,7 +119,7 @@ impl Compiler<'_> {
             Predicate::Text(words) => self.words(Whose::Narrative, words)?,
             Predicate::Content(words) => self.words(Whose::Content, words)?,
             Predicate::RefersTo { param, set } => self.refers_to(*param, set)?,
-            Predicate::OneOf(set) => self.one_of(set),
+            Predicate::OneOf(set) => self.one_of(set)?,
         })
     }
 
@@ -134,17 +139,51 @@ impl Compiler<'_> {
 
     fn updated(&self, span: &Span) -> Part {
         let (columns, span) = (Arc::clone(self.columns), span.clone());
-        Part::Tested(Box::new(move |doc| {
-            span.holds(query::predicate::moment(columns.updated.values.get_val(doc)))
+        let holds = move |updated| span.holds(query::predicate::moment(updated));
+        Part::Sieved(Box::new(Valued {
+            column: Arc::clone(&columns.updated.values),
+            holds,
+            values: Vec::new(),
         }))
     }
 
-    fn one_of(&self, set: &Arc<RecordSet>) -> Part {
+    fn one_of(&self, set: &Arc<RecordSet>) -> Result<Part, TantivyError> {
+        if let Some(found) = self.records_named(set)? {
+            return Ok(Part::Listed(from_bits(found)));
+        }
         let (columns, set) = (Arc::clone(self.columns), Arc::clone(set));
-        Part::Tested(Box::new(move |doc| {
-            let id = columns.id_of(doc);
-            id.is_some_and(|id| set.contains(&record_hash(columns.kind_of(doc).as_str(), id.as_str())))
-        }))
+        Ok(Part::Tested(Box::new(move |doc| {
+            columns.name_of(doc).is_some_and(|name| set.contains(&name))
+        })))
+    }
+
+    /// The records of a set, looked up by their names; `None` where testing every record costs less.
+    fn records_named(&self, set: &RecordSet) -> Result<Option<BitSet>, TantivyError> {
+        let searched = || self.columns.kinds.iter().filter(|kind| self.among.has(kind));
+        if searched().count() > KINDS_LISTED_MAX {
+            return Ok(None);
+        }
+        let mut bits = BitSet::with_max_value(self.max);
+        for kind in searched() {
+            let docs = self.columns.of_kind(Some(kind))?;
+            let size = docs.size_hint();
+            if !self.orders.worth(size) || set.len() > size as usize / LOOKED_UP_ONE_IN {
+                return Ok(None);
+            }
+            let layout = Layout::Named(kind.clone());
+            let make = || Ok(self.columns.names_of(docs).map(Into::into));
+            let Some(names) = self.orders.named(self.columns, &layout, size as usize, make)? else {
+                return Ok(None);
+            };
+            for name in set {
+                for doc in docs_named(&names, *name) {
+                    if self.columns.name_of(doc) == Some(*name) {
+                        bits.insert(doc);
+                    }
+                }
+            }
+        }
+        Ok(Some(bits))
     }
 
     fn words(&self, whose: Whose, words: &[Box<str>]) -> Result<Part, TantivyError> {
@@ -242,25 +281,28 @@ impl Compiler<'_> {
 
     fn ranges(&self, param: ParamId, span: &Span, unit: UnitKey) -> Result<Part, TantivyError> {
         let ranges = self.by_kind(|kind| self.columns.ranges(self.slots.ranges(kind, param)?));
-        let checked = ranges.into_iter().map(|ranges| Some(Checked::new(ranges?, span, unit)));
-        let checked: Vec<Option<Checked>> = checked.collect();
+        let ranged = ranges.into_iter().map(|ranges| Some(Ranged::new(ranges?, span, unit)));
+        let mut checked: Vec<Option<Ranged>> = ranged.collect();
         if checked.iter().all(Option::is_none) {
             return Ok(Part::nothing());
         }
         if self.among.named().len() == 1 {
             // Documents of other kinds are refused by their kind, whatever this says of them.
             let only = checked.into_iter().flatten().next().expect("one is left");
-            return Ok(Part::Tested(Box::new(move |doc| only.holds(doc))));
+            return Ok(Part::Sieved(Box::new(only)));
         }
         let columns = Arc::clone(self.columns);
         Ok(Part::Tested(Box::new(move |doc| {
             let kind = columns.kind.values.get_val(doc) as usize;
-            checked[kind].as_ref().is_some_and(|checked| checked.holds(doc))
+            checked[kind].as_mut().is_some_and(|checked| checked.holds(doc))
         })))
     }
 
     fn refers_to(&self, param: ParamId, set: &Arc<RecordSet>) -> Result<Part, TantivyError> {
-        if set.len() <= LOOKED_UP_MAX {
+        let slot = |kind: &Kind| self.slots.slot(kind, param, Family::Reference);
+        let columns = self.by_kind(|kind| self.columns.bytes(slot(kind)?));
+        let to_mark: usize = columns.iter().flatten().map(BytesColumn::num_terms).sum();
+        if set.len() <= LOOKED_UP_MAX.max(to_mark / LOOKED_UP_ONE_IN) {
             let keys = set.iter().map(|record| Term::record(param, *record).to_be_bytes());
             let lists = keys.filter_map(|key| postings(&self.columns.terms, &key).transpose());
             return Ok(Part::Listed(unite(
@@ -269,9 +311,8 @@ impl Compiler<'_> {
                 self.clock,
             )));
         }
-        let slot = |kind: &Kind| self.slots.slot(kind, param, Family::Reference);
         let mut marked = Vec::new();
-        for column in self.by_kind(|kind| self.columns.bytes(slot(kind)?)) {
+        for column in columns {
             marked.push(column.map(|column| mark(column, set)).transpose()?);
         }
         let columns = Arc::clone(self.columns);
@@ -282,6 +323,67 @@ impl Compiler<'_> {
                 .is_some_and(|(column, marks)| column.term_ords(doc).any(|ord| marks[ord as usize]))
         })))
     }
+}
+
+/// The documents of some kinds.
+struct OfKinds {
+    columns: Arc<Columns>,
+    /// By number of the kind in the segment.
+    wanted: Vec<bool>,
+    kinds: Vec<u64>,
+}
+
+impl OfKinds {
+    fn new(columns: &Arc<Columns>, wanted: Vec<bool>) -> OfKinds {
+        OfKinds {
+            columns: Arc::clone(columns),
+            wanted,
+            kinds: Vec::new(),
+        }
+    }
+}
+
+impl Sieve for OfKinds {
+    fn keep(&mut self, docs: &mut Vec<DocId>) {
+        self.kinds.resize(docs.len(), 0);
+        self.columns.kind.values.get_vals(docs, &mut self.kinds);
+        let mut kinds = self.kinds.iter();
+        docs.retain(|_| kinds.next().is_some_and(|kind| self.wanted[*kind as usize]));
+    }
+
+    fn holds(&mut self, doc: DocId) -> bool {
+        self.wanted[self.columns.kind.values.get_val(doc) as usize]
+    }
+}
+
+/// The documents whose value in a full column passes.
+struct Valued<F> {
+    column: Arc<dyn ColumnValues<i64>>,
+    holds: F,
+    values: Vec<i64>,
+}
+
+impl<F: Fn(i64) -> bool + Send> Sieve for Valued<F> {
+    fn keep(&mut self, docs: &mut Vec<DocId>) {
+        self.values.resize(docs.len(), 0);
+        self.column.get_vals(docs, &mut self.values);
+        let mut values = self.values.iter();
+        docs.retain(|_| values.next().is_some_and(|value| (self.holds)(*value)));
+    }
+
+    fn holds(&mut self, doc: DocId) -> bool {
+        (self.holds)(self.column.get_val(doc))
+    }
+}
+
+/// The documents that may have a name, in what [`Columns::names_of`] laid out.
+fn docs_named(names: &[u64], name: u64) -> impl Iterator<Item = DocId> + '_ {
+    let alike = name & !DOCUMENT;
+    let from = names.partition_point(|known| *known < alike);
+    let same = names[from..]
+        .iter()
+        .take_while(move |known| **known & !DOCUMENT == alike);
+    same.map(|known| (known & DOCUMENT) as DocId)
 }
 
 /// The list of a key, where there is one.
@@ -310,36 +412,4 @@ fn mark(column: BytesColumn, set: &RecordSet) -> Result<(BytesColumn, Vec<bool>)
 /// The record a text of a reference column names; `None` where it leads elsewhere.
 pub(crate) fn record_named(text: &[u8]) -> Option<u64> {
     (text.last() != Some(&ELSEWHERE)).then(|| hash(&[text]))
-}
-
-/// Ranges with what is asked of them.
-struct Checked {
-    ranges: Arc<Ranges>,
-    span: Span,
-    /// Which units will do, by their numbers; `None` where every row will.
-    units: Option<Vec<bool>>,
-}
-
-impl Checked {
-    fn new(ranges: Arc<Ranges>, span: &Span, unit: UnitKey) -> Checked {
-        Checked {
-            units: ranges.fitting(unit),
-            ranges,
-            span: span.clone(),
-        }
-    }
-
-    fn holds(&self, doc: DocId) -> bool {
-        self.ranges.index.value_row_ids(doc).any(|row| {
-            let (start, end) = self.ranges.at(row);
-            self.span.holds(fhir::moment::Stretch { start, end }) && self.unit_fits(row)
-        })
-    }
-
-    fn unit_fits(&self, row: u32) -> bool {
-        match &self.units {
-            Some(fitting) => fitting.get(self.ranges.unit_at(row)).copied().unwrap_or(false),
-            None => true,
-        }
-    }
 }

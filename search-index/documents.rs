@@ -10,6 +10,8 @@ use std::time::Instant;
 use tantivy::query::{AllScorer, BitSetDocSet, EmptyScorer};
 use tantivy::{BitSet, DocId, DocSet, TERMINATED};
 
+use crate::blocks::{Candidates, Filter, Sieve};
+
 /// Documents in ascending order.
 pub(crate) type Listed = Box<dyn DocSet>;
 
@@ -27,8 +29,10 @@ pub(crate) enum Part {
     Listed(Listed),
     /// A test of one document.
     Tested(Tested),
-    /// The same documents as a list, for where they lead, and as a test, which is cheaper than the list where they don't.
-    Either(Listed, Tested),
+    /// A test of one document or of many at once.
+    Sieved(Box<dyn Sieve>),
+    /// A list that can be tested as well.
+    Either(Listed, Box<dyn Sieve>),
     /// All of these.
     And(Vec<Part>),
     /// Any of these.
@@ -47,7 +51,7 @@ impl Part {
     fn lists(&self) -> bool {
         match self {
             Part::Listed(_) | Part::Either(..) => true,
-            Part::Tested(_) | Part::Not(_) => false,
+            Part::Tested(_) | Part::Sieved(_) | Part::Not(_) => false,
             Part::And(parts) => parts.iter().any(Part::lists),
             Part::Or(parts) => parts.iter().all(Part::lists),
         }
@@ -57,7 +61,7 @@ impl Part {
     fn cost(&self) -> u64 {
         match self {
             Part::Listed(list) | Part::Either(list, _) => u64::from(list.size_hint()),
-            Part::Tested(_) | Part::Not(_) => u64::from(u32::MAX),
+            Part::Tested(_) | Part::Sieved(_) | Part::Not(_) => u64::from(u32::MAX),
             Part::And(parts) => parts.iter().map(Part::cost).min().unwrap_or(0),
             Part::Or(parts) => parts.iter().map(Part::cost).sum(),
         }
@@ -67,7 +71,8 @@ impl Part {
     fn into_test(self) -> Tested {
         match self {
             Part::Listed(mut list) => Box::new(move |doc| catch_up(&mut list, doc) == doc),
-            Part::Tested(test) | Part::Either(_, test) => test,
+            Part::Tested(test) => test,
+            Part::Sieved(mut sieve) | Part::Either(_, mut sieve) => Box::new(move |doc| sieve.holds(doc)),
             Part::And(parts) => {
                 let mut tests = tests(parts);
                 Box::new(move |doc| tests.iter_mut().all(|test| test(doc)))
@@ -97,8 +102,25 @@ impl Part {
                 max,
                 clock,
             ),
-            Part::Tested(_) | Part::Not(_) => unreachable!("a part that lists is a list, an And or an Or"),
+            Part::Tested(_) | Part::Sieved(_) | Part::Not(_) => {
+                unreachable!("a part that lists is a list, an And or an Or")
+            }
         }
+    }
+
+    /// The part as candidates below `max`, to be gone through block by block.
+    pub(crate) fn into_candidates(self, max: DocId, clock: &Clock) -> Candidates {
+        let (lead, rest) = lead_and_rest(vec![self]);
+        let lead = match lead {
+            Some(lead) => lead.into_list(max, clock),
+            None => Box::new(AllScorer::new(max)),
+        };
+        let filter = |part| match part {
+            Part::Listed(list) => Filter::list(list, max),
+            Part::Sieved(sieve) | Part::Either(_, sieve) => Filter::Sieve(sieve),
+            other => Filter::Test(other.into_test()),
+        };
+        Candidates::new(lead, rest.into_iter().map(filter).collect(), clock)
     }
 }
 
@@ -108,7 +130,7 @@ fn tests(mut parts: Vec<Part>) -> Vec<Tested> {
 }
 
 /// Moves a list forward to the first document not below `doc`, and says which that is.
-fn catch_up(list: &mut Listed, doc: DocId) -> DocId {
+pub(crate) fn catch_up(list: &mut Listed, doc: DocId) -> DocId {
     let at = list.doc();
     if at < doc { list.seek(doc) } else { at }
 }
@@ -122,12 +144,19 @@ fn flatten(parts: Vec<Part>, flat: &mut Vec<Part>) {
     }
 }
 
-fn intersect(nested: Vec<Part>, max: DocId, clock: &Clock) -> Listed {
+/// What leads an intersection, where anything in it lists, and all the rest, cheapest first.
+fn lead_and_rest(nested: Vec<Part>) -> (Option<Part>, Vec<Part>) {
     let mut parts = Vec::new();
     flatten(nested, &mut parts);
     parts.sort_by_key(|part| (!part.lists(), part.cost()));
-    let mut rest = parts.into_iter();
-    let Some(lead) = rest.next() else {
+    let leads = parts.first().is_some_and(Part::lists);
+    let lead = leads.then(|| parts.remove(0));
+    (lead, parts)
+}
+
+fn intersect(nested: Vec<Part>, max: DocId, clock: &Clock) -> Listed {
+    let (lead, rest) = lead_and_rest(nested);
+    let Some(lead) = lead else {
         return Box::new(AllScorer::new(max));
     };
     let lead = lead.into_list(max, clock);

@@ -7,21 +7,26 @@ use fhir::identity::{Id, Kind};
 use query::term::each_record;
 use query::{Join, ParamId, Predicate, RecordSet, SortKey, record_hash};
 use store::Store;
-use tantivy::{DocId, DocSet, TERMINATED, TantivyError};
+use tantivy::{DocId, TantivyError};
 
 use crate::among::Among;
+use crate::blocks::Candidates;
 use crate::columns::Segment;
 use crate::compile::{Compiler, Named, record_named};
 use crate::cursor::Cursor;
-use crate::documents::{Clock, Listed};
+use crate::documents::Clock;
 use crate::entry::{Entry, WordsOf};
-use crate::order::{Rank, Sorter};
+use crate::order::Rank;
+use crate::orders::{Layout, Orders};
+use crate::part::Wanted;
 use crate::slots::{Family, Slots};
 use crate::snapshot::Snapshot;
 use crate::trouble::Trouble;
 
-/// Documents visited between two looks at the clock.
-const PATIENCE: u32 = 4_096;
+/// Versions in memory matched between two looks at the clock.
+const PATIENCE: usize = 512;
+/// References gathered before those that came several times are thrown out.
+const MARKED_MIN: usize = 65_536;
 
 /// What is asked of the index.
 #[derive(Clone, Debug)]
@@ -75,6 +80,7 @@ pub(crate) struct Run<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) slots: &'a Slots,
     pub(crate) store: &'a Store,
+    pub(crate) orders: &'a Orders,
     pub(crate) clock: Clock,
 }
 
@@ -90,15 +96,17 @@ impl Run<'_> {
         let after = query.after.map(|cursor| &cursor.0);
         let most = if query.limit == 0 { 0 } else { query.limit + 1 };
         let (mut hits, mut total) = (Vec::new(), 0);
+        let wanted = Wanted {
+            sort: &query.sort,
+            after,
+            most,
+            total: query.total,
+            laid_out: most > 0 && !query.sort.is_empty() && self.orders.ask(&wish(query)),
+        };
         for segment in self.snapshot.segments() {
-            let list = self.list(segment, &among, &predicate, &named)?;
-            let found = if query.sort.is_empty() {
-                self.in_record_order(segment, list, after, most, query.total)?
-            } else {
-                self.sorted(segment, list, query, &among, after, most)?
-            };
-            total += found.total;
-            hits.extend(found.hits);
+            let part = self.part(segment, &among, &predicate, &named, &wanted)?;
+            total += part.total;
+            hits.extend(part.hits);
         }
         total += self.add_from_memory(query, &among, &predicate, after, &mut hits)?;
         hits.sort_by(|(a, _), (b, _)| a.compare(b, &query.sort));
@@ -114,7 +122,7 @@ impl Run<'_> {
         })
     }
 
-    fn check_clock(&self) -> Result<(), Trouble> {
+    pub(crate) fn check_clock(&self) -> Result<(), Trouble> {
         if self.clock.passed() {
             Err(Trouble::Timeout)
         } else {
@@ -163,13 +171,13 @@ impl Run<'_> {
         Ok(named)
     }
 
-    fn list(
+    pub(crate) fn candidates(
         &self,
         segment: &Segment,
         among: &Among<'_>,
         predicate: &Predicate,
         named: &Named,
-    ) -> Result<Listed, TantivyError> {
+    ) -> Result<Candidates, TantivyError> {
         let (columns, max) = (&segment.columns, segment.reader.max_doc());
         let (slots, clock) = (self.slots, &self.clock);
         Compiler {
@@ -178,81 +186,30 @@ impl Run<'_> {
             slots,
             among,
             named,
+            orders: self.orders,
             clock,
         }
-        .list(predicate)
+        .candidates(predicate)
     }
 
-    /// Calls `each` with every document of a list that counts, until it says that it has enough.
-    fn visit(
+    /// Calls `each` with the candidates that count, block by block, until it says that it has enough.
+    pub(crate) fn visit(
         &self,
         segment: &Segment,
-        mut list: Listed,
-        from: DocId,
-        each: &mut dyn FnMut(DocId) -> Result<bool, TantivyError>,
+        mut candidates: Candidates,
+        each: &mut dyn FnMut(&[DocId]) -> Result<bool, TantivyError>,
     ) -> Result<(), Trouble> {
-        let mut visited = 0_u32;
-        let mut doc = if list.doc() < from { list.seek(from) } else { list.doc() };
-        while doc != TERMINATED {
-            visited += 1;
-            if visited.is_multiple_of(PATIENCE) {
-                self.check_clock()?;
+        let conceals = self.snapshot.conceals(segment);
+        while let Some(docs) = candidates.next() {
+            if conceals {
+                docs.retain(|doc| !self.snapshot.hides(segment, *doc));
             }
-            if !self.snapshot.hides(segment, doc) && !each(doc)? {
+            if !each(docs)? {
                 return Ok(());
             }
-            doc = list.advance();
         }
-        // A list that ran out of time ends early.
+        // Candidates that ran out of time end early.
         self.check_clock()
-    }
-
-    /// Documents lie in the order of their records: the page is the first few after the cursor.
-    fn in_record_order(
-        &self,
-        segment: &Segment,
-        list: Listed,
-        after: Option<&Rank>,
-        most: usize,
-        total: bool,
-    ) -> Result<Part, Trouble> {
-        let first = after.map_or(0, |rank| segment.columns.first_from(rank.record + 1));
-        let mut found = Part::default();
-        self.visit(segment, list, if total { 0 } else { first }, &mut |doc| {
-            found.total += 1;
-            if doc >= first && found.hits.len() < most {
-                let rank = Rank {
-                    values: Vec::new(),
-                    record: segment.columns.record_of(doc),
-                };
-                found.hits.push((rank, hit(segment, doc)?));
-            }
-            Ok(total || found.hits.len() < most)
-        })?;
-        Ok(found)
-    }
-
-    fn sorted(
-        &self,
-        segment: &Segment,
-        list: Listed,
-        query: &Query<'_>,
-        among: &Among<'_>,
-        after: Option<&Rank>,
-        most: usize,
-    ) -> Result<Part, Trouble> {
-        let sorter = Sorter::new(&segment.columns, self.slots, among, &query.sort);
-        let mut first = sorter.first(most, after)?;
-        let mut found = Part::default();
-        self.visit(segment, list, 0, &mut |doc| {
-            found.total += 1;
-            first.offer(doc)?;
-            Ok(true)
-        })?;
-        for (rank, doc) in first.kept()? {
-            found.hits.push((rank, hit(segment, doc)?));
-        }
-        Ok(found)
     }
 
     /// Adds the versions in memory that match, and says how many there are.
@@ -288,7 +245,7 @@ impl Run<'_> {
     fn matching(&self, among: &Among<'_>, predicate: &Predicate) -> Result<Vec<&Arc<Entry>>, Trouble> {
         let mut found = Vec::new();
         for (place, entry) in self.snapshot.entries(among).into_iter().enumerate() {
-            if place.is_multiple_of(PATIENCE as usize / 8) {
+            if place.is_multiple_of(PATIENCE) {
                 self.check_clock()?;
             }
             if predicate.matches(&entry.subject(&WordsOf {
@@ -310,10 +267,12 @@ impl Run<'_> {
         let among = &Among::new(kinds);
         let named = self.named(predicate, among)?;
         for segment in self.snapshot.segments() {
-            let list = self.list(segment, among, predicate, &named)?;
-            self.visit(segment, list, 0, &mut |doc| {
-                let id = segment.columns.id_of(doc).ok_or_else(damaged)?;
-                set.insert(record_hash(segment.columns.kind_of(doc).as_str(), id.as_str()));
+            let candidates = self.candidates(segment, among, predicate, &named)?;
+            self.visit(segment, candidates, &mut |docs| {
+                for doc in docs {
+                    let id = segment.columns.id_of(*doc).ok_or_else(damaged)?;
+                    set.insert(record_hash(segment.columns.kind_of(*doc).as_str(), id.as_str()));
+                }
                 Ok(true)
             })?;
         }
@@ -333,17 +292,20 @@ impl Run<'_> {
             let Some(column) = slot.and_then(|slot| segment.columns.bytes(slot)) else {
                 continue;
             };
-            let list = self.list(segment, among, predicate, &named)?;
-            let mut marks = vec![false; column.num_terms()];
-            self.visit(segment, list, 0, &mut |doc| {
-                column.term_ords(doc).for_each(|ord| marks[ord as usize] = true);
+            let candidates = self.candidates(segment, among, predicate, &named)?;
+            let mut marked: Vec<u64> = Vec::new();
+            let mut bound = MARKED_MIN;
+            self.visit(segment, candidates, &mut |docs| {
+                docs.iter().for_each(|doc| marked.extend(column.term_ords(*doc)));
+                if marked.len() > bound {
+                    marked.sort_unstable();
+                    marked.dedup();
+                    bound = MARKED_MIN.max(marked.len() * 2);
+                }
                 Ok(true)
             })?;
-            let marked: Vec<u64> = (0..)
-                .zip(marks)
-                .filter(|(_, marked)| *marked)
-                .map(|(ord, _)| ord)
-                .collect();
+            marked.sort_unstable();
+            marked.dedup();
             let complete = column
                 .dictionary()
                 .sorted_ords_to_term_cb(&marked, |text| set.extend(record_named(text)));
@@ -360,22 +322,13 @@ impl Run<'_> {
     }
 }
 
-/// What one segment gives.
-#[derive(Default)]
-struct Part {
-    hits: Vec<(Rank, Hit)>,
-    total: u64,
-}
-
-fn hit(segment: &Segment, doc: DocId) -> Result<Hit, TantivyError> {
-    let columns = &segment.columns;
-    let id = columns.id_of(doc).ok_or_else(damaged)?;
-    Ok(Hit {
-        seq: columns.seq_of(doc),
-        record: columns.record_of(doc),
-        kind: columns.kind_of(doc).clone(),
-        id,
-    })
+/// The layout that would help a query, on the whole.
+fn wish(query: &Query<'_>) -> Layout {
+    let only = match &query.kinds[..] {
+        [kind] => Some(kind.clone()),
+        _ => None,
+    };
+    Layout::Sorted(only, query.sort.clone())
 }
 
 /// Calls `each` with the ids that a condition names, and the kinds they can be of where the condition says so.
@@ -399,6 +352,6 @@ fn each_id<'p>(
     }
 }
 
-fn damaged() -> TantivyError {
+pub(crate) fn damaged() -> TantivyError {
     TantivyError::InternalError("a document has no id".to_owned())
 }

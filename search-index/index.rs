@@ -20,6 +20,7 @@ use crate::entry::Entry;
 use crate::find::{Found, Query, Run};
 use crate::indexing::Indexing;
 use crate::order;
+use crate::orders::Orders;
 use crate::segments;
 use crate::settings::Settings;
 use crate::shared::{Shared, View};
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) slots: Arc<Slots>,
     pub(crate) index: tantivy::Index,
     pub(crate) settings: Settings,
+    pub(crate) orders: Orders,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -98,6 +100,7 @@ impl Index {
             registry,
             slots,
             index,
+            orders: Orders::new(settings.orders_bytes, settings.orders_from),
             settings,
             thread,
         });
@@ -161,6 +164,7 @@ impl Index {
             snapshot: &snapshot,
             slots: &inner.slots,
             store: &inner.store,
+            orders: &inner.orders,
             clock,
         }
         .page(query)

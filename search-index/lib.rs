@@ -1,6 +1,7 @@
 //! Runs predicates against an index that follows the log; the only room that knows tantivy.
 
 mod among;
+mod blocks;
 mod check;
 mod columns;
 mod compile;
@@ -16,7 +17,10 @@ mod merging;
 #[cfg(test)]
 mod oracle;
 mod order;
+mod orders;
+mod part;
 mod past;
+mod ranged;
 mod recorded;
 mod segments;
 mod settings;

@@ -358,6 +358,8 @@ fn settings(random: &mut Random) -> Settings {
         commit_records: 1 + random.below(tail_max),
         tail_max,
         heap_bytes: 15_000_000,
+        orders_from: [1, 4, 1_024][random.below(3)],
+        orders_bytes: [0, 200, 1 << 20][random.below(3)],
         ..Settings::default()
     }
 }

@@ -9,10 +9,11 @@ use conformance::ParameterType;
 use fhir::identity::Kind;
 use query::{ParamId, SortBy, SortKey, SortValue, sort_key};
 use tantivy::columnar::BytesColumn;
-use tantivy::{DocId, TantivyDocument, TantivyError};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED, TantivyDocument, TantivyError};
 
 use crate::among::Among;
 use crate::columns::{Columns, Fields, Ranges};
+use crate::documents::Listed;
 use crate::entry::Entry;
 use crate::slots::{Family, Slots};
 use crate::stored::Of;
@@ -183,15 +184,19 @@ impl<'a> Sorter<'a> {
     fn fast_key(&self, doc: DocId, key: &mut Vec<u64>) {
         key.clear();
         for (sort, source) in self.sort.iter().zip(&self.sources) {
-            let value = match source {
-                Source::Updated => Some(number_key(self.columns.updated.values.get_val(doc))),
-                Source::Numbers(columns) => self.number(doc, columns, sort.descending).map(number_key),
-                Source::Ordinals(column) => ordinal(column, doc, sort.descending).map(|ord| 2 * ord + 1),
-                Source::Id | Source::Texts(_) | Source::Nothing => None,
-            };
+            let value = self.fast_value(doc, sort, source);
             key.push(directed(value, sort.descending));
         }
         key.push(self.columns.record_of(doc));
+    }
+
+    fn fast_value(&self, doc: DocId, sort: &SortKey, source: &Source) -> Option<u64> {
+        match source {
+            Source::Updated => Some(number_key(self.columns.updated.values.get_val(doc))),
+            Source::Numbers(columns) => self.number(doc, columns, sort.descending).map(number_key),
+            Source::Ordinals(column) => ordinal(column, doc, sort.descending).map(|ord| 2 * ord + 1),
+            Source::Id | Source::Texts(_) | Source::Nothing => None,
+        }
     }
 
     /// The key of a cursor among the keys of this segment's documents.
@@ -209,6 +214,110 @@ impl<'a> Sorter<'a> {
         }
         key.push(cursor.record);
         Ok(key)
+    }
+
+    /// The keys of the order.
+    pub(crate) fn keys(&self) -> &'a [SortKey] {
+        self.sort
+    }
+
+    /// The documents in this order; `None` where only reading their texts tells it.
+    ///
+    /// # Errors
+    /// Where the segment cannot be read.
+    pub(crate) fn lay_out(&self, mut docs: Listed) -> Result<Option<Arc<[DocId]>>, TantivyError> {
+        let (mut listed, mut buffer) = (
+            Vec::with_capacity(docs.size_hint() as usize),
+            [0; COLLECT_BLOCK_BUFFER_LEN],
+        );
+        while docs.doc() != TERMINATED {
+            let read = docs.fill_buffer(&mut buffer);
+            listed.extend_from_slice(&buffer[..read]);
+        }
+        let mut keys = Vec::with_capacity(self.sort.len());
+        for (sort, source) in self.sort.iter().zip(&self.sources) {
+            match self.key_column(sort, source, &listed)? {
+                Some(column) => keys.push(column),
+                None => return Ok(None),
+            }
+        }
+        let mut places: Vec<u32> = (0..listed.len() as u32).collect();
+        places.sort_unstable_by(|a, b| {
+            let compared = keys.iter().map(|key| key[*a as usize].cmp(&key[*b as usize]));
+            let unequal = compared.into_iter().find(|order| order.is_ne());
+            unequal.unwrap_or_else(|| a.cmp(b))
+        });
+        Ok(Some(places.iter().map(|place| listed[*place as usize]).collect()))
+    }
+
+    /// One key of each document as a number, ascending.
+    fn key_column(&self, sort: &SortKey, source: &Source, docs: &[DocId]) -> Result<Option<Vec<u64>>, TantivyError> {
+        let ranks = match source {
+            Source::Texts(columns) => {
+                let mut present = columns.iter().flatten();
+                match (present.next(), present.next()) {
+                    (Some(only), None) => match ranks_of(only)? {
+                        Some(ranks) => Some((only, ranks)),
+                        None => return Ok(None),
+                    },
+                    (None, _) => None,
+                    _ => return Ok(None),
+                }
+            }
+            Source::Id => return Ok(Some(self.id_column(sort, docs))),
+            _ => None,
+        };
+        let key = |doc: &DocId| {
+            let value = match &ranks {
+                Some((column, ranks)) => {
+                    ordinal(column, *doc, sort.descending).map(|ord| u64::from(ranks[ord as usize]))
+                }
+                None => self.fast_value(*doc, sort, source),
+            };
+            directed(value, sort.descending)
+        };
+        Ok(Some(docs.iter().map(key).collect()))
+    }
+
+    fn id_column(&self, sort: &SortKey, docs: &[DocId]) -> Vec<u64> {
+        let id = |doc: &DocId| self.columns.id_of(*doc).map(|id| Box::<str>::from(id.as_str()));
+        let ids: Vec<Option<Box<str>>> = docs.iter().map(id).collect();
+        let mut places: Vec<u32> = (0..docs.len() as u32).collect();
+        places.sort_unstable_by(|a, b| ids[*a as usize].cmp(&ids[*b as usize]));
+        let mut column = vec![0; docs.len()];
+        for (rank, place) in places.iter().enumerate() {
+            column[*place as usize] = directed(Some(rank as u64), sort.descending);
+        }
+        column
+    }
+
+    /// The place in an order after which a cursor stands.
+    ///
+    /// # Errors
+    /// Where the segment cannot be read.
+    pub(crate) fn after(&self, order: &[DocId], cursor: &Rank) -> Result<usize, TantivyError> {
+        let fast = if self.is_fast() {
+            Some(self.fast_cursor(cursor)?)
+        } else {
+            None
+        };
+        let (mut low, mut high, mut key) = (0, order.len(), Vec::new());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let before = match &fast {
+                Some(cursor) => {
+                    self.fast_key(order[middle], &mut key);
+                    key <= *cursor
+                }
+                None => self.rank(order[middle])?.compare(cursor, self.sort) != Ordering::Greater,
+            };
+            if before {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
     }
 
     /// Keeps the first `most` documents after the cursor.
@@ -255,10 +364,32 @@ fn text_of(column: &BytesColumn, doc: DocId, descending: bool) -> Result<Option<
     };
     let mut bytes = Vec::new();
     column.ord_to_bytes(ord, &mut bytes)?;
-    if bytes.last() == Some(&ELSEWHERE) {
-        bytes.pop();
+    Ok(Some(as_read(&bytes)))
+}
+
+/// A column's text as sorting reads it.
+fn as_read(bytes: &[u8]) -> SortValue {
+    text(&String::from_utf8_lossy(
+        bytes.strip_suffix(&[ELSEWHERE]).unwrap_or(bytes),
+    ))
+}
+
+/// The place of each text of a column among them as sorting reads them; `None` where they are not in order.
+fn ranks_of(column: &BytesColumn) -> Result<Option<Vec<u32>>, TantivyError> {
+    let mut ranks = Vec::with_capacity(column.num_terms());
+    let (mut last, mut rank) = (None::<SortValue>, 0);
+    let mut stream = column.dictionary().stream()?;
+    while stream.advance() {
+        let read = as_read(stream.key());
+        match &last {
+            Some(last) if read < *last => return Ok(None),
+            Some(last) if read > *last => rank += 1,
+            _ => {}
+        }
+        last = Some(read);
+        ranks.push(rank);
     }
-    Ok(Some(text(&String::from_utf8_lossy(&bytes))))
+    Ok(Some(ranks))
 }
 
 /// Twice the number of a text in the dictionary and one more; between two numbers where it is not in it.

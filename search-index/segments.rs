@@ -29,7 +29,7 @@ pub(crate) fn open(
             Some(known) => Arc::clone(&known.columns),
             None => Arc::new(Columns::open(&reader, fields, slots)?),
         };
-        opened.push(Segment { reader, columns });
+        opened.push(Segment::new(reader, columns));
     }
     Ok(opened)
 }

@@ -15,6 +15,10 @@ pub struct Settings {
     pub tail_max: usize,
     /// Records that may have changed since the snapshot a page belongs to; more, and it has expired.
     pub changes_max: usize,
+    /// Memory for what is laid out in the order of sorts, in bytes; 0 for none. Where it is not enough, sorting takes longer.
+    pub orders_bytes: usize,
+    /// Fewer documents than this are sorted, and looked up by name, as they come.
+    pub orders_from: usize,
     /// Told, in a sentence, whenever something had to be put right or cannot be done just now.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -27,6 +31,8 @@ impl Default for Settings {
             commit_records: 8_192,
             tail_max: 16_384,
             changes_max: 10_000,
+            orders_bytes: 256 << 20,
+            orders_from: 1_024,
             notice: Arc::new(|_| {}),
         }
     }
@@ -40,6 +46,8 @@ impl std::fmt::Debug for Settings {
             .field("commit_records", &self.commit_records)
             .field("tail_max", &self.tail_max)
             .field("changes_max", &self.changes_max)
+            .field("orders_bytes", &self.orders_bytes)
+            .field("orders_from", &self.orders_from)
             .finish_non_exhaustive()
     }
 }

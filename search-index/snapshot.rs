@@ -6,12 +6,13 @@ use fhir::identity::{Id, Kind};
 use query::Registry;
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::{HistoryRange, Scope, Store, Version};
-use tantivy::DocId;
+use tantivy::{DocId, TantivyError};
 
 use crate::among::Among;
 use crate::columns::Segment;
 use crate::entry::{Before, Entry};
 use crate::past::Change;
+use crate::recorded::Records;
 use crate::shared::View;
 use crate::trouble::Trouble;
 
@@ -96,6 +97,11 @@ impl Snapshot {
         &self.view.segments
     }
 
+    /// Whether there may be a document in the segment that does not count.
+    pub(crate) fn conceals(&self, segment: &Segment) -> bool {
+        self.past.is_some() || segment.reader.has_deletes() || self.view.tail.replaces()
+    }
+
     /// Whether a document does not count: it is dead, or another version counts.
     pub(crate) fn hides(&self, segment: &Segment, doc: DocId) -> bool {
         if segment.reader.is_deleted(doc) {
@@ -107,6 +113,29 @@ impl Snapshot {
                 segment.columns.seq_of(doc) > self.at || past.shadowed.contains(&segment.columns.record_of(doc))
             }
         }
+    }
+
+    /// How many documents of these kinds count in a segment, where that can be said without visiting them.
+    ///
+    /// # Errors
+    /// Where the segment cannot be read.
+    pub(crate) fn count(&self, segment: &Segment, among: &Among<'_>) -> Result<Option<u64>, TantivyError> {
+        if self.past.is_some() {
+            return Ok(None);
+        }
+        let living = segment.living()?.iter().zip(&segment.columns.kinds);
+        let count: u64 = living.filter(|(_, kind)| among.has(kind)).map(|(count, _)| count).sum();
+        let tail = &self.view.tail;
+        if !tail.replaces() || count == 0 {
+            return Ok(Some(count));
+        }
+        let replaced = tail
+            .kinds()
+            .filter(|kind| among.has(kind))
+            .flat_map(|kind| tail.replaced(kind));
+        let documents = Records::new(replaced.collect()).find(&segment.columns.record, segment.reader.max_doc());
+        let hidden = documents.iter().filter(|doc| !segment.reader.is_deleted(**doc));
+        Ok(Some(count - hidden.count() as u64))
     }
 
     /// The living versions in memory that count, of these kinds; of every kind where none is named.

@@ -87,6 +87,14 @@ impl Tail {
         self.newest.contains_key(&record)
     }
 
+    /// The records whose documents no longer count because of a version here; also some that have no document.
+    pub(crate) fn replaced<'a>(&'a self, kind: &'a Kind) -> impl Iterator<Item = u64> + 'a {
+        let newest = self.of_kind(kind).filter(|entry| self.is_newest(entry));
+        newest
+            .filter(|entry| entry.before != Before::Nothing)
+            .map(|entry| entry.record)
+    }
+
     /// Whether any version here replaces another, so that the index may hold what no longer counts.
     pub(crate) fn replaces(&self) -> bool {
         self.replacing > 0

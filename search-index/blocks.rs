@@ -1,0 +1,145 @@
+//! The documents of a segment that meet a predicate, a block at a time: one list leads, the rest takes out.
+//!
+//! Going through millions of candidates, what costs is asking for each of them anew: through pointers, one
+//! column here, one column there. A block is asked as a whole.
+
+use tantivy::{BitSet, COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED};
+
+use crate::documents::{Clock, Listed, Tested, catch_up};
+
+/// Blocks between two looks at the clock.
+const PATIENCE: u32 = 32;
+/// A list that was asked about more than one in so many of its documents is better off as a bit set.
+const ASKED_ONE_IN: u64 = 8;
+
+/// Says of many documents at once which belong. It knows of every document of the segment.
+pub(crate) trait Sieve: Send {
+    /// Takes out the documents that do not belong; they are ascending, and stay so.
+    fn keep(&mut self, docs: &mut Vec<DocId>);
+
+    /// Whether one document belongs.
+    fn holds(&mut self, doc: DocId) -> bool {
+        let mut docs = vec![doc];
+        self.keep(&mut docs);
+        !docs.is_empty()
+    }
+}
+
+/// What takes documents out of a block.
+pub(crate) enum Filter {
+    /// Those a list lacks.
+    List(Asked),
+    /// Those a set lacks.
+    Bits(BitSet),
+    /// Those a test refuses, one by one.
+    Test(Tested),
+    /// Those a sieve does not keep.
+    Sieve(Box<dyn Sieve>),
+}
+
+/// A list that is asked about candidates, and how often it was.
+pub(crate) struct Asked {
+    list: Listed,
+    max: DocId,
+    left: u64,
+}
+
+impl Filter {
+    /// A list of documents below `max`.
+    pub(crate) fn list(list: Listed, max: DocId) -> Filter {
+        let left = u64::from(list.size_hint()) / ASKED_ONE_IN;
+        Filter::List(Asked { list, max, left })
+    }
+
+    fn keep(&mut self, docs: &mut Vec<DocId>) {
+        match self {
+            Filter::List(asked) => match asked.left.checked_sub(docs.len() as u64) {
+                Some(left) => {
+                    asked.left = left;
+                    docs.retain(|doc| catch_up(&mut asked.list, *doc) == *doc);
+                }
+                None => {
+                    let bits = asked.rest();
+                    docs.retain(|doc| bits.contains(*doc));
+                    *self = Filter::Bits(bits);
+                }
+            },
+            Filter::Bits(bits) => docs.retain(|doc| bits.contains(*doc)),
+            Filter::Test(test) => docs.retain(|doc| test(*doc)),
+            Filter::Sieve(sieve) => sieve.keep(docs),
+        }
+    }
+}
+
+impl Asked {
+    /// What the list still has, as a set.
+    fn rest(&mut self) -> BitSet {
+        let mut bits = BitSet::with_max_value(self.max);
+        let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
+        loop {
+            let read = self.list.fill_buffer(&mut buffer);
+            buffer[..read].iter().for_each(|doc| {
+                bits.insert(*doc);
+            });
+            if read < buffer.len() {
+                return bits;
+            }
+        }
+    }
+}
+
+/// The candidates of one segment, ascending.
+pub(crate) struct Candidates {
+    lead: Listed,
+    filters: Vec<Filter>,
+    docs: Vec<DocId>,
+    clock: Clock,
+    read: u32,
+}
+
+impl Candidates {
+    /// The documents of `lead` that every filter lets pass.
+    pub(crate) fn new(lead: Listed, filters: Vec<Filter>, clock: &Clock) -> Candidates {
+        Candidates {
+            lead,
+            filters,
+            docs: Vec::with_capacity(COLLECT_BLOCK_BUFFER_LEN),
+            clock: clock.clone(),
+            read: 0,
+        }
+    }
+
+    /// How many documents there are at most.
+    pub(crate) fn most(&self) -> u32 {
+        self.lead.size_hint()
+    }
+
+    /// Passes over everything below `doc`.
+    pub(crate) fn seek(&mut self, doc: DocId) {
+        catch_up(&mut self.lead, doc);
+    }
+
+    /// The next documents, never none; `None` at the end, or where the time is over.
+    pub(crate) fn next(&mut self) -> Option<&mut Vec<DocId>> {
+        let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
+        while self.lead.doc() != TERMINATED {
+            self.read += 1;
+            if self.read.is_multiple_of(PATIENCE) && self.clock.passed() {
+                return None;
+            }
+            let read = self.lead.fill_buffer(&mut buffer);
+            self.docs.clear();
+            self.docs.extend_from_slice(&buffer[..read]);
+            for filter in &mut self.filters {
+                filter.keep(&mut self.docs);
+                if self.docs.is_empty() {
+                    break;
+                }
+            }
+            if !self.docs.is_empty() {
+                return Some(&mut self.docs);
+            }
+        }
+        None
+    }
+}
