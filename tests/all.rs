@@ -17,3 +17,4 @@ mod paging;
 mod promises;
 mod races;
 mod scripts;
+mod searchable;

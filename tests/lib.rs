@@ -2,4 +2,5 @@
 
 pub mod random;
 pub mod script;
+pub mod specimen;
 pub mod world;
