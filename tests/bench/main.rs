@@ -4,6 +4,7 @@ mod client;
 mod meters;
 mod phases;
 mod report;
+mod shapes;
 
 use std::path::PathBuf;
 

@@ -33,6 +33,25 @@ pub fn cpu_seconds(root: u32) -> f64 {
         .sum()
 }
 
+/// The CPU seconds of a server's threads that write the search index.
+pub fn index_seconds(process: u32) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .expect("the server runs")
+        .flatten();
+    let of_index = |thread: &fs::DirEntry| {
+        let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        ["search-", "thrd-tantivy", "segment_updater", "merge_thread"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
+    let ticks = |thread: fs::DirEntry| -> Option<f64> {
+        let text = fs::read_to_string(thread.path().join("stat")).ok()?;
+        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(fields[11..13].iter().filter_map(|f| f.parse::<f64>().ok()).sum())
+    };
+    threads.filter(of_index).filter_map(ticks).sum::<f64>() / TICKS
+}
+
 /// Resident memory of a process, in MiB.
 pub fn resident_mib(process: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();

@@ -9,8 +9,8 @@ use tests::random::Random;
 use tests::world::{Engine, World};
 
 use crate::client::Client;
-use crate::meters::{cpu_seconds, folder_bytes, fsync_median, median, percentile, resident_mib};
-use crate::{Plan, Report};
+use crate::meters::{cpu_seconds, folder_bytes, fsync_median, index_seconds, median, percentile, resident_mib};
+use crate::{Plan, Report, shapes};
 
 /// The bundles of the run, and what parsing them costs others.
 struct Data {
@@ -20,7 +20,7 @@ struct Data {
 }
 
 /// The server under measurement.
-struct Target {
+pub(crate) struct Target {
     world: World,
     address: String,
     process: u32,
@@ -32,7 +32,7 @@ impl Target {
         cpu_seconds(self.process) + self.postgres.map_or(0.0, cpu_seconds)
     }
 
-    fn json(&self, path: &str) -> serde_json::Value {
+    pub(crate) fn json(&self, path: &str) -> serde_json::Value {
         self.world.get(path).expect(200).json()
     }
 }
@@ -43,7 +43,9 @@ pub fn run(plan: &Plan, report: &mut Report) {
     let fsync = fsync_median(&plan.place);
     report.note("F, one raw fsync on this disk", format!("{:.3} ms", millis(fsync)));
     let mut target = start(plan);
-    let loaded = import(plan, &data, &target, report);
+    let chosen = import(&data, &target, plan.resources / shapes::GROWTH, None);
+    let small = shapes::measure(plan, &target);
+    let loaded = chosen + import(&data, &target, plan.resources - chosen, Some(report));
     footprint(&target, loaded, report);
     let ping = rate(plan, &target, 8, &["/ping".to_owned()]);
     report.note(
@@ -51,14 +53,14 @@ pub fn run(plan: &Plan, report: &mut Report) {
         format!("{:.0}/s, {:.3} ms CPU", ping.rate, ping.cpu_millis),
     );
     reads(plan, &target, &ping, report);
-    searches(plan, &target, report);
+    shapes::report(&small, &shapes::measure(plan, &target), report);
     creates(plan, &target, fsync, report);
     hostage(plan, &data, &target, report);
     restart(&mut target, report);
     serving(plan, &target, loaded, report);
 }
 
-fn millis(time: Duration) -> f64 {
+pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
@@ -131,16 +133,20 @@ fn postgres_process() -> u32 {
     number.trim().parse().expect("a process number")
 }
 
-/// Posts the bundles again and again until the store holds as many resources as planned.
-fn import(plan: &Plan, data: &Data, target: &Target, report: &mut Report) -> usize {
-    let next = AtomicUsize::new(0);
+/// Posts bundles until that many resources are in, the first ones again when all have been posted.
+fn import(data: &Data, target: &Target, wanted: usize, report: Option<&mut Report>) -> usize {
+    let next = AtomicUsize::new(if report.is_some() {
+        data.bundles.len() / shapes::GROWTH
+    } else {
+        0
+    });
     let loaded = AtomicUsize::new(0);
-    let (cpu, start) = (target.cpu(), Instant::now());
+    let (cpu, indexing, start) = (target.cpu(), index_seconds(target.process), Instant::now());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut client = Client::connect(&target.address);
-                while loaded.load(Ordering::Relaxed) < plan.resources {
+                while loaded.load(Ordering::Relaxed) < wanted {
                     let bundle = &data.bundles[next.fetch_add(1, Ordering::Relaxed) % data.bundles.len()];
                     let answer = client.send("POST", "/fhir", bundle);
                     assert_eq!(
@@ -151,7 +157,7 @@ fn import(plan: &Plan, data: &Data, target: &Target, report: &mut Report) -> usi
                     );
                     let entries = answer.body.windows(10).filter(|w| *w == b"\"response\"").count();
                     let sum = loaded.fetch_add(entries, Ordering::Relaxed) + entries;
-                    eprint!("\r  {sum} of {} resources", plan.resources);
+                    eprint!("\r  {sum} of {wanted} resources");
                 }
             });
         }
@@ -159,7 +165,11 @@ fn import(plan: &Plan, data: &Data, target: &Target, report: &mut Report) -> usi
     eprintln!();
     wait_for_index(target);
     let loaded = loaded.load(Ordering::Relaxed);
+    let Some(report) = report else {
+        return loaded;
+    };
     let (cpu, wall) = (target.cpu() - cpu, start.elapsed().as_secs_f64());
+    let indexing = index_seconds(target.process) - indexing;
     let each = cpu / loaded as f64;
     let goal = if target.postgres.is_some() {
         "at most 16 P"
@@ -173,6 +183,13 @@ fn import(plan: &Plan, data: &Data, target: &Target, report: &mut Report) -> usi
         each / data.parse.as_secs_f64(),
         "P",
         goal,
+    );
+    report.goal(
+        "of it, writing the index",
+        format!("{:.1} us CPU each", indexing * 1e6 / loaded as f64),
+        indexing / cpu,
+        "of the import",
+        "at most 0.5",
     );
     loaded
 }
@@ -190,6 +207,8 @@ fn footprint(target: &Target, loaded: usize, report: &mut Report) {
     let files = folder_bytes(target.world.folder());
     let index = folder_bytes(&target.world.folder().join("index"));
     let each = (files + database) as f64 / loaded as f64;
+    let indexed = index as f64 / loaded as f64;
+    report.goal("of it, the index", String::new(), indexed, "bytes", "at most 350");
     let figure = format!(
         "{:.1} MB, of it index {:.1} MB",
         (files + database) as f64 / 1e6,
@@ -201,15 +220,15 @@ fn footprint(target: &Target, loaded: usize, report: &mut Report) {
 }
 
 /// The outcome of a timed loop of GETs.
-struct Rate {
-    rate: f64,
-    cpu_millis: f64,
-    median: Duration,
-    p99: Duration,
-    bytes: f64,
+pub(crate) struct Rate {
+    pub(crate) rate: f64,
+    pub(crate) cpu_millis: f64,
+    pub(crate) median: Duration,
+    pub(crate) p99: Duration,
+    pub(crate) bytes: f64,
 }
 
-fn rate(plan: &Plan, target: &Target, connections: usize, paths: &[String]) -> Rate {
+pub(crate) fn rate(plan: &Plan, target: &Target, connections: usize, paths: &[String]) -> Rate {
     let (cpu, start) = (target.cpu(), Instant::now());
     let end = start + Duration::from_secs(plan.seconds);
     let work = |seed: usize| {
@@ -261,7 +280,7 @@ fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T>
 }
 
 /// Addresses of records of a kind, by a search.
-fn addresses(target: &Target, kind: &str, count: usize) -> Vec<String> {
+pub(crate) fn addresses(target: &Target, kind: &str, count: usize) -> Vec<String> {
     let bundle = target.json(&format!("{kind}?_count={count}&_elements=id"));
     let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
     entries
@@ -281,55 +300,6 @@ fn reads(plan: &Plan, target: &Target, ping: &Rate, report: &mut Report) {
         read.rate, read.cpu_millis, read.bytes
     );
     report.goal("read by id", figure, read.rate / ping.rate, "H", "at least 0.6 H");
-}
-
-/// Each shape against reads by id of as many bytes, alone on one connection.
-fn searches(plan: &Plan, target: &Target, report: &mut Report) {
-    let patients = addresses(target, "Patient", 100);
-    let one = rate(plan, target, 1, &addresses(target, "Observation", 200));
-    let shapes: Vec<(&str, Vec<String>)> = vec![
-        (
-            "string prefix",
-            vec!["Pat", "Smi", "Ada", "Bar"]
-                .into_iter()
-                .map(|n| format!("/fhir/Patient?name={n}&_count=20"))
-                .collect(),
-        ),
-        (
-            "token",
-            vec![
-                "/fhir/Observation?code=8302-2&_count=20".into(),
-                "/fhir/Observation?code=29463-7&_count=20".into(),
-            ],
-        ),
-        (
-            "token + date on one patient",
-            patients.iter().map(|p| token_and_date(p)).collect(),
-        ),
-    ];
-    for (name, paths) in shapes {
-        let found = rate(plan, target, 1, &paths);
-        let reads = (found.bytes / one.bytes).max(1.0);
-        let ratio = found.median.as_secs_f64() / (one.median.as_secs_f64() * reads);
-        let figure = format!(
-            "median {:.3} ms, p99 {:.3} ms, {:.0} bytes",
-            millis(found.median),
-            millis(found.p99),
-            found.bytes
-        );
-        report.goal(
-            &format!("search, {name}"),
-            figure,
-            ratio,
-            "reads of the same bytes",
-            "at most 4",
-        );
-    }
-}
-
-fn token_and_date(patient: &str) -> String {
-    let patient = patient.trim_start_matches("/fhir/");
-    format!("/fhir/Observation?patient={patient}&code=http://loinc.org|8302-2&date=ge2010-01-01&_count=20")
 }
 
 fn observation(random: &mut Random) -> String {
@@ -467,7 +437,11 @@ fn restart(target: &mut Target, report: &mut Report) {
 /// Memory after reads and searches have gone on for a while, as a server has it from day to day.
 fn serving(plan: &Plan, target: &Target, loaded: usize, report: &mut Report) {
     let mut paths = addresses(target, "Observation", 500);
-    paths.extend(addresses(target, "Patient", 100).iter().map(|p| token_and_date(p)));
+    paths.extend(
+        addresses(target, "Patient", 100)
+            .iter()
+            .map(|p| shapes::token_and_date(p)),
+    );
     rate(plan, target, 8, &paths);
     let memory = resident_mib(target.process);
     let figure = format!("{loaded} resources and the creates");

@@ -1,0 +1,218 @@
+//! Every shape of search, on a small store and again on one sixteen times as large, against reads of the same bytes.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::phases::{Rate, Target, addresses, millis, rate};
+use crate::{Plan, Report};
+
+/// How many times larger the second store is.
+pub const GROWTH: usize = 16;
+/// Matches that a search over all patients may have: pages are compared whole.
+const MATCHES_MAX: u64 = 20;
+/// Variants of a shape.
+const VARIANTS: usize = 40;
+
+/// The searches measured on a store of one size.
+pub struct Measured {
+    /// A read by id, on one connection.
+    read: Rate,
+    shapes: Vec<(&'static str, Rate)>,
+}
+
+impl Measured {
+    /// The median of a shape in reads by id of as many bytes.
+    fn in_reads(&self, found: &Rate) -> f64 {
+        let reads = (found.bytes / self.read.bytes).max(1.0);
+        found.median.as_secs_f64() / (self.read.median.as_secs_f64() * reads)
+    }
+
+    fn of(&self, name: &str) -> Option<&Rate> {
+        self.shapes
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, rate)| rate)
+    }
+}
+
+/// Measures all shapes on what the store holds now, one after the other, alone on one connection.
+pub fn measure(plan: &Plan, target: &Target) -> Measured {
+    let shapes = paths(target).into_iter().filter(|(name, paths)| {
+        let any = !paths.is_empty();
+        if !any {
+            eprintln!("  no search of the shape {name} fits these records");
+        }
+        any
+    });
+    Measured {
+        read: rate(plan, target, 1, &addresses(target, "Observation", 200)),
+        shapes: shapes
+            .map(|(name, paths)| (name, rate(plan, target, 1, &paths)))
+            .collect(),
+    }
+}
+
+/// Writes the table: each shape on the large store, in reads of the same bytes, and against the small store.
+pub fn report(small: &Measured, large: &Measured, report: &mut Report) {
+    for (name, found) in &large.shapes {
+        let figure = format!(
+            "median {:.3} ms, p99 {:.3} ms, {:.3} ms CPU, {:.0} bytes",
+            millis(found.median),
+            millis(found.p99),
+            found.cpu_millis,
+            found.bytes
+        );
+        let ratio = large.in_reads(found);
+        report.goal(
+            &format!("search, {name}"),
+            figure,
+            ratio,
+            "reads of the same bytes",
+            "at most 4",
+        );
+        if let Some(before) = small.of(name) {
+            let growth = ratio / small.in_reads(before);
+            let figure = format!(
+                "median {:.3} ms before, {:.0} bytes",
+                millis(before.median),
+                before.bytes
+            );
+            report.goal(
+                &format!("the same at {GROWTH} times the data"),
+                figure,
+                growth,
+                "times itself",
+                "at most 1.35",
+            );
+        }
+    }
+    let median = |name: &str| {
+        large
+            .of(name)
+            .map(|rate| rate.median)
+            .filter(|time| *time > Duration::ZERO)
+    };
+    if let Some(plain) = median("count by code") {
+        for name in ["count by code and date", "count by code and quantity"] {
+            if let Some(found) = median(name) {
+                let ratio = found.as_secs_f64() / plain.as_secs_f64();
+                report.goal(name, String::new(), ratio, "plain counts by code", "at most 2");
+            }
+        }
+    }
+}
+
+/// A code and a date on one patient.
+pub fn token_and_date(patient: &str) -> String {
+    let patient = patient.trim_start_matches("/fhir/");
+    format!("/fhir/Observation?patient={patient}&code=http://loinc.org|8302-2&date=ge2010-01-01&_count=100")
+}
+
+fn paths(target: &Target) -> Vec<(&'static str, Vec<String>)> {
+    let patients = addresses(target, "Patient", VARIANTS);
+    let ids: Vec<&str> = patients.iter().map(|path| path.trim_start_matches("/fhir/")).collect();
+    let each = |query: &dyn Fn(&str) -> String| ids.iter().map(|patient| query(patient)).collect::<Vec<_>>();
+    let count = |query: &str| vec![format!("/fhir/Observation?{query}&_summary=count")];
+    vec![
+        ("identifier", identifiers(target)),
+        ("name prefix", few(target, names(target))),
+        (
+            "code and date on one patient",
+            patients.iter().map(|p| token_and_date(p)).collect(),
+        ),
+        (
+            "_has",
+            few(
+                target,
+                codes(target, |code| {
+                    format!("Patient?_has:Condition:patient:code={code}&_count=20")
+                }),
+            ),
+        ),
+        (
+            "chain",
+            few(target, names(target))
+                .iter()
+                .map(|path| path.replace("Patient?name=", "Condition?patient.name="))
+                .collect(),
+        ),
+        (
+            "_include",
+            each(&|p| format!("/fhir/MedicationRequest?patient={p}&_include=MedicationRequest:encounter&_count=20")),
+        ),
+        (
+            "_revinclude",
+            each(&|p| format!("/fhir/{}&_revinclude=Condition:patient", p.replace('/', "?_id="))),
+        ),
+        (
+            "sorted page of one patient",
+            each(&|p| format!("/fhir/Observation?patient={p}&_sort=-date&_count=20")),
+        ),
+        (
+            "newest encounters of all",
+            vec!["/fhir/Encounter?_sort=-date&_count=20".to_owned()],
+        ),
+        ("$everything", each(&|p| format!("/fhir/{p}/$everything?_count=1000"))),
+        (
+            "first page of a code",
+            vec!["/fhir/Observation?code=8302-2&_count=20".to_owned()],
+        ),
+        ("count by code", count("code=http://loinc.org|8302-2")),
+        (
+            "count by code and date",
+            count("code=http://loinc.org|8302-2&date=ge2012"),
+        ),
+        (
+            "count by code and quantity",
+            count("code=http://loinc.org|8302-2&value-quantity=gt150||cm"),
+        ),
+        ("count by composite", count("code-value-quantity=8302-2$gt150||cm")),
+    ]
+}
+
+fn bundle(target: &Target, query: &str) -> Vec<Value> {
+    let bundle = target.json(query);
+    let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    entries.into_iter().map(|entry| entry["resource"].clone()).collect()
+}
+
+fn identifiers(target: &Target) -> Vec<String> {
+    let patients = bundle(target, &format!("Patient?_count={VARIANTS}"));
+    let first = |patient: &Value| {
+        let identifier = &patient["identifier"][0];
+        let (system, value) = (identifier["system"].as_str()?, identifier["value"].as_str()?);
+        Some(format!("/fhir/Patient?identifier={system}|{value}"))
+    };
+    patients.iter().filter_map(first).collect()
+}
+
+fn names(target: &Target) -> Vec<String> {
+    let patients = bundle(target, &format!("Patient?_count={VARIANTS}"));
+    let plain = |name: &str| name.chars().take_while(char::is_ascii_alphabetic).collect::<String>();
+    let family = |patient: &Value| patient["name"][0]["family"].as_str().map(plain);
+    let names = patients.iter().filter_map(family).filter(|name| name.len() > 2);
+    names
+        .map(|name| format!("/fhir/Patient?name={name}&_count=20"))
+        .collect()
+}
+
+fn codes(target: &Target, query: impl Fn(&str) -> String) -> Vec<String> {
+    let conditions = bundle(target, "Condition?_count=400&_elements=code");
+    let mut codes: Vec<String> = conditions
+        .iter()
+        .filter_map(|c| c["code"]["coding"][0]["code"].as_str().map(str::to_owned))
+        .collect();
+    codes.sort();
+    codes.dedup();
+    codes.iter().map(|code| format!("/fhir/{}", query(code))).collect()
+}
+
+/// Those whose whole answer is a small page, so that stores of all sizes answer alike.
+fn few(target: &Target, paths: Vec<String>) -> Vec<String> {
+    let small = |path: &String| {
+        let total = target.json(path.trim_start_matches("/fhir/"))["total"].as_u64();
+        total.is_some_and(|total| (1..=MATCHES_MAX).contains(&total))
+    };
+    paths.into_iter().filter(small).take(VARIANTS).collect()
+}
