@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fhir::identity::{Id, Kind};
 use query::span::Span;
-use query::term::{Lookup, Term, UnitKey};
+use query::term::{Form, Lookup, Term, UnitKey};
 use query::values::hash;
 use query::{ParamId, Predicate, RecordSet};
 use rustc_hash::FxHashMap;
@@ -106,7 +106,9 @@ impl Compiler<'_> {
         let parts = |list: &[Predicate]| list.iter().map(|part| self.part(part)).collect::<Result<Vec<_>, _>>();
         Ok(match predicate {
             Predicate::All => self.everything(),
-            Predicate::Nothing | Predicate::Chain { .. } | Predicate::Has { .. } => Part::nothing(),
+            Predicate::Nothing | Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. } => {
+                Part::nothing()
+            }
             Predicate::And(all) if all.is_empty() => self.everything(),
             Predicate::And(all) => Part::And(parts(all)?),
             Predicate::Or(any) if any.is_empty() => Part::nothing(),
@@ -119,6 +121,10 @@ impl Compiler<'_> {
             Predicate::Text(words) => self.words(Whose::Narrative, words)?,
             Predicate::Content(words) => self.words(Whose::Content, words)?,
             Predicate::RefersTo { param, set } => self.refers_to(*param, set)?,
+            Predicate::PointsTo { param, set } => {
+                let terms = set.iter().map(|key| Term::new(*param, Form::Canonical, &**key).hash());
+                Part::Listed(self.any_of(terms)?)
+            }
             Predicate::OneOf(set) => self.one_of(set)?,
         })
     }
@@ -211,13 +217,26 @@ impl Compiler<'_> {
                 Part::Listed(self.scan(&start, contains)?)
             }
             Lookup::Ranges { param, span, unit } => self.ranges(*param, span, *unit)?,
-            Lookup::AnyOf(lookups) => Part::Or(
-                lookups
-                    .iter()
-                    .map(|lookup| self.look_up(lookup))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Lookup::AnyOf(lookups) => self.any(lookups)?,
         })
+    }
+
+    /// The documents of any look-up; lists are united once, so that asking a document costs the same for hundreds of
+    /// codes as for one.
+    fn any(&self, lookups: &[Lookup]) -> Result<Part, TantivyError> {
+        let (mut lists, mut rest) = (Vec::new(), Vec::new());
+        for lookup in lookups {
+            match self.look_up(lookup)? {
+                Part::Listed(list) => lists.push(list),
+                other => rest.push(other),
+            }
+        }
+        let listed = Part::Listed(unite(lists, self.max, self.clock));
+        if rest.is_empty() {
+            return Ok(listed);
+        }
+        rest.push(listed);
+        Ok(Part::Or(rest))
     }
 
     fn term(&self, term: &Term<'_>) -> Result<Listed, TantivyError> {
@@ -298,18 +317,19 @@ impl Compiler<'_> {
         })))
     }
 
+    /// The documents of any of the hashed terms.
+    fn any_of(&self, terms: impl Iterator<Item = u64>) -> Result<Listed, TantivyError> {
+        let lists = terms.filter_map(|term| postings(&self.columns.terms, &term.to_be_bytes()).transpose());
+        Ok(unite(lists.collect::<Result<_, _>>()?, self.max, self.clock))
+    }
+
     fn refers_to(&self, param: ParamId, set: &Arc<RecordSet>) -> Result<Part, TantivyError> {
         let slot = |kind: &Kind| self.slots.slot(kind, param, Family::Reference);
         let columns = self.by_kind(|kind| self.columns.bytes(slot(kind)?));
         let to_mark: usize = columns.iter().flatten().map(BytesColumn::num_terms).sum();
         if set.len() <= LOOKED_UP_MAX.max(to_mark / LOOKED_UP_ONE_IN) {
-            let keys = set.iter().map(|record| Term::record(param, *record).to_be_bytes());
-            let lists = keys.filter_map(|key| postings(&self.columns.terms, &key).transpose());
-            return Ok(Part::Listed(unite(
-                lists.collect::<Result<_, _>>()?,
-                self.max,
-                self.clock,
-            )));
+            let terms = set.iter().map(|record| Term::record(param, *record));
+            return Ok(Part::Listed(self.any_of(terms)?));
         }
         let mut marked = Vec::new();
         for column in columns {

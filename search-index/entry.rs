@@ -258,7 +258,7 @@ fn unpack(attachment: &Arc<dyn Any + Send + Sync>) -> Option<(Arc<Values>, Optio
 }
 
 /// The record of a version, parsed again; `None` for a deletion.
-fn document_of(version: &Version) -> Option<Document> {
+pub(crate) fn document_of(version: &Version) -> Option<Document> {
     if !version.operation.is_live() {
         return None;
     }

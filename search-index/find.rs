@@ -4,29 +4,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fhir::identity::{Id, Kind};
-use query::term::each_record;
-use query::{Join, ParamId, Predicate, RecordSet, SortKey, record_hash};
+use query::{Predicate, SortKey};
 use store::Store;
 use tantivy::{DocId, TantivyError};
 
 use crate::among::Among;
 use crate::blocks::Candidates;
 use crate::columns::Segment;
-use crate::compile::{Compiler, Named, record_named};
+use crate::compile::{Compiler, Named};
 use crate::cursor::Cursor;
 use crate::documents::Clock;
 use crate::entry::{Entry, WordsOf};
 use crate::order::Rank;
 use crate::orders::{Layout, Orders};
 use crate::part::Wanted;
-use crate::slots::{Family, Slots};
+use crate::slots::Slots;
 use crate::snapshot::Snapshot;
 use crate::trouble::Trouble;
 
 /// Versions in memory matched between two looks at the clock.
 const PATIENCE: usize = 512;
-/// References gathered before those that came several times are thrown out.
-const MARKED_MIN: usize = 65_536;
 
 /// What is asked of the index.
 #[derive(Clone, Debug)]
@@ -130,21 +127,8 @@ impl Run<'_> {
         }
     }
 
-    fn resolved(&self, predicate: &Predicate) -> Result<Predicate, Trouble> {
-        if predicate.joins().is_empty() {
-            return Ok(predicate.clone());
-        }
-        predicate.clone().resolve(&mut |join| match join {
-            Join::Chain { param, targets, inner } => Ok(Predicate::RefersTo {
-                param,
-                set: Arc::new(self.records(&targets, &inner)?),
-            }),
-            Join::Has { kind, param, inner } => Ok(Predicate::OneOf(Arc::new(self.referred(&kind, param, &inner)?))),
-        })
-    }
-
     /// The numbers of the records that a predicate names by id.
-    fn named(&self, predicate: &Predicate, among: &Among<'_>) -> Result<Named, Trouble> {
+    pub(crate) fn named(&self, predicate: &Predicate, among: &Among<'_>) -> Result<Named, Trouble> {
         let mut lists = Vec::new();
         each_id(predicate, None, &mut |ids, kinds| lists.push((ids, kinds)));
         let mut named = Named::default();
@@ -242,7 +226,7 @@ impl Run<'_> {
         Ok(total)
     }
 
-    fn matching(&self, among: &Among<'_>, predicate: &Predicate) -> Result<Vec<&Arc<Entry>>, Trouble> {
+    pub(crate) fn matching(&self, among: &Among<'_>, predicate: &Predicate) -> Result<Vec<&Arc<Entry>>, Trouble> {
         let mut found = Vec::new();
         for (place, entry) in self.snapshot.entries(among).into_iter().enumerate() {
             if place.is_multiple_of(PATIENCE) {
@@ -256,69 +240,6 @@ impl Run<'_> {
             }
         }
         Ok(found)
-    }
-
-    /// The records of the kinds that meet a resolved condition.
-    fn records(&self, kinds: &[Kind], predicate: &Predicate) -> Result<RecordSet, Trouble> {
-        let mut set = RecordSet::default();
-        if kinds.is_empty() {
-            return Ok(set);
-        }
-        let among = &Among::new(kinds);
-        let named = self.named(predicate, among)?;
-        for segment in self.snapshot.segments() {
-            let candidates = self.candidates(segment, among, predicate, &named)?;
-            self.visit(segment, candidates, &mut |docs| {
-                for doc in docs {
-                    let id = segment.columns.id_of(*doc).ok_or_else(damaged)?;
-                    set.insert(record_hash(segment.columns.kind_of(*doc).as_str(), id.as_str()));
-                }
-                Ok(true)
-            })?;
-        }
-        for entry in self.matching(among, predicate)? {
-            set.insert(record_hash(entry.kind.as_str(), entry.id.as_str()));
-        }
-        Ok(set)
-    }
-
-    /// The records that those of the kind that meet a resolved condition refer to by the parameter.
-    fn referred(&self, kind: &Kind, param: ParamId, predicate: &Predicate) -> Result<RecordSet, Trouble> {
-        let among = &Among::new(std::slice::from_ref(kind));
-        let mut set = RecordSet::default();
-        let named = self.named(predicate, among)?;
-        let slot = self.slots.slot(kind, param, Family::Reference);
-        for segment in self.snapshot.segments() {
-            let Some(column) = slot.and_then(|slot| segment.columns.bytes(slot)) else {
-                continue;
-            };
-            let candidates = self.candidates(segment, among, predicate, &named)?;
-            let mut marked: Vec<u64> = Vec::new();
-            let mut bound = MARKED_MIN;
-            self.visit(segment, candidates, &mut |docs| {
-                docs.iter().for_each(|doc| marked.extend(column.term_ords(*doc)));
-                if marked.len() > bound {
-                    marked.sort_unstable();
-                    marked.dedup();
-                    bound = MARKED_MIN.max(marked.len() * 2);
-                }
-                Ok(true)
-            })?;
-            marked.sort_unstable();
-            marked.dedup();
-            let complete = column
-                .dictionary()
-                .sorted_ords_to_term_cb(&marked, |text| set.extend(record_named(text)));
-            complete.map_err(TantivyError::from)?;
-        }
-        for entry in self.matching(among, predicate)? {
-            each_record(&entry.values, &mut |found, record| {
-                if found == param {
-                    set.insert(record);
-                }
-            });
-        }
-        Ok(set)
     }
 }
 

@@ -13,6 +13,7 @@ mod entry;
 mod find;
 mod index;
 mod indexing;
+mod join;
 mod merging;
 #[cfg(test)]
 mod oracle;

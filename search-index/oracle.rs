@@ -13,7 +13,7 @@ use fhir::document::Document;
 use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use query::sample::{self, IDS, KINDS, Random};
-use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Target, Value, Values, record_hash};
+use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Values};
 use store::{Operation, Place, Store, Unit, Write};
 
 use crate::order::Rank;
@@ -166,36 +166,17 @@ impl World {
     }
 
     fn look_up(&self, join: Join, at: u64) -> Predicate {
-        let hash = |known: &Known| record_hash(known.kind.as_str(), known.id.as_str());
-        match join {
-            Join::Chain { param, targets, inner } if targets.is_empty() => {
-                let _ = inner;
-                Predicate::RefersTo {
-                    param,
-                    set: Arc::default(),
-                }
-            }
-            Join::Chain { param, targets, inner } => {
-                let set = self.matching(&targets, &inner, at).into_iter().map(hash).collect();
-                Predicate::RefersTo {
-                    param,
-                    set: Arc::new(set),
-                }
-            }
-            Join::Has { kind, param, inner } => {
-                let found = self.matching(&[kind], &inner, at);
-                let targets = found
-                    .iter()
-                    .flat_map(|known| known.values.of(param))
-                    .filter_map(|value| match value {
-                        Value::Reference(Target::Local { kind, id, .. }) => {
-                            Some(record_hash(kind.as_str(), id.as_str()))
-                        }
-                        _ => None,
-                    });
-                Predicate::OneOf(Arc::new(targets.collect()))
-            }
-        }
+        sample::look_up(join, &|kinds, inner| {
+            let found = self.matching(kinds, inner, at).into_iter();
+            found
+                .map(|known| sample::Found {
+                    kind: &known.kind,
+                    id: &known.id,
+                    values: &known.values,
+                    root: known.document.as_ref().unwrap().root(),
+                })
+                .collect()
+        })
     }
 
     /// What the oracle answers: (seq, record) in order.

@@ -285,8 +285,13 @@ impl<'a> Sorter<'a> {
         let mut places: Vec<u32> = (0..docs.len() as u32).collect();
         places.sort_unstable_by(|a, b| ids[*a as usize].cmp(&ids[*b as usize]));
         let mut column = vec![0; docs.len()];
-        for (rank, place) in places.iter().enumerate() {
-            column[*place as usize] = directed(Some(rank as u64), sort.descending);
+        // Records of different kinds may share an id: the next key decides between them.
+        let (mut rank, mut last) = (0, None);
+        for place in places {
+            let id = &ids[place as usize];
+            rank += u64::from(last.is_some_and(|last| last != id));
+            last = Some(id);
+            column[place as usize] = directed(Some(rank), sort.descending);
         }
         column
     }

@@ -122,13 +122,19 @@ fn add_references(document: &mut TantivyDocument, fields: &Fields, slots: &Of<'_
         let Some(slot) = slots.bytes(found.param, Family::Reference) else {
             continue;
         };
-        let elsewhere = |text: &str| [text.as_bytes(), &[ELSEWHERE]].concat();
-        let text = match target {
-            Target::Local { kind, id, .. } => format!("{kind}/{id}").into_bytes(),
-            Target::Elsewhere(address) => elsewhere(address),
-            Target::Identifier { value: Some(value), .. } => elsewhere(value),
-            Target::Identifier { value: None, .. } => continue,
+        let Some(text) = reference_text(target) else {
+            continue;
         };
         document.add_bytes(fields.bytes(slot), &text);
     }
+}
+
+/// What a column of references says of a target: `Kind/id`, or another text followed by [`ELSEWHERE`].
+pub(crate) fn reference_text(target: &Target) -> Option<Vec<u8>> {
+    let elsewhere = |text: &str| [text.as_bytes(), &[ELSEWHERE]].concat();
+    Some(match target {
+        Target::Local { kind, id, .. } => format!("{kind}/{id}").into_bytes(),
+        Target::Elsewhere(address) => elsewhere(address),
+        Target::Identifier { value, .. } => elsewhere(value.as_deref()?),
+    })
 }

@@ -9,6 +9,8 @@ use tantivy::TantivyError;
 pub enum Trouble {
     /// The deadline passed before the answer was complete.
     Timeout,
+    /// The search would take too much; to be asked in steps.
+    Costly(String),
     /// The snapshot asked for is too old: the page link has expired.
     Expired(String),
     /// The index is being built and would answer short; to be tried again later.
@@ -31,9 +33,10 @@ impl fmt::Display for Trouble {
             Trouble::Timeout => f.write_str(
                 "The search took longer than it may; narrow it, for example by a patient, a code or a date.",
             ),
-            Trouble::Expired(sentence) | Trouble::Building(sentence) | Trouble::Failed(sentence) => {
-                f.write_str(sentence)
-            }
+            Trouble::Costly(sentence)
+            | Trouble::Expired(sentence)
+            | Trouble::Building(sentence)
+            | Trouble::Failed(sentence) => f.write_str(sentence),
         }
     }
 }

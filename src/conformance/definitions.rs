@@ -139,6 +139,13 @@ impl Definitions {
         found
     }
 
+    /// The system that a code has without saying so: of an element by its name in a type, what
+    /// [`Element::system`] says.
+    pub fn implied_system(&self, parent: TypeId, name: &str) -> Option<&'static str> {
+        let member = self.member(parent, name)?;
+        self.elements[member.element as usize].system
+    }
+
     /// The JSON members that hold a uri, url, canonical, oid or uuid in some type: `url`, `instantiatesCanonical`,
     /// `valueUri`. The same name can hold another type elsewhere.
     pub fn uri_members(&self) -> &FxHashSet<Box<str>> {

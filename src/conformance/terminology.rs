@@ -186,7 +186,7 @@ mod tests {
             ("account-type", 10, 0, (ACT, "ACCTRECEIVABLE"), (ACT, "IMP")),
             (
                 "all-types",
-                214,
+                213,
                 0,
                 ("http://hl7.org/fhir/data-types", "Age"),
                 (gender, "male"),

@@ -7,10 +7,10 @@ use fhir::identity::{Id, Kind};
 
 use crate::fold;
 use crate::literal;
+use crate::modifier::{Asked, missing, narrowed};
 use crate::predicate::Predicate;
 use crate::registry::Registry;
 use crate::search::{Handling, Problem};
-use crate::test::{ReferenceTest, StringTest, Test, UriTest};
 use crate::values::ParamId;
 
 /// How deep chains and `_has` may nest.
@@ -21,15 +21,17 @@ const CLAUSES_MAX: u32 = 4_000;
 /// Reads conditions.
 pub(crate) struct Reader<'r> {
     pub(crate) registry: &'r Registry,
-    handling: &'r Handling<'r>,
+    pub(crate) handling: &'r Handling<'r>,
     clauses: Cell<u32>,
 }
 
 /// A parameter that all searched kinds have.
-struct Common {
-    id: ParamId,
-    kind: ParameterType,
-    targets: Vec<Kind>,
+pub(crate) struct Common {
+    pub(crate) id: ParamId,
+    pub(crate) kind: ParameterType,
+    pub(crate) targets: Vec<Kind>,
+    /// See [`Parameter::canonical`](crate::registry::Parameter::canonical).
+    pub(crate) canonical: bool,
 }
 
 impl<'r> Reader<'r> {
@@ -64,6 +66,10 @@ impl<'r> Reader<'r> {
             Some(rest) => self.chain(kinds, code, modifier, rest, value, depth),
             None => match code {
                 "_id" => of_id(modifier, value),
+                "_list" => self.list(modifier, value),
+                "_query" => Err(Problem::Refused(format!(
+                    "There is no named query here, so not `{value}` (`_query`)."
+                ))),
                 "_lastUpdated" => self.updated(modifier, value),
                 "_text" | "_content" => of_words(code, modifier, value),
                 _ => self.plain(kinds, code, modifier, value),
@@ -71,7 +77,7 @@ impl<'r> Reader<'r> {
         }
     }
 
-    fn common(&self, kinds: &[Kind], code: &str) -> Result<Common, Problem> {
+    pub(crate) fn common(&self, kinds: &[Kind], code: &str) -> Result<Common, Problem> {
         let mut common: Option<Common> = None;
         for kind in kinds {
             let found = self
@@ -82,7 +88,9 @@ impl<'r> Reader<'r> {
                 id: found.id,
                 kind: found.kind,
                 targets: Vec::new(),
+                canonical: false,
             });
+            common.canonical |= found.canonical;
             if common.kind != found.kind {
                 return Err(Problem::Unsupported(format!(
                     "`{code}` is a {} on some of the searched kinds and a {} on {kind}; name the kinds with `_type`.",
@@ -105,7 +113,7 @@ impl<'r> Reader<'r> {
             ));
         }
         let codes = self.registry.parameters(kind).iter().map(|p| &*p.code);
-        let codes: Vec<&str> = ["_id", "_lastUpdated", "_text", "_content", "_has"]
+        let codes: Vec<&str> = ["_id", "_lastUpdated", "_text", "_content", "_has", "_list"]
             .into_iter()
             .chain(codes)
             .collect();
@@ -117,101 +125,17 @@ impl<'r> Reader<'r> {
 
     fn plain(&self, kinds: &[Kind], code: &str, modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
         let common = self.common(kinds, code)?;
-        let param = common.id;
-        let name = modifier.map_or(code.to_owned(), |modifier| format!("{code}:{modifier}"));
-        if modifier == Some("missing") {
-            let present = Predicate::Test {
-                param,
-                test: Test::Present,
-            };
-            return match value {
-                "true" => Ok(present.negate()),
-                "false" => Ok(present),
-                _ => Err(wrong(&name, "the value is `true` or `false`")),
-            };
-        }
-        let mut choices = Vec::new();
-        for text in literal::alternatives(value).map_err(|why| wrong(&name, &why))? {
-            let test = self
-                .test(&common, code, modifier, text)?
-                .map_err(|why| wrong(&name, &why))?;
-            choices.push(Predicate::Test { param, test });
-        }
-        let any = Predicate::any(choices);
-        Ok(if modifier == Some("not") { any.negate() } else { any })
-    }
-
-    /// The test of one alternative: the outer error is the modifier's, the inner the value's.
-    fn test(
-        &self,
-        common: &Common,
-        code: &str,
-        modifier: Option<&str>,
-        text: &str,
-    ) -> Result<Result<Test, String>, Problem> {
-        let unsupported = |supported: &str| {
-            let kind = common.kind.as_str();
-            let modifier = modifier.unwrap_or_default();
-            Problem::Unsupported(format!(
-                "`{code}` does not support the modifier `:{modifier}`; a {kind} parameter supports {supported}."
-            ))
-        };
-        Ok(match (common.kind, modifier) {
-            (ParameterType::String, None) => literal::folded(text).map(|t| Test::String(StringTest::Prefix(t))),
-            (ParameterType::String, Some("exact")) => {
-                Ok(Test::String(StringTest::Exact(literal::unescape(text).into())))
-            }
-            (ParameterType::String, Some("contains")) => {
-                literal::folded(text).map(|t| Test::String(StringTest::Contains(t)))
-            }
-            (ParameterType::String, _) => return Err(unsupported(":exact, :contains and :missing")),
-            (ParameterType::Token, None | Some("not")) => literal::token(text).map(Test::Token),
-            (ParameterType::Token, Some("text")) => literal::folded(text).map(Test::TokenText),
-            (ParameterType::Token, Some("of-type")) => {
-                literal::of_type(text).map(|[system, code, value]| Test::OfType { system, code, value })
-            }
-            (ParameterType::Token, _) => return Err(unsupported(":not, :text, :of-type and :missing")),
-            (ParameterType::Reference, Some("identifier")) => {
-                literal::token(text).map(|token| Test::Reference(ReferenceTest::Identifier(token)))
-            }
-            (ParameterType::Reference, modifier) => match self.narrowed(common, modifier) {
-                Some(targets) => self.reference(&targets, modifier, text),
-                None => return Err(unsupported(":identifier, :missing and the kinds it may refer to")),
-            },
-            (ParameterType::Date, None) => literal::date(text, self.registry.zone(), self.handling).map(Test::Date),
-            (ParameterType::Number, None) => literal::number(text).map(Test::Number),
-            (ParameterType::Quantity, None) => literal::quantity(text).map(|(span, unit)| Test::Quantity(span, unit)),
-            (ParameterType::Uri, None) => Ok(Test::Uri(UriTest::Exact(literal::unescape(text).into()))),
-            (ParameterType::Uri, Some("below")) => Ok(Test::Uri(UriTest::Below(literal::unescape(text).into()))),
-            (ParameterType::Uri, Some("above")) => Ok(Test::Uri(UriTest::Above(literal::unescape(text).into()))),
-            (ParameterType::Uri, _) => return Err(unsupported(":above, :below and :missing")),
-            _ => return Err(unsupported(":missing")),
-        })
-    }
-
-    fn reference(&self, targets: &[Kind], modifier: Option<&str>, text: &str) -> Result<Test, String> {
-        let test = literal::reference(text, targets, self.handling.base)?;
-        if let (ReferenceTest::Record { kinds, .. }, Some(named)) = (&test, modifier)
-            && kinds.iter().any(|kind| kind.as_str() != named)
-        {
-            return Err(format!("the modifier names {named}, the value another kind"));
-        }
-        Ok(Test::Reference(test))
-    }
-
-    /// The kinds a reference parameter may point to when a modifier names one of them.
-    fn narrowed(&self, common: &Common, modifier: Option<&str>) -> Option<Vec<Kind>> {
-        let Some(modifier) = modifier else {
-            return Some(common.targets.clone());
-        };
-        let kind = common.targets.iter().find(|kind| kind.as_str() == modifier)?;
-        Some(vec![kind.clone()])
+        let common = &common;
+        self.modified(&Asked { common, code, modifier }, value)
     }
 
     fn updated(&self, modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
+        if modifier == Some("missing") {
+            return missing(Predicate::All, "_lastUpdated:missing", value);
+        }
         if let Some(modifier) = modifier {
-            return Err(Problem::Unsupported(format!(
-                "`_lastUpdated` supports no modifier, so not `:{modifier}`."
+            return Err(Problem::Refused(format!(
+                "`_lastUpdated` supports no modifier but :missing, so not `:{modifier}`."
             )));
         }
         let read = |text: &str| literal::date(text, self.registry.zone(), self.handling).map(Predicate::Updated);
@@ -236,7 +160,7 @@ impl<'r> Reader<'r> {
                 common.kind.as_str()
             )));
         }
-        let Some(targets) = self.narrowed(&common, modifier) else {
+        let Some(targets) = narrowed(&common, modifier) else {
             return Err(Problem::Unsupported(format!(
                 "`{code}` never refers to {}; it refers to {}.",
                 modifier.unwrap_or_default(),
@@ -251,6 +175,7 @@ impl<'r> Reader<'r> {
                     param: common.id,
                     targets: group,
                     inner: Box::new(inner),
+                    canonical: common.canonical,
                 }),
                 Err(costly @ Problem::Costly(_)) => return Err(costly),
                 Err(found) => problem = Some(found),
@@ -268,7 +193,7 @@ impl<'r> Reader<'r> {
 
     /// The kinds that have the parameter, in groups that read it alike.
     fn alike(&self, kinds: &[Kind], code: &str) -> Vec<Vec<Kind>> {
-        if matches!(code, "_id" | "_lastUpdated" | "_text" | "_content" | "_has") {
+        if matches!(code, "_id" | "_lastUpdated" | "_text" | "_content" | "_has" | "_list") {
             return vec![kinds.to_vec()];
         }
         let mut groups: Vec<(ParameterType, Vec<Kind>)> = Vec::new();
@@ -282,6 +207,30 @@ impl<'r> Reader<'r> {
             }
         }
         groups.into_iter().map(|(_, group)| group).collect()
+    }
+
+    /// The records that one of some lists holds (<https://hl7.org/fhir/R4/search.html#list>).
+    fn list(&self, modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
+        if let Some(modifier) = modifier {
+            let text = format!("`_list` supports no modifier, so not `:{modifier}`.");
+            return Err(Problem::Refused(text));
+        }
+        if let Some(name) = literal::split(value, ',')
+            .into_iter()
+            .find(|text| text.starts_with('$'))
+        {
+            let text = format!("The list `{name}` is not kept here; `_list` takes the ids of List records.");
+            return Err(Problem::Refused(text));
+        }
+        let ids = ids("_list", value)?;
+        let list = self.registry.kind("List").zip(self.registry.id_of("item"));
+        let (kind, param) = list.ok_or_else(|| Problem::Refused("There are no lists here.".into()))?;
+        Ok(Predicate::Has {
+            kind: kind.clone(),
+            param,
+            inner: Box::new(Predicate::Is(ids)),
+            canonical: false,
+        })
     }
 
     fn has(&self, kinds: &[Kind], rest: &str, value: &str, depth: u32) -> Result<Predicate, Problem> {
@@ -306,39 +255,48 @@ impl<'r> Reader<'r> {
             kind: kind.clone(),
             param: common.id,
             inner: Box::new(inner),
+            canonical: common.canonical,
         })
     }
 }
 
-fn names(kinds: &[Kind]) -> String {
+pub(crate) fn names(kinds: &[Kind]) -> String {
     let names: Vec<&str> = kinds.iter().take(12).map(Kind::as_str).collect();
     let more = if kinds.len() > 12 { " and others" } else { "" };
     format!("{}{more}", names.join(", "))
 }
 
-fn wrong(name: &str, why: &str) -> Problem {
+pub(crate) fn wrong(name: &str, why: &str) -> Problem {
     Problem::Wrong(format!("The value of `{name}` can't be read: {why}."))
 }
 
-fn of_id(modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
+fn ids(name: &str, value: &str) -> Result<Vec<Id>, Problem> {
     let mut ids = Vec::new();
-    for text in literal::alternatives(value).map_err(|why| wrong("_id", &why))? {
+    for text in literal::alternatives(value).map_err(|why| wrong(name, &why))? {
         let text = literal::unescape(text);
         let why = || format!("`{text}` is no id; an id has 1 to 64 of A-Z, a-z, 0-9, - and .");
-        ids.push(Id::new(&text).ok_or_else(|| wrong("_id", &why()))?);
+        ids.push(Id::new(&text).ok_or_else(|| wrong(name, &why()))?);
     }
+    Ok(ids)
+}
+
+fn of_id(modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
+    if modifier == Some("missing") {
+        return missing(Predicate::All, "_id:missing", value);
+    }
+    let ids = ids("_id", value)?;
     match modifier {
         None => Ok(Predicate::Is(ids)),
         Some("not") => Ok(Predicate::Is(ids).negate()),
-        Some(modifier) => Err(Problem::Unsupported(format!(
-            "`_id` does not support the modifier `:{modifier}`; it supports :not."
+        Some(modifier) => Err(Problem::Refused(format!(
+            "`_id` does not support the modifier `:{modifier}`; it supports :not and :missing."
         ))),
     }
 }
 
 fn of_words(code: &str, modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
     if let Some(modifier) = modifier {
-        return Err(Problem::Unsupported(format!(
+        return Err(Problem::Refused(format!(
             "`{code}` supports no modifier, so not `:{modifier}`."
         )));
     }

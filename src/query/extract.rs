@@ -15,6 +15,7 @@ pub(crate) fn values(registry: &Registry, of_kind: &KindParameters, root: Node<'
     of_kind.plan.walk(root, &mut |leaf, node| {
         let param = leaf.param;
         leaf.shape.values(leaf.kind, node, registry.zone, &mut |value| {
+            let value = leaf.complete(value);
             entries.push(Entry { param, value })
         });
     });

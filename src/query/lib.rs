@@ -9,12 +9,14 @@
 //! 4. [`Predicate::matches`] decides for one record. An index decides for all of them with the same
 //!    predicate, through the terms and ranges of [`term`]; a test holds the two to the same answers.
 
+pub mod canonical;
 mod clause;
 mod extract;
 pub mod fold;
 mod hash;
 mod literal;
 mod measure;
+mod modifier;
 mod path;
 mod plan;
 pub mod predicate;

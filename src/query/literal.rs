@@ -218,6 +218,14 @@ pub(crate) fn token(text: &str) -> Result<TokenTest, String> {
     }
 }
 
+/// A code with its system: `system|code`.
+pub(crate) fn coding(text: &str) -> Result<(String, String), String> {
+    match halves(text) {
+        Some((system, code)) if !system.is_empty() && !code.is_empty() => Ok((unescape(system), unescape(code))),
+        _ => Err("write the code with its system, as system|code".into()),
+    }
+}
+
 /// What stands before and after the first `|` that no `\` escapes.
 fn halves(text: &str) -> Option<(&str, &str)> {
     let first = split(text, '|')[0];

@@ -7,7 +7,7 @@ use fhirpath::model::{Child, Model, TypeId};
 
 use crate::path::{Filter, Step};
 use crate::shape::Shape;
-use crate::values::ParamId;
+use crate::values::{ParamId, Value};
 
 /// The tree; its first place is the record.
 #[derive(Debug, Default)]
@@ -32,12 +32,37 @@ pub(crate) struct Leaf {
     pub(crate) param: ParamId,
     pub(crate) kind: ParameterType,
     pub(crate) shape: Shape,
+    /// The system that a code here has without saying so.
+    pub(crate) system: Option<&'static str>,
+}
+
+impl Leaf {
+    /// A value found here, a code with the system it implies.
+    pub(crate) fn complete(&self, value: Value) -> Value {
+        match (value, self.system) {
+            (
+                Value::Token {
+                    system: None,
+                    code,
+                    text,
+                },
+                Some(system),
+            ) => Value::Token {
+                system: Some(system.into()),
+                code,
+                text,
+            },
+            (value, _) => value,
+        }
+    }
 }
 
 /// One way a path can go: the edges from the record, and the type where it stands.
 struct Way {
     edges: Vec<Edge>,
     kind: TypeId,
+    /// See [`Leaf::system`].
+    system: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -72,6 +97,7 @@ impl Plan {
                 param,
                 kind: search,
                 shape,
+                system: way.system.filter(|_| shape == Shape::Primitive),
             };
             let place = way.edges.iter().fold(self.record(), |at, edge| self.follow(at, edge));
             let leaves = &mut self.places[place as usize].leaves;
@@ -141,6 +167,7 @@ fn ways(definitions: &Definitions, kind: &Kind, steps: &[Step]) -> Option<Vec<Wa
     let mut ways = vec![Way {
         edges: Vec::new(),
         kind: definitions.type_id(kind.as_str())?,
+        system: None,
     }];
     for step in steps {
         match step {
@@ -166,7 +193,8 @@ fn children(definitions: &Definitions, way: &Way, name: &str) -> Option<Vec<Way>
     let step = |member: &str, kind: TypeId| {
         let mut edges = way.edges.clone();
         edges.push(Edge::Member(member.into()));
-        Way { edges, kind }
+        let system = definitions.implied_system(way.kind, name);
+        Way { edges, kind, system }
     };
     let mut at = Some(way.kind);
     while let Some(kind) = at {

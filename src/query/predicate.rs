@@ -1,7 +1,7 @@
 //! A condition on records, and whether one record meets it.
 //!
 //! The same predicate runs here over one record, and in the index over all of them; the two must agree.
-//! `Chain` and `Has` speak of other records: whoever runs the predicate first replaces them, innermost
+//! `Chain`, `Has` and `Within` speak of other records: whoever runs the predicate first replaces them, innermost
 //! first, by the sets they stand for ([`Predicate::resolve`]).
 
 use std::collections::{BTreeSet, HashSet};
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use fhir::identity::{Id, Kind};
 use fhir::moment::Stretch;
 
+use crate::canonical::{AddressSet, key};
 use crate::span::Span;
 use crate::values::{ParamId, Value, Values, record_hash};
 
@@ -56,6 +57,8 @@ pub enum Predicate {
         targets: Vec<Kind>,
         /// The condition on the record pointed to.
         inner: Box<Predicate>,
+        /// Whether the parameter also points to them by their canonical address.
+        canonical: bool,
     },
     /// A record of the kind that meets the inner condition refers to this one by the parameter.
     Has {
@@ -65,6 +68,15 @@ pub enum Predicate {
         param: ParamId,
         /// The condition on it.
         inner: Box<Predicate>,
+        /// Whether the parameter also points to this one by its canonical address.
+        canonical: bool,
+    },
+    /// The parameter refers to a record or to one in its hierarchy: `:above`, `:below`.
+    Within {
+        /// The reference parameter.
+        param: ParamId,
+        /// Where the hierarchy starts.
+        hierarchy: Hierarchy,
     },
     /// A resolved chain: the parameter refers to one of the records.
     RefersTo {
@@ -73,15 +85,39 @@ pub enum Predicate {
         /// The records.
         set: Arc<RecordSet>,
     },
+    /// A resolved chain by address: the parameter points to one of these canonical addresses.
+    PointsTo {
+        /// The reference parameter.
+        param: ParamId,
+        /// The addresses.
+        set: Arc<AddressSet>,
+    },
     /// A resolved `_has`: the record is one of these.
     OneOf(Arc<RecordSet>),
 }
+
+/// A record and all those above or below it, by the parameter with which records of its kind refer to the one they are
+/// part of (<https://hl7.org/fhir/R4/search.html#recursive>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// The kind of all of them.
+    pub kind: Kind,
+    /// The record it starts from.
+    pub id: Id,
+    /// The parameter of the kind.
+    pub by: ParamId,
+    /// Those above; else those below.
+    pub up: bool,
+}
+
+/// How many levels of a hierarchy are followed.
+pub const LEVELS_MAX: usize = 32;
 
 /// A condition on other records that has to be looked up first. Its inner condition is resolved.
 #[derive(Debug)]
 pub enum Join {
     /// Find the records of the target kinds that meet `inner`; the answer is
-    /// [`Predicate::RefersTo`] their set.
+    /// [`Predicate::RefersTo`] their set, or by their addresses where it is `canonical`.
     Chain {
         /// The reference parameter.
         param: ParamId,
@@ -89,6 +125,8 @@ pub enum Join {
         targets: Vec<Kind>,
         /// The condition on them.
         inner: Predicate,
+        /// Whether their canonical addresses count too.
+        canonical: bool,
     },
     /// Find the records of the kind that meet `inner` and what their parameter refers to; the answer is
     /// [`Predicate::OneOf`] that set.
@@ -99,6 +137,15 @@ pub enum Join {
         param: ParamId,
         /// The condition on it.
         inner: Predicate,
+        /// Whether the canonical addresses it holds count too.
+        canonical: bool,
+    },
+    /// Find the records of a hierarchy; the answer is [`Predicate::RefersTo`] their set.
+    Within {
+        /// The reference parameter.
+        param: ParamId,
+        /// The hierarchy.
+        hierarchy: Hierarchy,
     },
 }
 
@@ -165,7 +212,7 @@ impl Predicate {
         Predicate::Not(Box::new(self))
     }
 
-    /// Whether the record meets the condition. An unresolved `Chain` or `Has` meets nothing, and
+    /// Whether the record meets the condition. An unresolved join meets nothing, and
     /// neither does its negation: what cannot be known is never answered.
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
         self.judge(subject) == Some(true)
@@ -185,7 +232,8 @@ impl Predicate {
             Predicate::Test { param, test } => subject.values.of(*param).any(|value| test.passes(value)),
             Predicate::Text(wanted) => has_words(wanted, |each| subject.words.narrative(each)),
             Predicate::Content(wanted) => has_words(wanted, |each| subject.words.content(each)),
-            Predicate::Chain { .. } | Predicate::Has { .. } => return None,
+            Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. } => return None,
+            Predicate::PointsTo { param, set } => subject.values.of(*param).any(|value| points_to(value, set)),
             Predicate::RefersTo { param, set } => subject.values.of(*param).any(|value| refers_to(value, set)),
             Predicate::OneOf(set) => set.contains(&record_hash(subject.kind.as_str(), subject.id.as_str())),
         })
@@ -205,14 +253,35 @@ impl Predicate {
             Predicate::And(all) => Predicate::And(every(all, look_up)?),
             Predicate::Or(any) => Predicate::Or(every(any, look_up)?),
             Predicate::Not(inner) => inner.resolve(look_up)?.negate(),
-            Predicate::Chain { param, targets, inner } => {
+            Predicate::Chain {
+                param,
+                targets,
+                inner,
+                canonical,
+            } => {
                 let inner = inner.resolve(look_up)?;
-                look_up(Join::Chain { param, targets, inner })?
+                look_up(Join::Chain {
+                    param,
+                    targets,
+                    inner,
+                    canonical,
+                })?
             }
-            Predicate::Has { kind, param, inner } => {
+            Predicate::Has {
+                kind,
+                param,
+                inner,
+                canonical,
+            } => {
                 let inner = inner.resolve(look_up)?;
-                look_up(Join::Has { kind, param, inner })?
+                look_up(Join::Has {
+                    kind,
+                    param,
+                    inner,
+                    canonical,
+                })?
             }
+            Predicate::Within { param, hierarchy } => look_up(Join::Within { param, hierarchy })?,
             other => other,
         })
     }
@@ -221,7 +290,10 @@ impl Predicate {
     pub fn joins(&self) -> Vec<&Predicate> {
         let mut found = Vec::new();
         self.walk(&mut |part| {
-            if matches!(part, Predicate::Chain { .. } | Predicate::Has { .. }) {
+            if matches!(
+                part,
+                Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. }
+            ) {
                 found.push(part);
             }
         });
@@ -235,6 +307,9 @@ impl Predicate {
             Predicate::Chain { targets, .. } => kinds.extend(targets.iter().cloned()),
             Predicate::Has { kind, .. } => {
                 kinds.insert(kind.clone());
+            }
+            Predicate::Within { hierarchy, .. } => {
+                kinds.insert(hierarchy.kind.clone());
             }
             _ => {}
         });
@@ -289,6 +364,13 @@ fn refers_to(value: &Value, set: &RecordSet) -> bool {
         Value::Reference(crate::values::Target::Local { kind, id, .. }) => {
             set.contains(&record_hash(kind.as_str(), id.as_str()))
         }
+        _ => false,
+    }
+}
+
+fn points_to(value: &Value, set: &AddressSet) -> bool {
+    match value {
+        Value::Reference(crate::values::Target::Elsewhere(address)) => set.contains(&*key(address)),
         _ => false,
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conformance::{Definitions, ParameterType, SearchParameter};
+use conformance::terminology::LazyR4;
+use conformance::{Definitions, ParameterType, SearchParameter, Terminology};
 use fhir::document::Node;
 use fhir::identity::{Id, Kind};
 use fhirpath::expression::Expression;
@@ -32,6 +33,8 @@ pub struct Parameter {
     pub expression: String,
     /// For references: the kinds it may point to, sorted.
     pub targets: Vec<Kind>,
+    /// For references: whether an element of it holds a canonical address.
+    pub canonical: bool,
 }
 
 /// What is known of one kind.
@@ -55,6 +58,7 @@ pub(crate) struct Computed {
 pub struct Registry {
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) zone: i32,
+    terminology: Arc<dyn Terminology>,
     codes: FxHashMap<ParamId, Arc<str>>,
     kinds: Vec<Kind>,
     parameters: FxHashMap<Kind, KindParameters>,
@@ -93,6 +97,7 @@ impl Registry {
         }
         let mut registry = Registry {
             zone,
+            terminology: Arc::new(LazyR4),
             fingerprint: fingerprint(&found, zone),
             parameters: FxHashMap::default(),
             skipped: Vec::new(),
@@ -130,6 +135,7 @@ impl Registry {
                     url: definition.url.as_str().into(),
                     expression: parts.text(),
                     targets: self.targets(definition, kind, &parts),
+                    canonical: definition.kind == ParameterType::Reference && self.is_canonical(kind, &parts),
                 }),
                 Err(why) => self.skipped.push(format!("{kind}.{}: {why}", definition.code)),
             }
@@ -201,6 +207,24 @@ impl Registry {
         (!allowed.contains(&"Resource")).then_some(allowed)
     }
 
+    fn is_canonical(&self, kind: &Kind, parts: &Parts<'_>) -> bool {
+        let types = |path: String| {
+            self.definitions
+                .element(&path)
+                .map_or(&[][..], |element| &element.types)
+        };
+        let paths = parts.list.iter().filter_map(|part| part.path(kind.as_str()));
+        let names = paths.flat_map(types).map(|of| self.definitions.type_name(of.kind));
+        names.into_iter().any(|name| matches!(name, "canonical" | "uri"))
+    }
+
+    /// The parameter by which a record of the kind refers to the one of the same kind that it is part of, where
+    /// the kind has one: what `:above` and `:below` follow.
+    pub fn hierarchy(&self, kind: &Kind) -> Option<&Parameter> {
+        let known = PART_OF.iter().filter_map(|code| self.parameter(kind, code));
+        known.into_iter().find(|parameter| parameter.targets.contains(kind))
+    }
+
     /// A kind's parameter by its code.
     pub fn parameter(&self, kind: &Kind, code: &str) -> Option<&Parameter> {
         let parameters = self.parameters(kind);
@@ -234,6 +258,11 @@ impl Registry {
     pub fn kind(&self, name: &str) -> Option<&Kind> {
         let place = self.kinds.binary_search_by(|kind| kind.as_str().cmp(name)).ok()?;
         Some(&self.kinds[place])
+    }
+
+    /// What answers which codes belong together.
+    pub fn terminology(&self) -> &dyn Terminology {
+        &*self.terminology
     }
 
     /// The zone of dates that name none, in minutes east of Greenwich.
@@ -304,6 +333,9 @@ impl Registry {
     }
 }
 
+/// What the standard calls the parameters that make a hierarchy.
+const PART_OF: [&str; 3] = ["part-of", "partof", "parent"];
+
 fn applies(definition: &SearchParameter, kind: &Kind) -> bool {
     let is_domain = !matches!(kind.as_str(), "Bundle" | "Binary" | "Parameters");
     let fits = |base: &String| base == kind.as_str() || base == "Resource" || (base == "DomainResource" && is_domain);
@@ -311,7 +343,7 @@ fn applies(definition: &SearchParameter, kind: &Kind) -> bool {
 }
 
 /// Bump when extraction or the terms change their meaning.
-const EXTRACTION_VERSION: u32 = 3;
+const EXTRACTION_VERSION: u32 = 4;
 
 fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
     let facts: BTreeMap<&str, String> = found

@@ -148,6 +148,8 @@ impl Search {
 pub(crate) enum Problem {
     /// It is not supported: an error or a warning, as the handling says.
     Unsupported(String),
+    /// It is not supported, and ignoring it would answer another question: always an error.
+    Refused(String),
     /// Its value makes no sense, whatever the handling.
     Wrong(String),
     /// The search would cost too much.
@@ -206,6 +208,7 @@ fn apply(reader: &Reader<'_>, search: &mut Search, name: &str, value: &str) -> R
 
 fn issue(problem: Problem, name: &str, error: bool) -> Issue {
     let (code, text) = match problem {
+        Problem::Refused(text) => (Code::NotSupported, text),
         Problem::Unsupported(text) if error => (Code::NotSupported, text),
         Problem::Unsupported(text) => (Code::NotSupported, format!("{text} The parameter was ignored.")),
         Problem::Wrong(text) => (Code::Value, text),

@@ -18,6 +18,7 @@ use std::borrow::Cow;
 
 use fhir::moment::Stretch;
 
+use crate::canonical::key;
 use crate::fold::{fold, fold_code};
 use crate::span::{Span, numeric};
 use crate::test::{ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest, bare};
@@ -57,6 +58,8 @@ pub enum Form {
     IdentifierSystem = 13,
     /// A URI; also a canonical without its version. Ordered.
     Uri = 14,
+    /// Another address as joins compare it: [`canonical::key`](crate::canonical::key).
+    Canonical = 15,
 }
 
 impl Form {
@@ -265,11 +268,16 @@ impl Lookup {
 }
 
 fn token(param: ParamId, test: &TokenTest, [code, coded, system]: [Form; 3]) -> Lookup {
-    Lookup::Term(match test {
-        TokenTest::Code(text) => Term::new(param, code, text.clone().into_string()),
-        TokenTest::Coded(space, text) => Term::new(param, coded, format!("{space}|{text}")),
-        TokenTest::System(text) => Term::new(param, system, text.clone().into_string()),
-    })
+    let term = |form, text: &str| Lookup::Term(Term::new(param, form, text.to_owned()));
+    match test {
+        TokenTest::Code(text) => term(code, text),
+        TokenTest::Coded(space, text) => term(coded, &format!("{space}|{text}")),
+        TokenTest::System(text) => term(system, text),
+        TokenTest::Among(set) => {
+            let systems = set.systems.iter().map(|text| term(system, text));
+            Lookup::AnyOf(systems.chain(set.coded.iter().map(|text| term(coded, text))).collect())
+        }
+    }
 }
 
 fn reference(param: ParamId, test: &ReferenceTest) -> Lookup {
@@ -361,7 +369,10 @@ fn terms_of_target(param: ParamId, target: &Target, each: &mut dyn FnMut(Term<'_
             }
             each(Term::new(param, Form::Record, record));
         }
-        Target::Elsewhere(address) => terms_of_address(param, Form::Address, address, each),
+        Target::Elsewhere(address) => {
+            terms_of_address(param, Form::Address, address, each);
+            each(Term::new(param, Form::Canonical, key(address)));
+        }
         Target::Identifier { system, value } => {
             let forms = [Form::Identifier, Form::IdentifierCoded, Form::IdentifierSystem];
             terms_of_token(param, system.as_deref(), value.as_deref(), forms, each);

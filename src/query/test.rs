@@ -1,5 +1,8 @@
 //! One test on one value of a record.
 
+use std::sync::Arc;
+
+use conformance::Codes;
 use fhir::identity::{Id, Kind};
 use fhir::moment::Stretch;
 
@@ -48,6 +51,41 @@ pub enum TokenTest {
     Coded(Box<str>, Box<str>),
     /// `system|`: any code of the system.
     System(Box<str>),
+    /// Any of a set of codes: `:in`, `:above`, `:below`.
+    Among(Arc<CodeSet>),
+}
+
+/// A set of codes to find coded values by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeSet {
+    /// Systems that belong to the set as a whole, as `system|` finds them; sorted.
+    pub systems: Vec<Box<str>>,
+    /// `system|code` of the others, the code folded; sorted.
+    pub coded: Vec<Box<str>>,
+}
+
+impl CodeSet {
+    /// The set that terminology answers.
+    pub fn of(codes: &Codes) -> CodeSet {
+        let coded = codes.codes.iter().map(|(system, code)| coded(system, &fold_code(code)));
+        let mut coded: Vec<Box<str>> = coded.collect();
+        coded.sort();
+        coded.dedup();
+        CodeSet {
+            systems: codes.systems.iter().cloned().collect(),
+            coded,
+        }
+    }
+
+    fn has(&self, system: &str, code: Option<&str>) -> bool {
+        let of_set = |code: &str| self.coded.binary_search(&coded(system, &fold_code(code))).is_ok();
+        self.systems.binary_search_by(|known| (**known).cmp(system)).is_ok() || code.is_some_and(of_set)
+    }
+}
+
+/// A system and a folded code as one text.
+fn coded(system: &str, code: &str) -> Box<str> {
+    format!("{system}|{code}").into()
 }
 
 /// How a text is compared.
@@ -139,6 +177,7 @@ impl TokenTest {
             TokenTest::Code(code) => is(code),
             TokenTest::Coded(wanted, code) => system.unwrap_or("") == &**wanted && is(code),
             TokenTest::System(wanted) => system == Some(wanted),
+            TokenTest::Among(set) => system.is_some_and(|system| set.has(system, code)),
         }
     }
 }

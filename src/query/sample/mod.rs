@@ -3,9 +3,11 @@
 //! The vocabulary is small on purpose, so that searches find something, and wide enough to meet every
 //! search type, modifier, prefix and join. The same seed gives the same sample for ever.
 
+mod join;
 mod record;
 mod search;
 
+pub use join::{Found, look_up};
 pub use record::record;
 pub use search::search;
 
@@ -44,7 +46,7 @@ impl Random {
 }
 
 /// The kinds that samples are made of.
-pub const KINDS: [&str; 7] = [
+pub const KINDS: [&str; 10] = [
     "Patient",
     "Practitioner",
     "Organization",
@@ -52,6 +54,9 @@ pub const KINDS: [&str; 7] = [
     "Condition",
     "Encounter",
     "RiskAssessment",
+    "Questionnaire",
+    "QuestionnaireResponse",
+    "List",
 ];
 /// How many records of a kind a sample refers to: their ids are `a0`, `a1` and so on.
 pub const IDS: usize = 12;
@@ -92,6 +97,18 @@ const AMOUNTS: [(&str, &str); 16] = [
     ("1e-7", "mol/L"),
     ("100", "nmol/L"),
 ];
+/// A system with a hierarchy, and codes of it: `ACUTE` lies below `IMP`, and that below `_ActEncounterCode`.
+const ACT: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+const ACT_CODES: [&str; 5] = ["_ActEncounterCode", "IMP", "ACUTE", "acute", "AMB"];
+const VALUE_SETS: [&str; 4] = [
+    "http://terminology.hl7.org/ValueSet/v3-ActEncounterCode",
+    "http://hl7.org/fhir/ValueSet/observation-codes",
+    "http://hl7.org/fhir/ValueSet/administrative-gender|4.0.1",
+    "http://hl7.org/fhir/ValueSet/account-type",
+];
+/// Canonical addresses without a version, and versions.
+const URLS: [&str; 3] = ["http://a.bt/q/one", "http://a.bt/q/two", "urn:uuid:7"];
+const VERSIONS: [&str; 3] = ["1.0", "2.0-RC", "2.0-rc"];
 const NUMBERS: [&str; 9] = ["5", "5.0", "5.4", "5.35", "-1", "0", "100", "99.5", "0.054"];
 const DATES: [&str; 10] = [
     "2019",

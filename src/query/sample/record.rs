@@ -1,6 +1,8 @@
 //! Random records.
 
-use super::{AMOUNTS, CODES, DATES, IDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS, WORDS};
+use super::{
+    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS, URLS, VERSIONS, WORDS,
+};
 
 /// A record of one of [`KINDS`] as JSON.
 pub fn record(random: &mut Random, kind: &str, id: &str) -> String {
@@ -22,6 +24,9 @@ pub fn record(random: &mut Random, kind: &str, id: &str) -> String {
         "Observation" => observation(random, &mut members),
         "Condition" => condition(random, &mut members),
         "Encounter" => encounter(random, &mut members),
+        "Questionnaire" => questionnaire(random, &mut members),
+        "QuestionnaireResponse" => response(random, &mut members),
+        "List" => list(random, &mut members),
         _ => risk(random, &mut members),
     }
     format!("{{{}}}", members.join(","))
@@ -30,8 +35,9 @@ pub fn record(random: &mut Random, kind: &str, id: &str) -> String {
 fn coding(random: &mut Random) -> String {
     let code = random.pick(&CODES);
     let display = random.pick(&WORDS);
-    match random.below(4) {
+    match random.below(6) {
         0 => format!(r#"{{"code":"{code}"}}"#),
+        4 | 5 => format!(r#"{{"system":"{ACT}","code":"{}"}}"#, random.pick(&ACT_CODES)),
         1 => format!(r#"{{"system":"{}"}}"#, random.pick(&SYSTEMS)),
         2 => format!(
             r#"{{"system":"{}","code":"{code}","display":"{display}"}}"#,
@@ -218,6 +224,9 @@ fn encounter(random: &mut Random, members: &mut Vec<String>) {
         members.push(format!(r#""participant":[{{"individual":{practitioner}}}]"#));
         members.push(format!(r#""length":{}"#, quantity(random)));
     }
+    if random.once_in(2) {
+        members.push(format!(r#""partOf":{}"#, reference(random, &["Encounter"])));
+    }
 }
 
 fn risk(random: &mut Random, members: &mut Vec<String>) {
@@ -237,4 +246,46 @@ fn risk(random: &mut Random, members: &mut Vec<String>) {
             random.pick(&NUMBERS)
         )),
     }
+}
+
+fn canonical(random: &mut Random) -> String {
+    let (url, version) = (random.pick(&URLS), random.pick(&VERSIONS));
+    match random.below(4) {
+        0 => format!("Questionnaire/a{}", random.below(IDS)),
+        1 => format!("{url}|{version}"),
+        _ => url.to_owned(),
+    }
+}
+
+fn questionnaire(random: &mut Random, members: &mut Vec<String>) {
+    members.push(format!(r#""status":"active","name":"{}""#, random.pick(&NAMES)));
+    if !random.once_in(4) {
+        members.push(format!(r#""url":"{}""#, random.pick(&URLS)));
+    }
+    if random.once_in(2) {
+        members.push(format!(r#""version":"{}""#, random.pick(&VERSIONS)));
+    }
+}
+
+fn response(random: &mut Random, members: &mut Vec<String>) {
+    let status = random.pick(&["completed", "amended"]);
+    members.push(format!(
+        r#""status":"{status}","questionnaire":"{}""#,
+        canonical(random)
+    ));
+    members.push(format!(r#""subject":{}"#, reference(random, &["Patient"])));
+}
+
+fn list(random: &mut Random, members: &mut Vec<String>) {
+    let item = |random: &mut Random| {
+        let to = reference(random, &["Patient", "Observation", "Questionnaire"]);
+        format!(r#"{{"item":{to}}}"#)
+    };
+    members.push(format!(
+        r#""status":"current","mode":"working","code":{},"entry":[{},{},{}]"#,
+        concept(random),
+        item(random),
+        item(random),
+        item(random)
+    ));
 }

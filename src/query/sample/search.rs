@@ -2,7 +2,10 @@
 
 use fhir::identity::Kind;
 
-use super::{AMOUNTS, CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS};
+use super::{
+    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS, URLS,
+    VALUE_SETS, VERSIONS,
+};
 
 #[derive(Clone, Copy)]
 enum Sort {
@@ -13,10 +16,12 @@ enum Sort {
     Number,
     Quantity,
     Uri,
+    Address,
     Reference(&'static [&'static str]),
+    Canonical(&'static [&'static str]),
 }
 
-const PARAMETERS: [(&str, &str, Sort); 39] = [
+const PARAMETERS: [(&str, &str, Sort); 49] = [
     ("Patient", "name", Sort::Text),
     ("Patient", "family", Sort::Text),
     ("Patient", "given", Sort::Text),
@@ -63,7 +68,29 @@ const PARAMETERS: [(&str, &str, Sort); 39] = [
     ("Encounter", "length", Sort::Quantity),
     ("Encounter", "patient", Sort::Reference(&["Patient"])),
     ("Encounter", "practitioner", Sort::Reference(&["Practitioner"])),
+    ("Encounter", "part-of", Sort::Reference(&["Encounter"])),
     ("RiskAssessment", "probability", Sort::Number),
+    ("Questionnaire", "name", Sort::Text),
+    ("Questionnaire", "url", Sort::Address),
+    ("Questionnaire", "version", Sort::Plain(&VERSIONS)),
+    (
+        "QuestionnaireResponse",
+        "questionnaire",
+        Sort::Canonical(&["Questionnaire"]),
+    ),
+    ("QuestionnaireResponse", "patient", Sort::Reference(&["Patient"])),
+    (
+        "QuestionnaireResponse",
+        "status",
+        Sort::Plain(&["completed", "amended"]),
+    ),
+    (
+        "List",
+        "item",
+        Sort::Reference(&["Patient", "Observation", "Questionnaire"]),
+    ),
+    ("List", "code", Sort::Token),
+    ("List", "status", Sort::Plain(&["current"])),
 ];
 
 /// A search over one of [`KINDS`]: its kind and its parameters, decoded. Always valid.
@@ -80,6 +107,7 @@ fn clause(random: &mut Random, kind: &str, depth: usize) -> (String, String) {
         0 => return of_the_version(random),
         1 => return ("_tag".into(), token(random)),
         2 => return uri(random),
+        3 if random.once_in(2) => return ("_list".into(), format!("a{},a{}", random.below(IDS), random.below(IDS))),
         3 if depth < 3 => {
             if let Some(found) = has(random, kind, depth) {
                 return found;
@@ -113,7 +141,8 @@ fn uri(random: &mut Random) -> (String, String) {
 }
 
 fn has(random: &mut Random, kind: &str, depth: usize) -> Option<(String, String)> {
-    let refers = |sort: &Sort| matches!(sort, Sort::Reference(targets) if targets.contains(&kind));
+    let refers =
+        |sort: &Sort| matches!(sort, Sort::Reference(targets) | Sort::Canonical(targets) if targets.contains(&kind));
     let ways: Vec<_> = PARAMETERS.iter().filter(|(_, _, sort)| refers(sort)).collect();
     if ways.is_empty() {
         return None;
@@ -127,7 +156,12 @@ fn value(random: &mut Random, sort: Sort, depth: usize) -> (String, String) {
     let (suffix, value): (&str, String) = match sort {
         Sort::Text => text(random),
         Sort::Plain(codes) => (random.pick(&["", "", ":not"]), random.pick(codes).into()),
-        Sort::Token => match random.below(6) {
+        Sort::Token => match random.below(9) {
+            6 => (random.pick(&[":in", ":not-in"]), random.pick(&VALUE_SETS).into()),
+            7 | 8 => (
+                random.pick(&[":above", ":below"]),
+                format!("{ACT}|{}", random.pick(&ACT_CODES[..3])),
+            ),
             0 => (":text", random.pick(&["severe", "asth", "no known"]).into()),
             1 => (
                 ":of-type",
@@ -140,7 +174,9 @@ fn value(random: &mut Random, sort: Sort, depth: usize) -> (String, String) {
         Sort::Number => ("", list(random, number)),
         Sort::Quantity => ("", list(random, amount)),
         Sort::Uri => (random.pick(&["", ":below", ":above"]), escaped(random.pick(&PROFILES))),
+        Sort::Address => ("", address(random)),
         Sort::Reference(targets) => return to(random, targets, depth),
+        Sort::Canonical(targets) => return by_address(random, targets, depth),
     };
     (suffix.to_owned(), value)
 }
@@ -204,8 +240,29 @@ fn token(random: &mut Random) -> String {
     }
 }
 
+fn address(random: &mut Random) -> String {
+    let (url, version) = (random.pick(&URLS), random.pick(&VERSIONS));
+    match random.below(3) {
+        0 => format!("{url}\\|{version}"),
+        _ => url.to_owned(),
+    }
+}
+
+fn by_address(random: &mut Random, targets: &[&'static str], depth: usize) -> (String, String) {
+    let kind = random.pick(targets);
+    if random.once_in(2) && depth < 3 {
+        let (name, value) = clause(random, kind, depth + 1);
+        return (format!(".{name}"), value);
+    }
+    (String::new(), address(random))
+}
+
 fn to(random: &mut Random, targets: &[&'static str], depth: usize) -> (String, String) {
     let (kind, id) = (random.pick(targets), random.below(IDS));
+    if random.once_in(4) && matches!(kind, "Organization" | "Encounter") {
+        let way = random.pick(&[":above", ":below"]);
+        return (way.into(), format!("{kind}/a{id}"));
+    }
     match random.below(8) {
         0 => (String::new(), format!("a{id}")),
         1 => (format!(":{kind}"), format!("a{id}")),

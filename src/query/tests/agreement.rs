@@ -1,13 +1,14 @@
 //! Random records and searches: an index made of terms and ranges gives the answers that matching gives.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+
+use fhir::identity::Kind;
 
 use super::{Sample, handling, registry};
-use crate::predicate::{Join, Predicate, RecordSet, moment};
-use crate::sample::{IDS, KINDS, Random, record, search};
+use crate::predicate::{Predicate, moment};
+use crate::sample::{Found, IDS, KINDS, Random, look_up, record, search};
 use crate::search::parse;
-use crate::term::{Lookup, Range, Term, each_range, each_record, each_term};
+use crate::term::{Form, Lookup, Range, Term, each_range, each_term};
 use crate::values::record_hash;
 
 type Rows = BTreeSet<usize>;
@@ -105,8 +106,16 @@ impl Index {
                     .copied()
                     .collect()
             }
+            Predicate::PointsTo { param, set } => {
+                let terms = set.iter().map(|key| Term::new(*param, Form::Canonical, &**key).hash());
+                terms
+                    .filter_map(|hash| self.hashes.get(&hash))
+                    .flatten()
+                    .copied()
+                    .collect()
+            }
             Predicate::OneOf(set) => self.rows(|s| set.contains(&record_hash(s.kind.as_str(), s.id.as_str()))),
-            Predicate::Chain { .. } | Predicate::Has { .. } => panic!("an unresolved join"),
+            Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. } => panic!("an unresolved join"),
         }
     }
 
@@ -117,35 +126,19 @@ impl Index {
     }
 
     fn resolve(&self, predicate: Predicate, find: &dyn Fn(&Predicate) -> Rows) -> Predicate {
-        let resolved: Result<Predicate, ()> = predicate.resolve(&mut |join| {
-            let mut set = RecordSet::default();
-            Ok(match join {
-                Join::Chain { param, targets, inner } => {
-                    let rows = find(&inner);
-                    for kind in &targets {
-                        set.extend(
-                            self.of_kind(&rows, kind.as_str())
-                                .map(|s| record_hash(s.kind.as_str(), s.id.as_str())),
-                        );
-                    }
-                    Predicate::RefersTo {
-                        param,
-                        set: Arc::new(set),
-                    }
-                }
-                Join::Has { kind, param, inner } => {
-                    let rows = find(&inner);
-                    for sample in self.of_kind(&rows, kind.as_str()) {
-                        each_record(&sample.values, &mut |of, record| {
-                            if of == param {
-                                set.insert(record);
-                            }
-                        });
-                    }
-                    Predicate::OneOf(Arc::new(set))
-                }
-            })
-        });
+        let found = |kinds: &[Kind], inner: &Predicate| -> Vec<Found<'_>> {
+            let rows = find(inner).into_iter().map(|row| &self.records[row]);
+            let wanted = rows.filter(|sample| kinds.contains(&sample.kind));
+            wanted
+                .map(|sample| Found {
+                    kind: &sample.kind,
+                    id: &sample.id,
+                    values: &sample.values,
+                    root: sample.document.root(),
+                })
+                .collect()
+        };
+        let resolved: Result<Predicate, ()> = predicate.resolve(&mut |join| Ok(look_up(join, &found)));
         resolved.expect("no error")
     }
 }

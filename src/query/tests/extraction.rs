@@ -36,10 +36,19 @@ fn by_engine(sample: &Sample) -> Vec<Entry> {
     entries
 }
 
+/// Systems left out: only the walk knows those that codes imply.
 fn sorted(entries: &[Entry]) -> Vec<String> {
+    let without = |value: &Value| match value.clone() {
+        Value::Token { code, text, .. } => Value::Token {
+            system: None,
+            code,
+            text,
+        },
+        other => other,
+    };
     let mut lines: Vec<String> = entries
         .iter()
-        .map(|e| format!("{} {:?}", registry().code(e.param).unwrap_or("?"), e.value))
+        .map(|e| format!("{} {:?}", registry().code(e.param).unwrap_or("?"), without(&e.value)))
         .collect();
     lines.sort();
     lines.dedup();
