@@ -3,12 +3,16 @@
 //! Going through millions of candidates, what costs is asking for each of them anew: through pointers, one
 //! column here, one column there. A block is asked as a whole.
 
+use std::sync::Arc;
+
 use tantivy::{BitSet, COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED};
 
-use crate::documents::{Clock, Listed, Tested, catch_up};
+use crate::clock::Clock;
+use crate::documents::{Listed, Tested, catch_up};
+use crate::explain::Probe;
 
-/// Blocks between two looks at the clock.
-const PATIENCE: u32 = 32;
+/// Steps between two looks at the clock.
+const PATIENCE: u64 = 2_048;
 /// A list that was asked about more than one in so many of its documents is better off as a bit set.
 const ASKED_ONE_IN: u64 = 8;
 
@@ -35,6 +39,8 @@ pub(crate) enum Filter {
     Test(Tested),
     /// Those a sieve does not keep.
     Sieve(Box<dyn Sieve>),
+    /// The same, counted for an explanation.
+    Watched(Box<Filter>, Arc<Probe>),
 }
 
 /// A list that is asked about candidates, and how often it was.
@@ -67,6 +73,11 @@ impl Filter {
             Filter::Bits(bits) => docs.retain(|doc| bits.contains(*doc)),
             Filter::Test(test) => docs.retain(|doc| test(*doc)),
             Filter::Sieve(sieve) => sieve.keep(docs),
+            Filter::Watched(filter, probe) => {
+                let asked = docs.len();
+                filter.keep(docs);
+                probe.tested(asked, docs.len());
+            }
         }
     }
 }
@@ -94,7 +105,8 @@ pub(crate) struct Candidates {
     filters: Vec<Filter>,
     docs: Vec<DocId>,
     clock: Clock,
-    read: u32,
+    /// Since the last look at the clock.
+    steps: u64,
 }
 
 impl Candidates {
@@ -105,7 +117,7 @@ impl Candidates {
             filters,
             docs: Vec::with_capacity(COLLECT_BLOCK_BUFFER_LEN),
             clock: clock.clone(),
-            read: 0,
+            steps: 0,
         }
     }
 
@@ -119,15 +131,15 @@ impl Candidates {
         catch_up(&mut self.lead, doc);
     }
 
-    /// The next documents, never none; `None` at the end, or where the time is over.
+    /// The next documents, never none; `None` at the end, or where the query may not go on.
     pub(crate) fn next(&mut self) -> Option<&mut Vec<DocId>> {
         let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
         while self.lead.doc() != TERMINATED {
-            self.read += 1;
-            if self.read.is_multiple_of(PATIENCE) && self.clock.passed() {
+            if self.steps >= PATIENCE && !self.clock.tick(std::mem::take(&mut self.steps)) {
                 return None;
             }
             let read = self.lead.fill_buffer(&mut buffer);
+            self.steps += (read * (1 + self.filters.len())) as u64;
             self.docs.clear();
             self.docs.extend_from_slice(&buffer[..read]);
             for filter in &mut self.filters {
@@ -141,5 +153,11 @@ impl Candidates {
             }
         }
         None
+    }
+}
+
+impl Drop for Candidates {
+    fn drop(&mut self) {
+        self.clock.charge(self.steps);
     }
 }

@@ -12,12 +12,13 @@ use tantivy::columnar::{BytesColumn, ColumnValues};
 use tantivy::postings::TermInfo;
 use tantivy::query::AllScorer;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{BitSet, DocId, DocSet, InvertedIndexReader, TERMINATED, TantivyError};
+use tantivy::{BitSet, DocId, InvertedIndexReader, TantivyError};
 
 use crate::among::Among;
 use crate::blocks::{Candidates, Sieve};
+use crate::clock::Clock;
 use crate::columns::{Columns, DOCUMENT};
-use crate::documents::{Clock, Listed, Part, from_bits, unite};
+use crate::documents::{Listed, Part, from_bits, insert, unite};
 use crate::order::ELSEWHERE;
 use crate::orders::{Layout, Orders};
 use crate::ranged::Ranged;
@@ -59,7 +60,11 @@ impl Compiler<'_> {
             other => vec![self.part(other)?],
         };
         if parts.is_empty() || !self.among.named().is_empty() {
-            parts.extend(self.of_kinds()?);
+            let kinds = self.of_kinds()?;
+            parts.extend(kinds.map(|part| match self.clock.watch() {
+                Some(watch) => watch.kinds(part),
+                None => part,
+            }));
         }
         if parts.is_empty() {
             parts.push(self.everything());
@@ -103,6 +108,14 @@ impl Compiler<'_> {
     }
 
     fn part(&self, predicate: &Predicate) -> Result<Part, TantivyError> {
+        let part = self.bare(predicate)?;
+        Ok(match self.clock.watch() {
+            Some(watch) => watch.part(predicate, part),
+            None => part,
+        })
+    }
+
+    fn bare(&self, predicate: &Predicate) -> Result<Part, TantivyError> {
         let parts = |list: &[Predicate]| list.iter().map(|part| self.part(part)).collect::<Result<Vec<_>, _>>();
         Ok(match predicate {
             Predicate::All => self.everything(),
@@ -256,7 +269,7 @@ impl Compiler<'_> {
         let mut read = 0_usize;
         while stream.advance() && stream.key().starts_with(prefix) {
             read += 1;
-            if read.is_multiple_of(PATIENCE) && self.clock.passed() {
+            if read.is_multiple_of(PATIENCE) && !self.clock.tick(PATIENCE as u64) {
                 break;
             }
             if wanted(stream.key()) {
@@ -274,15 +287,12 @@ impl Compiler<'_> {
         }
         let mut bits = BitSet::with_max_value(self.max);
         for infos in found.chunks(PATIENCE) {
-            if self.clock.passed() {
-                break;
-            }
+            let mut steps = 0;
             for info in infos {
-                let mut list = open(info)?;
-                while list.doc() != TERMINATED {
-                    bits.insert(list.doc());
-                    list.advance();
-                }
+                steps += insert(&mut bits, &mut open(info)?);
+            }
+            if !self.clock.tick(steps) {
+                break;
             }
         }
         Ok(from_bits(bits))
@@ -333,7 +343,7 @@ impl Compiler<'_> {
         }
         let mut marked = Vec::new();
         for column in columns {
-            marked.push(column.map(|column| mark(column, set)).transpose()?);
+            marked.push(column.map(|column| mark(column, set, self.clock)).transpose()?);
         }
         let columns = Arc::clone(self.columns);
         Ok(Part::Tested(Box::new(move |doc| {
@@ -420,10 +430,15 @@ fn has_part(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// Which of a column's texts name a record of the set.
-fn mark(column: BytesColumn, set: &RecordSet) -> Result<(BytesColumn, Vec<bool>), TantivyError> {
+fn mark(column: BytesColumn, set: &RecordSet, clock: &Clock) -> Result<(BytesColumn, Vec<bool>), TantivyError> {
     let mut marks = Vec::with_capacity(column.num_terms());
     let mut stream = column.dictionary().stream()?;
     while stream.advance() {
+        if marks.len() % PATIENCE == PATIENCE - 1 && !clock.tick(PATIENCE as u64) {
+            // What is asked of the rest does not matter any more.
+            marks.resize(column.num_terms(), false);
+            break;
+        }
         marks.push(record_named(stream.key()).is_some_and(|record| set.contains(&record)));
     }
     Ok((column, marks))

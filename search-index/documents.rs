@@ -5,12 +5,14 @@
 //! lets the cheapest list lead and asks the others, so that a date on one patient's records costs as
 //! much as the patient has records, and never a scan of the column.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use tantivy::query::{AllScorer, BitSetDocSet, EmptyScorer};
 use tantivy::{BitSet, DocId, DocSet, TERMINATED};
 
 use crate::blocks::{Candidates, Filter, Sieve};
+use crate::clock::Clock;
+use crate::explain::Probe;
 
 /// Documents in ascending order.
 pub(crate) type Listed = Box<dyn DocSet>;
@@ -18,8 +20,8 @@ pub(crate) type Listed = Box<dyn DocSet>;
 /// Says whether a document belongs; asked in ascending order of documents, each at most once.
 pub(crate) type Tested = Box<dyn FnMut(DocId) -> bool + Send>;
 
-/// How many rejected candidates may pass between two looks at the clock.
-const PATIENCE: u32 = 2_048;
+/// How many candidates may pass between two looks at the clock.
+const PATIENCE: u64 = 2_048;
 /// Up to so many lists are united by looking at each; more go into a bit set.
 const UNITED_MAX: usize = 8;
 
@@ -39,6 +41,8 @@ pub(crate) enum Part {
     Or(Vec<Part>),
     /// Not this.
     Not(Box<Part>),
+    /// This, counted for an explanation.
+    Watched(Box<Part>, Arc<Probe>),
 }
 
 impl Part {
@@ -54,6 +58,7 @@ impl Part {
             Part::Tested(_) | Part::Sieved(_) | Part::Not(_) => false,
             Part::And(parts) => parts.iter().any(Part::lists),
             Part::Or(parts) => parts.iter().all(Part::lists),
+            Part::Watched(part, _) => part.lists(),
         }
     }
 
@@ -64,6 +69,7 @@ impl Part {
             Part::Tested(_) | Part::Sieved(_) | Part::Not(_) => u64::from(u32::MAX),
             Part::And(parts) => parts.iter().map(Part::cost).min().unwrap_or(0),
             Part::Or(parts) => parts.iter().map(Part::cost).sum(),
+            Part::Watched(part, _) => part.cost(),
         }
     }
 
@@ -85,6 +91,7 @@ impl Part {
                 let mut test = part.into_test();
                 Box::new(move |doc| !test(doc))
             }
+            Part::Watched(part, probe) => probe.testing(part.into_test()),
         }
     }
 
@@ -97,6 +104,7 @@ impl Part {
         match self {
             Part::Listed(list) | Part::Either(list, _) => list,
             Part::And(parts) => intersect(parts, max, clock),
+            Part::Watched(part, probe) => probe.leading(part.cost(), part.into_list(max, clock)),
             Part::Or(parts) => unite(
                 parts.into_iter().map(|part| part.into_list(max, clock)).collect(),
                 max,
@@ -115,12 +123,17 @@ impl Part {
             Some(lead) => lead.into_list(max, clock),
             None => Box::new(AllScorer::new(max)),
         };
-        let filter = |part| match part {
+        let filters = rest.into_iter().map(|part| part.into_filter(max)).collect();
+        Candidates::new(lead, filters, clock)
+    }
+
+    fn into_filter(self, max: DocId) -> Filter {
+        match self {
             Part::Listed(list) => Filter::list(list, max),
             Part::Sieved(sieve) | Part::Either(_, sieve) => Filter::Sieve(sieve),
+            Part::Watched(part, probe) => Filter::Watched(Box::new(part.into_filter(max)), probe),
             other => Filter::Test(other.into_test()),
-        };
-        Candidates::new(lead, rest.into_iter().map(filter).collect(), clock)
+        }
     }
 }
 
@@ -139,6 +152,10 @@ fn flatten(parts: Vec<Part>, flat: &mut Vec<Part>) {
     for part in parts {
         match part {
             Part::And(inner) => flatten(inner, flat),
+            Part::Watched(part, probe) if matches!(*part, Part::And(_)) => {
+                probe.merged();
+                flatten(vec![*part], flat);
+            }
             other => flat.push(other),
         }
     }
@@ -164,6 +181,10 @@ fn intersect(nested: Vec<Part>, max: DocId, clock: &Clock) -> Listed {
     for part in rest {
         match part {
             Part::Listed(list) => lists.push(list),
+            Part::Watched(part, probe) => match *part {
+                Part::Listed(list) => lists.push(probe.beside(u64::from(list.size_hint()), list)),
+                other => tests.push(probe.testing(other.into_test())),
+            },
             other => tests.push(other.into_test()),
         }
     }
@@ -183,17 +204,24 @@ pub(crate) fn unite(mut lists: Vec<Listed>, max: DocId, clock: &Clock) -> Listed
         _ => {
             let mut bits = BitSet::with_max_value(max);
             for mut list in lists {
-                if clock.passed() {
+                if !clock.tick(insert(&mut bits, &mut list)) {
                     break;
-                }
-                while list.doc() != TERMINATED {
-                    bits.insert(list.doc());
-                    list.advance();
                 }
             }
             from_bits(bits)
         }
     }
+}
+
+/// Marks all documents of a list, and says how many steps that took.
+pub(crate) fn insert(bits: &mut BitSet, list: &mut Listed) -> u64 {
+    let mut steps = 1;
+    while list.doc() != TERMINATED {
+        bits.insert(list.doc());
+        list.advance();
+        steps += 1;
+    }
+    steps
 }
 
 /// The documents of a bit set.
@@ -204,31 +232,14 @@ pub(crate) fn from_bits(bits: BitSet) -> Listed {
     Box::new(BitSetDocSet::from(bits))
 }
 
-/// The end of a query's time, looked at now and then by whatever may run long.
-#[derive(Clone, Debug)]
-pub(crate) struct Clock {
-    deadline: Instant,
-}
-
-impl Clock {
-    /// A clock that runs out at `deadline`.
-    pub(crate) fn until(deadline: Instant) -> Clock {
-        Clock { deadline }
-    }
-
-    /// Whether the time is over. A list cut short by this is only ever seen by a query that then fails.
-    pub(crate) fn passed(&self) -> bool {
-        Instant::now() >= self.deadline
-    }
-}
-
 /// A list with documents taken out: those other lists lack, and those a test refuses.
 struct Filtered {
     lead: Listed,
     lists: Vec<Listed>,
     tests: Vec<Tested>,
     clock: Clock,
-    rejected: u32,
+    /// Candidates since the last look at the clock.
+    candidates: u64,
     doc: DocId,
 }
 
@@ -241,20 +252,28 @@ impl Filtered {
             lists,
             tests,
             clock,
-            rejected: 0,
+            candidates: 0,
             doc,
         };
         filtered.settle(doc);
         Box::new(filtered)
     }
 
+    /// The steps of the candidates since the last look at the clock, which begin again.
+    fn steps(&mut self) -> u64 {
+        std::mem::take(&mut self.candidates) * (1 + self.tests.len() as u64)
+    }
+
     /// Goes on from candidate `doc`, where the lead stands, to the first one that all the rest accept.
     fn settle(&mut self, mut doc: DocId) -> DocId {
         'candidate: while doc != TERMINATED {
-            self.rejected += 1;
-            if self.rejected.is_multiple_of(PATIENCE) && self.clock.passed() {
-                doc = TERMINATED;
-                break;
+            self.candidates += 1;
+            if self.candidates >= PATIENCE {
+                let steps = self.steps();
+                if !self.clock.tick(steps) {
+                    doc = TERMINATED;
+                    break;
+                }
             }
             for list in &mut self.lists {
                 let at = catch_up(list, doc);
@@ -270,6 +289,13 @@ impl Filtered {
         }
         self.doc = doc;
         doc
+    }
+}
+
+impl Drop for Filtered {
+    fn drop(&mut self) {
+        let steps = self.steps();
+        self.clock.charge(steps);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Runs a query against a snapshot: joins first, then one pass over each segment and over the tail.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use fhir::identity::{Id, Kind};
 use query::{Predicate, SortKey};
@@ -10,11 +9,12 @@ use tantivy::{DocId, TantivyError};
 
 use crate::among::Among;
 use crate::blocks::Candidates;
+use crate::clock::Clock;
 use crate::columns::Segment;
 use crate::compile::{Compiler, Named};
 use crate::cursor::Cursor;
-use crate::documents::Clock;
 use crate::entry::{Entry, WordsOf};
+use crate::explain::Outcome;
 use crate::order::Rank;
 use crate::orders::{Layout, Orders};
 use crate::part::Wanted;
@@ -22,8 +22,12 @@ use crate::slots::Slots;
 use crate::snapshot::Snapshot;
 use crate::trouble::Trouble;
 
-/// Versions in memory matched between two looks at the clock.
-const PATIENCE: usize = 512;
+/// Versions in memory matched between two looks at the clock, each charged as [`MATCHED`] steps.
+const MATCHES: u64 = 256;
+/// Steps that matching one version in memory is charged.
+const MATCHED: u64 = 8;
+/// Steps that looking up one record in the store is charged.
+pub const STEPS_PER_RECORD: u64 = 256;
 
 /// What is asked of the index.
 #[derive(Clone, Debug)]
@@ -42,8 +46,8 @@ pub struct Query<'a> {
     pub at: Option<u64>,
     /// Whether to count all matches.
     pub total: bool,
-    /// When to give up.
-    pub deadline: Instant,
+    /// When to give up, and how much work may be done until then.
+    pub clock: Clock,
 }
 
 /// The answer, as of one place in the log.
@@ -85,9 +89,13 @@ impl Run<'_> {
     /// The page the query asks for.
     ///
     /// # Errors
-    /// [`Trouble::Timeout`] past the deadline, [`Trouble::Failed`] where index or store cannot be read.
+    /// [`Trouble::Timeout`], [`Trouble::Costly`], [`Trouble::Busy`] as the clock says, [`Trouble::Failed`] where index or store cannot be read.
     pub(crate) fn page(&self, query: &Query<'_>) -> Result<Found, Trouble> {
+        if let Some(watch) = self.clock.watch() {
+            watch.query(&query.kinds, &query.predicate, &query.sort, self.clock.steps());
+        }
         let predicate = self.resolved(&query.predicate)?;
+        self.tell_plan(&query.kinds, &predicate);
         let among = Among::new(&query.kinds);
         let named = self.named(&predicate, &among)?;
         let after = query.after.map(|cursor| &cursor.0);
@@ -111,19 +119,31 @@ impl Run<'_> {
         hits.truncate(query.limit);
         let next = hits.last().filter(|_| more).map(|(rank, _)| Cursor(rank.clone()));
         let hits = hits.into_iter().map(|(_, hit)| hit).collect();
-        Ok(Found {
+        let found = Found {
             at: self.snapshot.at,
             hits,
             total: query.total.then_some(total),
             next,
-        })
+        };
+        self.clock.answered(&self.outcome(&found));
+        Ok(found)
     }
 
-    pub(crate) fn check_clock(&self) -> Result<(), Trouble> {
-        if self.clock.passed() {
-            Err(Trouble::Timeout)
-        } else {
-            Ok(())
+    /// Tells how a condition is looked for, where that is told. It may not move until its candidates are made.
+    pub(crate) fn tell_plan(&self, kinds: &[Kind], predicate: &Predicate) {
+        if let Some(watch) = self.clock.watch() {
+            watch.plan(kinds, predicate);
+        }
+    }
+
+    fn outcome(&self, found: &Found) -> Outcome {
+        let segments = self.snapshot.segments();
+        let documents = segments.iter().map(|segment| u64::from(segment.reader.num_docs()));
+        Outcome {
+            at: found.at,
+            segments: (segments.len(), documents.sum()),
+            total: found.total,
+            hits: found.hits.len(),
         }
     }
 
@@ -143,7 +163,7 @@ impl Run<'_> {
                 .filter(of)
                 .flat_map(|kind| ids.iter().map(move |id| (kind, id)))
             {
-                self.check_clock()?;
+                self.clock.check(STEPS_PER_RECORD)?;
                 let place = (kind.clone(), id.clone());
                 if !named.contains_key(&place)
                     && let Some(version) = self.store.current(kind, id)?
@@ -184,16 +204,21 @@ impl Run<'_> {
         each: &mut dyn FnMut(&[DocId]) -> Result<bool, TantivyError>,
     ) -> Result<(), Trouble> {
         let conceals = self.snapshot.conceals(segment);
+        let watch = self.clock.watch();
         while let Some(docs) = candidates.next() {
+            let came = docs.len();
             if conceals {
                 docs.retain(|doc| !self.snapshot.hides(segment, *doc));
+            }
+            if let Some(watch) = watch {
+                watch.came_out(came, docs.len());
             }
             if !each(docs)? {
                 return Ok(());
             }
         }
-        // Candidates that ran out of time end early.
-        self.check_clock()
+        // Candidates that may not go on end early.
+        self.clock.check(0)
     }
 
     /// Adds the versions in memory that match, and says how many there are.
@@ -228,9 +253,13 @@ impl Run<'_> {
 
     pub(crate) fn matching(&self, among: &Among<'_>, predicate: &Predicate) -> Result<Vec<&Arc<Entry>>, Trouble> {
         let mut found = Vec::new();
-        for (place, entry) in self.snapshot.entries(among).into_iter().enumerate() {
-            if place.is_multiple_of(PATIENCE) {
-                self.check_clock()?;
+        let mut matched = 0;
+        let entries = self.snapshot.entries(among);
+        let all = entries.len();
+        for entry in entries {
+            matched += 1;
+            if matched >= MATCHES {
+                self.clock.check(std::mem::take(&mut matched) * MATCHED)?;
             }
             if predicate.matches(&entry.subject(&WordsOf {
                 entry,
@@ -238,6 +267,10 @@ impl Run<'_> {
             })) {
                 found.push(entry);
             }
+        }
+        self.clock.check(matched * MATCHED)?;
+        if let Some(watch) = self.clock.watch() {
+            watch.memory(all, found.len());
         }
         Ok(found)
     }

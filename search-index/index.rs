@@ -15,7 +15,6 @@ use tantivy::store::Compressor;
 use tantivy::{IndexSettings, IndexSortByField, Order, TantivyError};
 
 use crate::columns::{Fields, RECORD};
-use crate::documents::Clock;
 use crate::entry::Entry;
 use crate::find::{Found, Query, Run};
 use crate::indexing::Indexing;
@@ -159,15 +158,18 @@ impl Index {
     pub fn find(&self, query: &Query<'_>) -> Result<Found, Trouble> {
         let snapshot = self.inner.snapshot(query.at)?;
         let inner = &self.inner;
-        let clock = Clock::until(query.deadline);
-        Run {
+        let clock = query.clock.clone();
+        let run = Run {
             snapshot: &snapshot,
             slots: &inner.slots,
             store: &inner.store,
             orders: &inner.orders,
             clock,
-        }
-        .page(query)
+        };
+        run.page(query).map_err(|trouble| {
+            let advice = query::advice(&query.kinds, &query.predicate, &inner.registry);
+            trouble.advised(&advice)
+        })
     }
 
     /// Builds the whole index again from the log. Searches are refused until it is complete; `progress` is

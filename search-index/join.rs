@@ -12,7 +12,7 @@ use tantivy::TantivyError;
 use crate::among::Among;
 use crate::compile::record_named;
 use crate::entry::document_of;
-use crate::find::{Run, damaged};
+use crate::find::{Run, STEPS_PER_RECORD, damaged};
 use crate::slots::Family;
 use crate::stored::reference_text;
 use crate::trouble::Trouble;
@@ -33,7 +33,15 @@ impl Run<'_> {
         if predicate.joins().is_empty() {
             return Ok(predicate.clone());
         }
-        predicate.clone().resolve(&mut |join| self.look_up(join))
+        predicate.clone().resolve(&mut |join| {
+            let Some(watch) = self.clock.watch() else {
+                return self.look_up(join);
+            };
+            watch.join(&join, self.clock.steps());
+            let resolved = self.look_up(join)?;
+            watch.joined(&resolved, self.clock.steps());
+            Ok(resolved)
+        })
     }
 
     fn look_up(&self, join: Join) -> Result<Predicate, Trouble> {
@@ -132,6 +140,7 @@ impl Run<'_> {
             return Ok(set);
         }
         let among = &Among::new(kinds);
+        self.tell_plan(kinds, predicate);
         let named = self.named(predicate, among)?;
         for segment in self.snapshot.segments() {
             let candidates = self.candidates(segment, among, predicate, &named)?;
@@ -158,7 +167,9 @@ impl Run<'_> {
         predicate: &Predicate,
         each: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Trouble> {
-        let among = &Among::new(std::slice::from_ref(kind));
+        let kinds = std::slice::from_ref(kind);
+        let among = &Among::new(kinds);
+        self.tell_plan(kinds, predicate);
         let named = self.named(predicate, among)?;
         let slot = self.slots.slot(kind, param, Family::Reference);
         for segment in self.snapshot.segments() {
@@ -200,6 +211,7 @@ impl Run<'_> {
             return Ok(AddressSet::default());
         }
         let among = &Among::new(kinds);
+        self.tell_plan(kinds, predicate);
         let named = self.named(predicate, among)?;
         let mut places = Vec::new();
         for segment in self.snapshot.segments() {
@@ -215,7 +227,7 @@ impl Run<'_> {
         }
         let mut set = AddressSet::default();
         for some in places.chunks(BODIES) {
-            self.check_clock()?;
+            self.clock.check(some.len() as u64 * STEPS_PER_RECORD)?;
             for document in self.store.by_seq(some)?.iter().filter_map(document_of) {
                 each_key(document.root(), &mut |key| {
                     set.insert(key.into());

@@ -3,6 +3,7 @@
 mod among;
 mod blocks;
 mod check;
+mod clock;
 mod columns;
 mod compile;
 mod cursor;
@@ -10,6 +11,7 @@ mod documents;
 #[cfg(test)]
 mod drift;
 mod entry;
+mod explain;
 mod find;
 mod index;
 mod indexing;
@@ -34,9 +36,10 @@ mod terms;
 mod trouble;
 
 pub use check::Report;
+pub use clock::{Clock, Gate};
 pub use cursor::{Cursor, NoCursor};
 pub use entry::Prepared;
-pub use find::{Found, Hit, Query};
+pub use find::{Found, Hit, Query, STEPS_PER_RECORD};
 pub use index::Index;
 pub use settings::Settings;
 pub use trouble::Trouble;

@@ -17,7 +17,7 @@ use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Value
 use store::{Operation, Place, Store, Unit, Write};
 
 use crate::order::Rank;
-use crate::{Cursor, Found, Index, Prepared, Query, Settings};
+use crate::{Clock, Cursor, Found, Index, Prepared, Query, Settings};
 
 /// One version, as the oracle remembers it.
 struct Known {
@@ -237,7 +237,7 @@ impl World {
                 after,
                 at,
                 total,
-                deadline: soon(),
+                clock: Clock::until(soon()),
             };
             self.index()
                 .find(&query)

@@ -63,6 +63,7 @@ impl Run<'_> {
         };
         if counted.is_some() && wanted.most == 0 {
             let total = counted.unwrap_or_default();
+            self.note("a segment was counted by kind, without looking at its documents");
             return Ok(Part {
                 hits: Vec::new(),
                 total,
@@ -77,6 +78,12 @@ impl Run<'_> {
         };
         part.total = counted.unwrap_or(part.total);
         Ok(part)
+    }
+
+    fn note(&self, what: &'static str) {
+        if let Some(watch) = self.clock.watch() {
+            watch.note(what);
+        }
     }
 
     /// Documents lie in the order of their records: the page is the first few after the cursor.
@@ -156,6 +163,7 @@ impl Run<'_> {
         }
         let clock = &self.clock;
         let candidates = Candidates::new(crate::documents::from_bits(matching), Vec::new(), clock);
+        self.note("the matches of a segment were gone through again to sort them");
         self.picked(segment, &sorter, candidates, wanted)
     }
 
@@ -184,6 +192,7 @@ impl Run<'_> {
 
     /// The first hits, met while walking along an order.
     fn walk(&self, segment: &Segment, walk: &Walk<'_>, wanted: &Wanted<'_>) -> Result<Part, Trouble> {
+        self.note("a segment was walked along an order laid out before");
         let from = match wanted.after {
             Some(rank) => walk.sorter.after(walk.order, rank)?,
             None => 0,
@@ -195,7 +204,7 @@ impl Run<'_> {
                 break;
             }
             if place % PATIENCE == PATIENCE - 1 {
-                self.check_clock()?;
+                self.clock.check(PATIENCE as u64)?;
             }
             if walk.matching.is_some_and(|matching| !matching.contains(*doc)) {
                 continue;

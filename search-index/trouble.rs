@@ -8,9 +8,11 @@ use tantivy::TantivyError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// The deadline passed before the answer was complete.
-    Timeout,
-    /// The search would take too much; to be asked in steps.
+    Timeout(String),
+    /// The answer would take more work than is allowed.
     Costly(String),
+    /// Too many long searches are under way; to be tried again later.
+    Busy(String),
     /// The snapshot asked for is too old: the page link has expired.
     Expired(String),
     /// The index is being built and would answer short; to be tried again later.
@@ -27,13 +29,25 @@ impl Trouble {
     }
 }
 
+impl Trouble {
+    /// The same, and how to narrow the query where it took too much.
+    pub(crate) fn advised(self, advice: &str) -> Trouble {
+        let narrowed = |what: &str| format!("{}. {advice}", what.trim_end_matches('.'));
+        match self {
+            Trouble::Timeout(what) => Trouble::Timeout(narrowed(&what)),
+            Trouble::Costly(what) => Trouble::Costly(narrowed(&what)),
+            Trouble::Busy(what) => Trouble::Busy(narrowed(&what)),
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Timeout => f.write_str(
-                "The search took longer than it may; narrow it, for example by a patient, a code or a date.",
-            ),
-            Trouble::Costly(sentence)
+            Trouble::Timeout(sentence)
+            | Trouble::Costly(sentence)
+            | Trouble::Busy(sentence)
             | Trouble::Expired(sentence)
             | Trouble::Building(sentence)
             | Trouble::Failed(sentence) => f.write_str(sentence),

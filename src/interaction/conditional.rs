@@ -85,7 +85,7 @@ pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Resul
         after: None,
         at: None,
         total: false,
-        deadline: engine.deadline(),
+        clock: engine.clock(false),
     };
     let answer = engine.index.find(&query)?;
     let ids: Vec<Id> = answer.hits.into_iter().map(|hit| hit.id).collect();

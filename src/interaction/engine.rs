@@ -11,7 +11,7 @@ use fhir::identity::{Id, Kind};
 use fhir::outcome::{Issue, Severity};
 use fhir::parse;
 use query::{ParamId, Registry, Value, Values};
-use search_index::Index;
+use search_index::{Clock, Gate, Index};
 use store::{Claim, Expect, Follower, Operation, Store, Version, Write};
 
 use crate::cache::{Cached, ReadCache, VersionCache};
@@ -81,6 +81,8 @@ pub struct Engine {
     /// Versions that pages were lately made of.
     pub(crate) versions: Arc<VersionCache>,
     cache: Arc<ReadCache>,
+    /// The places for long searches.
+    gate: Gate,
     unique_systems: Arc<[String]>,
 }
 
@@ -123,6 +125,11 @@ impl Engine {
     ) -> Engine {
         let cache = Arc::new(ReadCache::new(settings.cache_bytes / 2));
         store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
+        let limits = settings.limits;
+        let gate = match limits.long_searches {
+            0 => Gate::for_half_the_processors(limits.long_searches_waiting),
+            places => Gate::new(places, limits.long_searches_waiting),
+        };
         Engine {
             compartments: Compartments::new(&definitions, &registry),
             capabilities: OnceLock::new(),
@@ -131,7 +138,8 @@ impl Engine {
             index,
             registry,
             definitions,
-            limits: settings.limits,
+            limits,
+            gate,
             zone: settings.zone,
             opened: now(),
             cache,
@@ -260,9 +268,12 @@ impl Engine {
         self.store.head().max(self.index.head())
     }
 
-    /// When a search that starts now has to be done.
-    pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.limits.search_time
+    /// What a search that starts now may take; one clock for all that one request asks.
+    /// Where it shall `explain`, it tells what was done.
+    pub(crate) fn clock(&self, explain: bool) -> Clock {
+        let deadline = Instant::now() + self.limits.search_time;
+        let words = explain.then(|| Arc::clone(&self.registry));
+        Clock::new(deadline, self.limits.search_steps, Some(&self.gate), words)
     }
 }
 

@@ -107,7 +107,7 @@ fn read(engine: &Engine, params: &[(String, String)]) -> Result<Asked, Refusal> 
 
 /// A page of the compartment. The patient leads the first; on the others only what belongs to it is asked for.
 fn page(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked, token: Option<&Token>) -> Result<Matches, Refusal> {
-    let deadline = engine.deadline();
+    let clock = engine.clock(false);
     let own = Predicate::Is(vec![id.clone()]);
     let mut lead = None;
     if token.is_none() && (asked.types.is_empty() || asked.types.contains(patient)) {
@@ -117,7 +117,7 @@ fn page(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked, token: Option<&
             sort: &[],
             limit: 1,
             total: false,
-            deadline,
+            clock: clock.clone(),
         };
         lead = Some(find(engine, &wanted, None)?);
     }
@@ -139,7 +139,7 @@ fn page(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked, token: Option<&
         sort: &[],
         limit: if full { 0 } else { asked.count.saturating_sub(leads) },
         total: true,
-        deadline,
+        clock,
     };
     let mut matches = find(engine, &wanted, token.or(start.as_ref()))?;
     let Some(lead) = lead else {

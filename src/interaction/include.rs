@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use conformance::ParameterType;
 use fhir::document::Document;
@@ -10,7 +9,7 @@ use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use query::predicate::{Predicate, RecordSet};
 use query::{Include, ParamId, Search, Target, Value, record_hash};
-use search_index::Query;
+use search_index::{Clock, Query};
 
 use crate::engine::{Engine, cached_of};
 use crate::record::{self, Record};
@@ -31,7 +30,7 @@ struct Gathering<'a> {
     seen: RecordSet,
     included: Included,
     at: u64,
-    deadline: Instant,
+    clock: &'a Clock,
 }
 
 /// Gathers what comes along with the matches of a page. Rounds and records are bounded by the limits.
@@ -43,7 +42,7 @@ pub fn gather(
     search: &Search,
     matches: &[Record],
     at: u64,
-    deadline: Instant,
+    clock: &Clock,
 ) -> Result<Included, Refusal> {
     if (search.includes.is_empty() && search.revincludes.is_empty()) || matches.is_empty() {
         return Ok(Included::default());
@@ -54,7 +53,7 @@ pub fn gather(
         seen: matches.iter().map(hash).collect(),
         included: Included::default(),
         at,
-        deadline,
+        clock,
     };
     let mut from: Vec<Record> = matches.to_vec();
     for round in 0..=engine.limits.include_rounds {
@@ -122,6 +121,7 @@ impl Gathering<'_> {
     }
 
     fn fetch(&self, kind: &Kind, id: &Id, version: Option<&str>) -> Result<Option<Record>, Refusal> {
+        self.clock.check(search_index::STEPS_PER_RECORD)?;
         let record = |json| Record {
             kind: kind.clone(),
             id: id.clone(),
@@ -180,7 +180,7 @@ impl Gathering<'_> {
             after: None,
             at: Some(self.at),
             total: false,
-            deadline: self.deadline,
+            clock: self.clock.clone(),
         };
         let hits = self.engine.index.find(&query)?.hits;
         let mut fresh = Vec::new();

@@ -27,6 +27,12 @@ pub struct Limits {
     pub conditional_delete_max: usize,
     /// Time for answering one search (503 beyond).
     pub search_time: Duration,
+    /// Steps that answering one search may take: documents visited, tests asked, records joined (422 beyond).
+    pub search_steps: u64,
+    /// Searches that may run for longer than a moment at the same time; 0 for one for every second processor.
+    pub long_searches: usize,
+    /// Searches that may wait to be one of those (503 beyond).
+    pub long_searches_waiting: usize,
     /// How often a conditional interaction starts again when others change what it depends on (503 beyond).
     pub attempts: u32,
 }
@@ -45,6 +51,9 @@ impl Default for Limits {
             include_rounds: 8,
             conditional_delete_max: 1,
             search_time: Duration::from_secs(30),
+            search_steps: 100_000_000,
+            long_searches: 0,
+            long_searches_waiting: 32,
             attempts: 100,
         }
     }

@@ -166,8 +166,9 @@ impl From<Trouble> for Refusal {
 impl From<search_index::Trouble> for Refusal {
     fn from(trouble: search_index::Trouble) -> Refusal {
         let reason = match &trouble {
+            search_index::Trouble::Timeout(_) => Reason::Timeout,
             search_index::Trouble::Costly(_) => Reason::TooCostly,
-            search_index::Trouble::Timeout => Reason::Timeout,
+            search_index::Trouble::Busy(_) => Reason::Busy,
             search_index::Trouble::Expired(_) => Reason::Expired,
             search_index::Trouble::Building(_) => Reason::Building,
             search_index::Trouble::Failed(_) => return Refusal::broken(trouble),

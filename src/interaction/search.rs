@@ -2,13 +2,11 @@
 //!
 //! All pages of a search show the log position of the first. A page is put together from stored bytes.
 
-use std::time::Instant;
-
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
 use query::predicate::Predicate;
 use query::{Search, SortKey, Summary, Total};
-use search_index::{Cursor, Hit, Query};
+use search_index::{Clock, Cursor, Hit, Query};
 
 use crate::compartment::Belonging;
 use crate::cursor::{self, Token, link};
@@ -39,6 +37,9 @@ pub enum Within {
     },
 }
 
+/// The parameter that asks how a search was answered and what that cost; the standard has none for it.
+const EXPLAIN: &str = "__explain";
+
 /// A search taken apart: what is asked of the index and how it is answered.
 struct Plan {
     search: Search,
@@ -54,7 +55,7 @@ struct Plan {
     /// The token as it was sent.
     token_text: Option<String>,
     limit: usize,
-    deadline: Instant,
+    clock: Clock,
 }
 
 /// One page of matches.
@@ -83,11 +84,11 @@ pub fn search(
         sort: &plan.search.sort,
         limit: plan.limit,
         total: plan.search.total != Total::None || plan.limit == 0,
-        deadline: plan.deadline,
+        clock: plan.clock.clone(),
     };
     let matches = find(engine, &wanted, plan.token.as_ref())?;
     let records = record::fetch(engine, &matches.hits)?;
-    let included = include::gather(engine, &plan.search, &records, matches.at, plan.deadline)?;
+    let included = include::gather(engine, &plan.search, &records, matches.at, &plan.clock)?;
     let page = write(engine, request, &plan, &matches, &records, &included);
     Ok(Reply::json(200, page))
 }
@@ -95,6 +96,7 @@ pub fn search(
 fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(String, String)]) -> Result<Plan, Refusal> {
     let mut params = params.to_vec();
     let token_text = take(&mut params, cursor::PARAMETER);
+    let explain = explain(&mut params)?;
     let own = match within {
         Within::System => Belonging {
             kinds: Vec::new(),
@@ -118,7 +120,8 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
     let path = path.strip_suffix("_search").unwrap_or(path).trim_end_matches('/');
     let path = format!("{}/{path}", request.base);
     let path = path.trim_end_matches('/').to_owned();
-    let question = search.used.clone();
+    let mut question = search.used.clone();
+    question.extend(explain.map(|explain| (EXPLAIN.to_owned(), explain.to_string())));
     let first = link(&path, &question, None);
     let token = token_text
         .as_deref()
@@ -139,7 +142,18 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
         token,
         token_text,
         limit,
-        deadline: engine.deadline(),
+        clock: engine.clock(explain == Some(true)),
+    })
+}
+
+/// Whether the search shall be explained; `None` where nothing is said of that.
+fn explain(params: &mut Vec<(String, String)>) -> Result<Option<bool>, Refusal> {
+    let Some(value) = take(params, EXPLAIN) else {
+        return Ok(None);
+    };
+    value.parse().map(Some).map_err(|_| {
+        let text = format!("{EXPLAIN} is \"{value}\"; it can be true or false.");
+        Refusal::because(Reason::Invalid, text).at(format!("http.{EXPLAIN}"))
     })
 }
 
@@ -155,7 +169,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) sort: &'a [SortKey],
     pub(crate) limit: usize,
     pub(crate) total: bool,
-    pub(crate) deadline: Instant,
+    pub(crate) clock: Clock,
 }
 
 /// One page of matches.
@@ -171,7 +185,7 @@ pub(crate) fn find(engine: &Engine, wanted: &Wanted<'_>, token: Option<&Token>) 
         after: after.as_ref(),
         at: token.map(|token| token.at),
         total: wanted.total && known.is_none(),
-        deadline: wanted.deadline,
+        clock: wanted.clock.clone(),
     };
     let found = engine.index.find(&query)?;
     let total = known.or(found.total);
@@ -226,6 +240,8 @@ fn write(
         );
         issues.push(Issue::warning(Code::TooCostly, text));
     }
+    let told = plan.clock.explanation();
+    issues.extend(told.map(|told| Issue::information(Code::Informational, told)));
     page.remarks(&issues);
     page.finish()
 }

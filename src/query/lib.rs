@@ -11,6 +11,7 @@
 
 pub mod canonical;
 mod clause;
+mod describe;
 mod extract;
 pub mod fold;
 mod hash;
@@ -32,6 +33,7 @@ mod test;
 pub mod values;
 mod words;
 
+pub use describe::advice;
 pub use fold::fold;
 pub use predicate::{Join, NoWords, Predicate, RecordSet, Subject, Test, Words};
 pub use registry::{Parameter, Registry};

@@ -147,6 +147,11 @@ pub fn order(number: f64) -> i64 {
     bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
+/// The number whose [`order`] this is.
+pub fn number(order: i64) -> f64 {
+    f64::from_bits((order ^ (((order >> 63) as u64) >> 1) as i64) as u64)
+}
+
 /// The range of a number or of a closed range of numbers.
 pub fn numeric(low: f64, high: f64) -> Stretch {
     Stretch {
@@ -200,5 +205,6 @@ mod tests {
         ];
         assert!(numbers.windows(2).all(|pair| order(pair[0]) < order(pair[1])));
         assert_eq!(order(-0.0), order(0.0));
+        assert!(numbers.iter().all(|n| number(order(*n)) == *n));
     }
 }

@@ -56,6 +56,9 @@ fn limits(settings: &Settings) -> Limits {
         include_rounds: settings.include_rounds_max,
         conditional_delete_max: settings.conditional_delete_max,
         search_time: Duration::from_millis(settings.search_ms),
+        search_steps: settings.search_steps_max,
+        long_searches: settings.long_searches,
+        long_searches_waiting: settings.long_searches_waiting_max,
         attempts: settings.attempts_max,
     }
 }

@@ -128,6 +128,12 @@ settings! {
     attempts_max: u32 = 100;
     /// Milliseconds one search may take.
     search_ms: u64 = 30_000;
+    /// Steps one search may take: documents visited, tests asked, terms read, records joined; beyond, it is stopped with 422.
+    search_steps_max: u64 = 100_000_000;
+    /// Searches that may run for longer than a moment at once; 0 for one for every second processor.
+    long_searches: usize = 0;
+    /// Searches that may wait to be one of those; one more is refused with 503.
+    long_searches_waiting_max: usize = 32;
     /// Writes that may wait for their turn; one more is refused with 503.
     queue_max: usize = 1024;
     /// Writes that are made durable together, at most.
