@@ -29,6 +29,16 @@ pub(crate) trait Sieve: Send {
     }
 }
 
+/// Keeps the documents at the places that `keep` names: without a branch, as nobody can foretell what it says.
+pub(crate) fn keep_where(docs: &mut Vec<DocId>, mut keep: impl FnMut(usize) -> bool) {
+    let mut kept = 0;
+    for place in 0..docs.len() {
+        docs[kept] = docs[place];
+        kept += usize::from(keep(place));
+    }
+    docs.truncate(kept);
+}
+
 /// What takes documents out of a block.
 pub(crate) enum Filter {
     /// Those a list lacks.
@@ -107,23 +117,33 @@ pub(crate) struct Candidates {
     clock: Clock,
     /// Since the last look at the clock.
     steps: u64,
+    looked_at: u64,
+    most: u32,
 }
 
 impl Candidates {
     /// The documents of `lead` that every filter lets pass.
     pub(crate) fn new(lead: Listed, filters: Vec<Filter>, clock: &Clock) -> Candidates {
+        let most = lead.size_hint();
         Candidates {
             lead,
             filters,
             docs: Vec::with_capacity(COLLECT_BLOCK_BUFFER_LEN),
             clock: clock.clone(),
             steps: 0,
+            looked_at: 0,
+            most,
         }
     }
 
     /// How many documents there are at most.
     pub(crate) fn most(&self) -> u32 {
-        self.lead.size_hint()
+        self.most
+    }
+
+    /// How many documents of the leading list were looked at.
+    pub(crate) fn read(&self) -> u64 {
+        self.looked_at
     }
 
     /// Passes over everything below `doc`.
@@ -140,6 +160,7 @@ impl Candidates {
             }
             let read = self.lead.fill_buffer(&mut buffer);
             self.steps += (read * (1 + self.filters.len())) as u64;
+            self.looked_at += read as u64;
             self.docs.clear();
             self.docs.extend_from_slice(&buffer[..read]);
             for filter in &mut self.filters {

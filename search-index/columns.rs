@@ -33,6 +33,7 @@ pub(crate) struct Fields {
     kind: Field,
     counter: Field,
     name: Field,
+    pub(crate) distinct: Field,
     slots: BTreeMap<Family, Vec<Columned>>,
 }
 
@@ -59,6 +60,7 @@ impl Fields {
         let kind = builder.add_bytes_field("kind", bytes.clone());
         let counter = builder.add_u64_field("counter", number.clone());
         let name = builder.add_bytes_field("name", bytes.clone());
+        let distinct = builder.add_u64_field("distinct", number.clone());
         let mut columns: BTreeMap<Family, Vec<Columned>> = BTreeMap::new();
         for family in FAMILIES {
             for slot in (0..slots.count(family)).map(|number| Slot { family, number }) {
@@ -88,6 +90,7 @@ impl Fields {
             kind,
             counter,
             name,
+            distinct,
             slots: columns,
         }
     }
@@ -225,6 +228,15 @@ impl Ranges {
             .map_or(0, |units| units.of_row.get_val(row) as usize)
     }
 
+    /// The numbers of the units of many rows; nothing where there are no units.
+    pub(crate) fn units_at(&self, rows: &[u32], numbers: &mut Vec<u64>) {
+        numbers.clear();
+        if let Some(units) = &self.units {
+            numbers.resize(rows.len(), 0);
+            units.of_row.get_vals(rows, numbers);
+        }
+    }
+
     /// Where a document's amounts begin: as written, or in base units where they have such a form.
     pub(crate) fn starts(&self, doc: DocId) -> impl Iterator<Item = i64> {
         let counts = |row: &u32| match &self.units {
@@ -249,6 +261,8 @@ pub(crate) struct Columns {
     pub(crate) record: Column<u64>,
     pub(crate) seq: Column<u64>,
     pub(crate) updated: Column<i64>,
+    /// How many different words each record has.
+    pub(crate) distinct: Column<u64>,
     pub(crate) kind: Column<u64>,
     /// The kinds by their numbers in this segment.
     pub(crate) kinds: Vec<Kind>,
@@ -280,6 +294,7 @@ impl Columns {
             record: fast.u64(RECORD)?,
             seq: fast.u64("seq")?,
             updated: fast.i64("updated")?,
+            distinct: fast.u64("distinct")?,
             kinds: kinds_of(&kind)?,
             kind: kind.ords().clone(),
             counter: fast.u64("counter")?,

@@ -15,10 +15,10 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::{BitSet, DocId, InvertedIndexReader, TantivyError};
 
 use crate::among::Among;
-use crate::blocks::{Candidates, Sieve};
+use crate::blocks::{Candidates, Sieve, keep_where};
 use crate::clock::Clock;
 use crate::columns::{Columns, DOCUMENT};
-use crate::documents::{Listed, Part, from_bits, insert, unite};
+use crate::documents::{Listed, Part, from_bits, from_docs, insert, unite};
 use crate::order::ELSEWHERE;
 use crate::orders::{Layout, Orders};
 use crate::ranged::Ranged;
@@ -56,9 +56,14 @@ impl Compiler<'_> {
     pub(crate) fn candidates(&self, predicate: &Predicate) -> Result<Candidates, TantivyError> {
         // All documents need not be listed beside those of the kinds.
         let mut parts = match predicate {
+            _ if !self.columns.kinds.iter().any(|kind| self.among.has(kind)) => vec![Part::nothing()],
             Predicate::All => Vec::new(),
             other => vec![self.part(other)?],
         };
+        // Most segments have nothing of what few records have.
+        if parts.first().is_some_and(Part::is_nothing) {
+            return Ok(Part::nothing().into_candidates(self.max, self.clock));
+        }
         if parts.is_empty() || !self.among.named().is_empty() {
             let kinds = self.of_kinds()?;
             parts.extend(kinds.map(|part| match self.clock.watch() {
@@ -123,7 +128,17 @@ impl Compiler<'_> {
                 Part::nothing()
             }
             Predicate::And(all) if all.is_empty() => self.everything(),
-            Predicate::And(all) => Part::And(parts(all)?),
+            Predicate::And(all) => {
+                let mut parts = Vec::with_capacity(all.len());
+                for part in all {
+                    let part = self.part(part)?;
+                    if part.is_nothing() {
+                        return Ok(part);
+                    }
+                    parts.push(part);
+                }
+                Part::And(parts)
+            }
             Predicate::Or(any) if any.is_empty() => Part::nothing(),
             Predicate::Or(any) => Part::Or(parts(any)?),
             Predicate::Not(inner) => Part::Not(Box::new(self.part(inner)?)),
@@ -149,11 +164,7 @@ impl Compiler<'_> {
             .filter(|((_, id), _)| ids.contains(id))
             .map(|(_, record)| *record);
         let found = Records::new(records.collect()).find(&self.columns.record, self.max);
-        let mut bits = BitSet::with_max_value(self.max);
-        for doc in found {
-            bits.insert(doc);
-        }
-        Part::Listed(from_bits(bits))
+        Part::Listed(from_docs(found))
     }
 
     fn updated(&self, span: &Span) -> Part {
@@ -168,7 +179,7 @@ impl Compiler<'_> {
 
     fn one_of(&self, set: &Arc<RecordSet>) -> Result<Part, TantivyError> {
         if let Some(found) = self.records_named(set)? {
-            return Ok(Part::Listed(from_bits(found)));
+            return Ok(Part::Listed(from_docs(found)));
         }
         let (columns, set) = (Arc::clone(self.columns), Arc::clone(set));
         Ok(Part::Tested(Box::new(move |doc| {
@@ -177,16 +188,16 @@ impl Compiler<'_> {
     }
 
     /// The records of a set, looked up by their names; `None` where testing every record costs less.
-    fn records_named(&self, set: &RecordSet) -> Result<Option<BitSet>, TantivyError> {
+    fn records_named(&self, set: &RecordSet) -> Result<Option<Vec<DocId>>, TantivyError> {
         let searched = || self.columns.kinds.iter().filter(|kind| self.among.has(kind));
         if searched().count() > KINDS_LISTED_MAX {
             return Ok(None);
         }
-        let mut bits = BitSet::with_max_value(self.max);
+        let mut found = Vec::new();
         for kind in searched() {
             let docs = self.columns.of_kind(Some(kind))?;
             let size = docs.size_hint();
-            if !self.orders.worth(size) || set.len() > size as usize / LOOKED_UP_ONE_IN {
+            if set.len() > size as usize / LOOKED_UP_ONE_IN {
                 return Ok(None);
             }
             let layout = Layout::Named(kind.clone());
@@ -197,12 +208,13 @@ impl Compiler<'_> {
             for name in set {
                 for doc in docs_named(&names, *name) {
                     if self.columns.name_of(doc) == Some(*name) {
-                        bits.insert(doc);
+                        found.push(doc);
                     }
                 }
             }
         }
-        Ok(Some(bits))
+        found.sort_unstable();
+        Ok(Some(found))
     }
 
     fn words(&self, whose: Whose, words: &[Box<str>]) -> Result<Part, TantivyError> {
@@ -377,8 +389,7 @@ impl Sieve for OfKinds {
     fn keep(&mut self, docs: &mut Vec<DocId>) {
         self.kinds.resize(docs.len(), 0);
         self.columns.kind.values.get_vals(docs, &mut self.kinds);
-        let mut kinds = self.kinds.iter();
-        docs.retain(|_| kinds.next().is_some_and(|kind| self.wanted[*kind as usize]));
+        keep_where(docs, |place| self.wanted[self.kinds[place] as usize]);
     }
 
     fn holds(&mut self, doc: DocId) -> bool {
@@ -397,8 +408,7 @@ impl<F: Fn(i64) -> bool + Send> Sieve for Valued<F> {
     fn keep(&mut self, docs: &mut Vec<DocId>) {
         self.values.resize(docs.len(), 0);
         self.column.get_vals(docs, &mut self.values);
-        let mut values = self.values.iter();
-        docs.retain(|_| values.next().is_some_and(|value| (self.holds)(*value)));
+        keep_where(docs, |place| (self.holds)(self.values[place]));
     }
 
     fn holds(&mut self, doc: DocId) -> bool {

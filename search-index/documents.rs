@@ -22,6 +22,8 @@ pub(crate) type Tested = Box<dyn FnMut(DocId) -> bool + Send>;
 
 /// How many candidates may pass between two looks at the clock.
 const PATIENCE: u64 = 2_048;
+/// Fewer documents than one in so many of a segment are united as a list rather than in a bit set.
+const SPARSE_ONE_IN: u64 = 64;
 /// Up to so many lists are united by looking at each; more go into a bit set.
 const UNITED_MAX: usize = 8;
 
@@ -49,6 +51,17 @@ impl Part {
     /// No document at all.
     pub(crate) fn nothing() -> Part {
         Part::Listed(Box::new(EmptyScorer))
+    }
+
+    /// Whether no document at all can be in it.
+    pub(crate) fn is_nothing(&self) -> bool {
+        match self {
+            Part::Listed(list) | Part::Either(list, _) => list.doc() == TERMINATED,
+            Part::And(parts) => parts.iter().any(Part::is_nothing),
+            Part::Or(parts) => parts.iter().all(Part::is_nothing),
+            Part::Watched(part, _) => part.is_nothing(),
+            Part::Tested(_) | Part::Sieved(_) | Part::Not(_) => false,
+        }
     }
 
     /// Whether the part can list its documents without testing every one.
@@ -201,6 +214,18 @@ pub(crate) fn unite(mut lists: Vec<Listed>, max: DocId, clock: &Clock) -> Listed
         0 => Box::new(EmptyScorer),
         1 => lists.remove(0),
         n if n <= UNITED_MAX => Box::new(United::over(lists)),
+        _ if lists.iter().map(|list| u64::from(list.size_hint())).sum::<u64>() < u64::from(max) / SPARSE_ONE_IN => {
+            let mut docs = Vec::new();
+            for mut list in lists {
+                while list.doc() != TERMINATED {
+                    docs.push(list.doc());
+                    list.advance();
+                }
+            }
+            docs.sort_unstable();
+            docs.dedup();
+            from_docs(docs)
+        }
         _ => {
             let mut bits = BitSet::with_max_value(max);
             for mut list in lists {
@@ -222,6 +247,36 @@ pub(crate) fn insert(bits: &mut BitSet, list: &mut Listed) -> u64 {
         steps += 1;
     }
     steps
+}
+
+/// A few documents, ascending.
+pub(crate) fn from_docs(docs: Vec<DocId>) -> Listed {
+    Box::new(Few { docs, place: 0 })
+}
+
+struct Few {
+    docs: Vec<DocId>,
+    place: usize,
+}
+
+impl DocSet for Few {
+    fn advance(&mut self) -> DocId {
+        self.place += 1;
+        self.doc()
+    }
+
+    fn seek(&mut self, target: DocId) -> DocId {
+        self.place += self.docs[self.place.min(self.docs.len())..].partition_point(|doc| *doc < target);
+        self.doc()
+    }
+
+    fn doc(&self) -> DocId {
+        self.docs.get(self.place).copied().unwrap_or(TERMINATED)
+    }
+
+    fn size_hint(&self) -> u32 {
+        u32::try_from(self.docs.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// The documents of a bit set.

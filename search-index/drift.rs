@@ -18,9 +18,9 @@ fn everything<'a>() -> Query<'a> {
         predicate: Predicate::All,
         sort: Vec::new(),
         limit: 10_000,
-        after: None,
+        place: crate::Place::First,
         at: None,
-        total: true,
+        total: query::Total::Accurate,
         clock: Clock::until(soon()),
     }
 }

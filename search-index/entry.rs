@@ -74,6 +74,10 @@ impl Words for WordLists {
     fn content(&self, each: &mut dyn FnMut(&str)) {
         self.content.split_terminator(' ').for_each(each);
     }
+
+    fn distinct(&self) -> u32 {
+        u32::try_from(self.content.split_terminator(' ').count()).unwrap_or(u32::MAX)
+    }
 }
 
 /// Hands every word to what it is given.
@@ -246,6 +250,10 @@ impl Words for WordsOf<'_> {
         if let Ok(words) = self.entry.words(self.store) {
             words.content(each);
         }
+    }
+
+    fn distinct(&self) -> u32 {
+        self.entry.words(self.store).map_or(0, |words| words.distinct())
     }
 }
 

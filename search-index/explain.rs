@@ -469,9 +469,9 @@ mod tests {
             predicate: predicate.clone(),
             sort: Vec::new(),
             limit: 5,
-            after: None,
+            place: crate::Place::First,
             at: None,
-            total: true,
+            total: query::Total::Accurate,
             clock: clock.clone(),
         };
         (world.index().find(&query).unwrap(), clock.explanation())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fhir::identity::{Id, Kind};
-use query::{Predicate, SortKey};
+use query::{Predicate, SortKey, Total};
 use store::Store;
 use tantivy::{DocId, TantivyError};
 
@@ -17,10 +17,13 @@ use crate::entry::{Entry, WordsOf};
 use crate::explain::Outcome;
 use crate::order::Rank;
 use crate::orders::{Layout, Orders};
-use crate::part::Wanted;
+use crate::part::{Tally, Wanted, is_lasting, score_value};
 use crate::slots::Slots;
 use crate::snapshot::Snapshot;
 use crate::trouble::Trouble;
+use crate::turn::Turn;
+
+pub use crate::turn::Place;
 
 /// Versions in memory matched between two looks at the clock, each charged as [`MATCHED`] steps.
 const MATCHES: u64 = 256;
@@ -40,12 +43,12 @@ pub struct Query<'a> {
     pub sort: Vec<SortKey>,
     /// How many hits at most; 0 only counts.
     pub limit: usize,
-    /// Where the page before ended.
-    pub after: Option<&'a Cursor>,
+    /// Which page.
+    pub place: Place<'a>,
     /// The log position whose state is asked for; the newest where there is none.
     pub at: Option<u64>,
-    /// Whether to count all matches.
-    pub total: bool,
+    /// Whether to count all matches. An estimate counts up to some ten thousand, and extrapolates beyond.
+    pub total: Total,
     /// When to give up, and how much work may be done until then.
     pub clock: Clock,
 }
@@ -59,8 +62,10 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// How many records match in all, where that was asked.
     pub total: Option<u64>,
-    /// Where the next page begins; `None` where there is none.
+    /// After what the next page begins; `None` where there is none.
     pub next: Option<Cursor>,
+    /// Before what the previous page ends; `None` where there is none.
+    pub previous: Option<Cursor>,
 }
 
 /// One record that matches.
@@ -74,6 +79,8 @@ pub struct Hit {
     pub kind: Kind,
     /// Its id.
     pub id: Id,
+    /// How well its words fit, in millionths, where words are asked for: see [`query::score`].
+    pub score: Option<u32>,
 }
 
 /// What a run works with.
@@ -98,35 +105,49 @@ impl Run<'_> {
         self.tell_plan(&query.kinds, &predicate);
         let among = Among::new(&query.kinds);
         let named = self.named(&predicate, &among)?;
-        let after = query.after.map(|cursor| &cursor.0);
         let most = if query.limit == 0 { 0 } else { query.limit + 1 };
-        let (mut hits, mut total) = (Vec::new(), 0);
         let wanted = Wanted {
+            among: &among,
+            predicate: &predicate,
+            named: &named,
+            words: query::score::wanted(&predicate),
             sort: &query.sort,
-            after,
+            turn: Turn::to(query.place),
             most,
-            total: query.total,
-            laid_out: most > 0 && !query.sort.is_empty() && self.orders.ask(&wish(query)),
+            laid_out: most > 0 && is_lasting(&query.sort) && self.orders.ask(&wish(query)),
+            tally: Tally::new(query.total),
         };
+        let (mut hits, mut total) = (Vec::new(), 0);
         for segment in self.snapshot.segments() {
-            let part = self.part(segment, &among, &predicate, &named, &wanted)?;
+            let part = self.part(segment, &wanted)?;
             total += part.total;
             hits.extend(part.hits);
         }
-        total += self.add_from_memory(query, &among, &predicate, after, &mut hits)?;
-        hits.sort_by(|(a, _), (b, _)| a.compare(b, &query.sort));
-        let more = query.limit > 0 && hits.len() > query.limit;
-        hits.truncate(query.limit);
-        let next = hits.last().filter(|_| more).map(|(rank, _)| Cursor(rank.clone()));
-        let hits = hits.into_iter().map(|(_, hit)| hit).collect();
-        let found = Found {
-            at: self.snapshot.at,
-            hits,
-            total: query.total.then_some(total),
-            next,
-        };
+        total += self.add_from_memory(&wanted, &mut hits)?;
+        let total = wanted.tally.counts().then_some(total);
+        let found = self.found(query, wanted.turn, hits, total);
         self.clock.answered(&self.outcome(&found));
         Ok(found)
+    }
+
+    /// Puts the page together from what segments and memory gave.
+    fn found(&self, query: &Query<'_>, turn: Turn<'_>, mut hits: Vec<(Rank, Hit)>, total: Option<u64>) -> Found {
+        hits.sort_by(|(a, _), (b, _)| turn.compare(a, b, &query.sort));
+        let more = query.limit > 0 && hits.len() > query.limit;
+        hits.truncate(query.limit);
+        if turn.back {
+            hits.reverse();
+        }
+        let (ahead, behind) = (more, turn.from.is_some());
+        let (next, previous) = if turn.back { (behind, ahead) } else { (ahead, behind) };
+        let cursor = |hit: Option<&(Rank, Hit)>| hit.map(|(rank, _)| Cursor(rank.clone()));
+        Found {
+            at: self.snapshot.at,
+            total,
+            next: cursor(hits.last().filter(|_| next)),
+            previous: cursor(hits.first().filter(|_| previous)),
+            hits: hits.into_iter().map(|(_, hit)| hit).collect(),
+        }
     }
 
     /// Tells how a condition is looked for, where that is told. It may not move until its candidates are made.
@@ -200,7 +221,7 @@ impl Run<'_> {
     pub(crate) fn visit(
         &self,
         segment: &Segment,
-        mut candidates: Candidates,
+        candidates: &mut Candidates,
         each: &mut dyn FnMut(&[DocId]) -> Result<bool, TantivyError>,
     ) -> Result<(), Trouble> {
         let conceals = self.snapshot.conceals(segment);
@@ -222,28 +243,32 @@ impl Run<'_> {
     }
 
     /// Adds the versions in memory that match, and says how many there are.
-    fn add_from_memory(
-        &self,
-        query: &Query<'_>,
-        among: &Among<'_>,
-        predicate: &Predicate,
-        after: Option<&Rank>,
-        hits: &mut Vec<(Rank, Hit)>,
-    ) -> Result<u64, Trouble> {
+    fn add_from_memory(&self, wanted: &Wanted<'_>, hits: &mut Vec<(Rank, Hit)>) -> Result<u64, Trouble> {
         let mut total = 0;
-        for entry in self.matching(among, predicate)? {
+        for entry in self.matching(wanted.among, wanted.predicate)? {
             total += 1;
-            let rank = Rank::of(entry, &query.sort);
-            let follows = after.is_none_or(|after| rank.compare(after, &query.sort).is_gt());
-            if query.limit > 0 && follows {
+            if wanted.most == 0 {
+                continue;
+            }
+            let score = (!wanted.words.is_empty()).then(|| {
+                let words = &WordsOf {
+                    entry,
+                    store: self.store,
+                };
+                query::score::of(wanted.predicate, &entry.subject(words))
+            });
+            let rank = Rank::of(entry, wanted.sort, score_value(score));
+            if wanted.turn.meets(&rank, wanted.sort) {
+                let (kind, id) = (entry.kind.clone(), entry.id.clone());
                 let Entry { seq, record, .. } = **entry;
                 hits.push((
                     rank,
                     Hit {
                         seq,
                         record,
-                        kind: entry.kind.clone(),
-                        id: entry.id.clone(),
+                        kind,
+                        id,
+                        score,
                     },
                 ));
             }

@@ -29,7 +29,7 @@ use crate::tail::Tail;
 use crate::trouble::Trouble;
 
 /// Raised whenever an index written by older code can no longer be read by this one.
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 /// The file that says what the index was built from.
 const FINGERPRINT: &str = "fingerprint";
 /// How long to rest before the log is read again after a failure.

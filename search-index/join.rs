@@ -143,8 +143,8 @@ impl Run<'_> {
         self.tell_plan(kinds, predicate);
         let named = self.named(predicate, among)?;
         for segment in self.snapshot.segments() {
-            let candidates = self.candidates(segment, among, predicate, &named)?;
-            self.visit(segment, candidates, &mut |docs| {
+            let mut candidates = self.candidates(segment, among, predicate, &named)?;
+            self.visit(segment, &mut candidates, &mut |docs| {
                 for doc in docs {
                     let id = segment.columns.id_of(*doc).ok_or_else(damaged)?;
                     set.insert(record_hash(segment.columns.kind_of(*doc).as_str(), id.as_str()));
@@ -176,10 +176,10 @@ impl Run<'_> {
             let Some(column) = slot.and_then(|slot| segment.columns.bytes(slot)) else {
                 continue;
             };
-            let candidates = self.candidates(segment, among, predicate, &named)?;
+            let mut candidates = self.candidates(segment, among, predicate, &named)?;
             let mut marked: Vec<u64> = Vec::new();
             let mut bound = MARKED_MIN;
-            self.visit(segment, candidates, &mut |docs| {
+            self.visit(segment, &mut candidates, &mut |docs| {
                 docs.iter().for_each(|doc| marked.extend(column.term_ords(*doc)));
                 if marked.len() > bound {
                     marked.sort_unstable();
@@ -215,8 +215,8 @@ impl Run<'_> {
         let named = self.named(predicate, among)?;
         let mut places = Vec::new();
         for segment in self.snapshot.segments() {
-            let candidates = self.candidates(segment, among, predicate, &named)?;
-            self.visit(segment, candidates, &mut |docs| {
+            let mut candidates = self.candidates(segment, among, predicate, &named)?;
+            self.visit(segment, &mut candidates, &mut |docs| {
                 places.extend(docs.iter().map(|doc| segment.columns.seq_of(*doc)));
                 Ok(places.len() <= CANONICALS_MAX)
             })?;

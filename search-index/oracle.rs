@@ -13,11 +13,11 @@ use fhir::document::Document;
 use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use query::sample::{self, IDS, KINDS, Random};
-use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Values};
-use store::{Operation, Place, Store, Unit, Write};
+use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Total, Values};
+use store::{Operation, Store, Unit, Write};
 
 use crate::order::Rank;
-use crate::{Clock, Cursor, Found, Index, Prepared, Query, Settings};
+use crate::{Clock, Cursor, Found, Index, Place, Prepared, Query, Settings};
 
 /// One version, as the oracle remembers it.
 struct Known {
@@ -30,6 +30,33 @@ struct Known {
     /// Nothing for a deletion.
     document: Option<Document>,
 }
+
+impl Known {
+    fn subject<'a>(&'a self, words: &'a dyn query::Words) -> Subject<'a> {
+        Subject {
+            kind: &self.kind,
+            id: &self.id,
+            updated: self.updated,
+            values: &self.values,
+            words,
+        }
+    }
+}
+
+/// What is asked of index and oracle.
+struct Question {
+    kinds: Vec<Kind>,
+    predicate: Predicate,
+    sort: Vec<SortKey>,
+    at: u64,
+    head: u64,
+}
+
+/// A hit: its place in the log, its record, its score.
+type Answered = (u64, u64, Option<u32>);
+
+/// Asks for a page of so many hits.
+type Ask<'a> = &'a dyn Fn(usize, Place<'_>, Total) -> Found;
 
 /// A store with its index, and everything ever written to it.
 pub(crate) struct World {
@@ -57,7 +84,7 @@ impl World {
         let folder = std::env::temp_dir().join(format!("epis_index_{}_{count}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let registry = Arc::new(Registry::new(Definitions::r4(), 360));
-        let store = Store::open(store::Settings::at(Place::Sqlite(folder.join("log.sqlite")))).unwrap();
+        let store = Store::open(store::Settings::at(store::Place::Sqlite(folder.join("log.sqlite")))).unwrap();
         let mut world = World {
             folder,
             registry,
@@ -146,20 +173,7 @@ impl World {
     fn matching(&self, kinds: &[Kind], predicate: &Predicate, at: u64) -> Vec<&Known> {
         let meets = |known: &&Known| {
             let root = known.document.as_ref().unwrap().root();
-            let Known {
-                kind,
-                id,
-                updated,
-                values,
-                ..
-            } = known;
-            predicate.matches(&Subject {
-                kind,
-                id,
-                updated: *updated,
-                values,
-                words: &root,
-            })
+            predicate.matches(&known.subject(&root))
         };
         let wanted = |known: &&Known| kinds.is_empty() || kinds.contains(&known.kind);
         self.living(at).into_iter().filter(wanted).filter(meets).collect()
@@ -179,19 +193,25 @@ impl World {
         })
     }
 
-    /// What the oracle answers: (seq, record) in order.
-    fn answer(&self, kinds: &[Kind], predicate: &Predicate, sort: &[SortKey], at: u64) -> Vec<(u64, u64)> {
+    /// What the oracle answers, in order.
+    fn answer(&self, kinds: &[Kind], predicate: &Predicate, sort: &[SortKey], at: u64) -> Vec<Answered> {
         let resolved = predicate
             .clone()
             .resolve(&mut |join| Ok::<_, ()>(self.look_up(join, at)))
             .unwrap();
-        let mut found: Vec<(Rank, u64)> = self
-            .matching(kinds, &resolved, at)
+        let words = !query::score::wanted(&resolved).is_empty();
+        let of = |known: &Known| {
+            let root = known.document.as_ref().unwrap().root();
+            let score = query::score::of(&resolved, &known.subject(&root));
+            (rank(known, sort, score), known.seq, words.then_some(score))
+        };
+        let mut found: Vec<(Rank, u64, Option<u32>)> =
+            self.matching(kinds, &resolved, at).into_iter().map(of).collect();
+        found.sort_by(|(a, ..), (b, ..)| a.compare(b, sort));
+        found
             .into_iter()
-            .map(|known| (rank(known, sort), known.seq))
-            .collect();
-        found.sort_by(|(a, _), (b, _)| a.compare(b, sort));
-        found.into_iter().map(|(rank, seq)| (seq, rank.record)).collect()
+            .map(|(rank, seq, score)| (seq, rank.record, score))
+            .collect()
     }
 
     /// Asks index and oracle the same, all at once and page by page.
@@ -226,42 +246,89 @@ impl World {
         };
         let what = format!("{what}, {kinds:?}?{params:?} sorted by {sort:?} at {at} of {head}");
         let expected = self.answer(&kinds, &predicate, &sort, at);
-        let ask = |limit: usize, after: Option<&Cursor>, total: bool| {
-            let (kinds, predicate, sort) = (kinds.clone(), predicate.clone(), sort.clone());
-            let at = (at < head || total).then_some(at);
-            let query = Query {
-                kinds,
-                predicate,
-                sort,
-                limit,
-                after,
-                at,
-                total,
-                clock: Clock::until(soon()),
-            };
-            self.index()
-                .find(&query)
-                .unwrap_or_else(|trouble| panic!("{what}: {trouble}"))
+        let question = Question {
+            kinds,
+            predicate,
+            sort,
+            at,
+            head,
         };
-        let whole = ask(10_000, None, true);
+        let ask = |limit: usize, place: Place<'_>, total: Total| self.ask(&question, limit, place, total, &what);
+        let whole = ask(10_000, Place::First, Total::Accurate);
         assert_eq!(hits(&whole), expected, "{what}");
+        let ends = (&whole.next, &whole.previous);
+        assert_eq!((whole.total, whole.at), (Some(expected.len() as u64), at), "{what}");
+        assert_eq!(ends, (&None, &None), "{what}");
         assert_eq!(
-            (whole.total, whole.at, &whole.next),
-            (Some(expected.len() as u64), at, &None),
-            "{what}"
+            ask(10_000, Place::Last, Total::None).hits,
+            whole.hits,
+            "{what}, backwards"
         );
-        assert_eq!(ask(0, None, true).total, whole.total, "{what}");
+        for total in [Total::Accurate, Total::Estimate] {
+            assert_eq!(ask(0, Place::First, total).total, whole.total, "{what}, {total:?}");
+        }
         let limit = 1 + random.below(4);
-        let (mut paged, mut after) = (Vec::new(), None);
-        loop {
-            let page = ask(limit, after.as_ref(), random.once_in(4));
-            paged.extend(hits(&page));
+        let forth = self.pages(random, &expected, limit, &ask);
+        assert_eq!(forth.concat(), expected, "{what}, page by page of {limit}");
+        self.back(random, &forth, limit, &ask, &what);
+    }
+
+    /// Asks the index.
+    fn ask(&self, question: &Question, limit: usize, place: Place<'_>, total: Total, what: &str) -> Found {
+        let at = question.at;
+        let query = Query {
+            kinds: question.kinds.clone(),
+            predicate: question.predicate.clone(),
+            sort: question.sort.clone(),
+            limit,
+            place,
+            at: (at < question.head || total != Total::None).then_some(at),
+            total,
+            clock: Clock::until(soon()),
+        };
+        self.index()
+            .find(&query)
+            .unwrap_or_else(|trouble| panic!("{what}: {trouble}"))
+    }
+
+    /// All pages from the first to the last.
+    fn pages(&self, random: &mut Random, expected: &[Answered], limit: usize, ask: Ask<'_>) -> Vec<Vec<Answered>> {
+        let (mut pages, mut after) = (Vec::new(), None::<Cursor>);
+        while pages.len() <= expected.len() {
+            let page = ask(
+                limit,
+                after.as_ref().map_or(Place::First, Place::After),
+                counting(random),
+            );
+            assert_eq!(page.previous.is_some(), after.is_some() && !page.hits.is_empty());
+            pages.push(hits(&page));
             let Some(next) = page.next else {
                 break;
             };
             after = Some(Cursor::parse(&next.to_string()).unwrap());
         }
-        assert_eq!(paged, expected, "{what}, page by page of {limit}");
+        pages
+    }
+
+    /// The same pages from the last to the first.
+    fn back(&self, random: &mut Random, forth: &[Vec<Answered>], limit: usize, ask: Ask<'_>, what: &str) {
+        let last = forth.last().map_or(0, Vec::len).max(1);
+        let mut page = ask(last, Place::Last, counting(random));
+        for (place, expected) in forth.iter().enumerate().rev() {
+            assert_eq!(hits(&page), *expected, "{what}, page {place} of {limit}, backwards");
+            let next = forth.get(place + 1).and(expected.last());
+            assert_eq!(
+                page.next.is_some(),
+                next.is_some(),
+                "{what}, after page {place} of {limit}"
+            );
+            let Some(previous) = page.previous else {
+                assert_eq!(place, 0, "{what}, before page {place} of {limit}");
+                return;
+            };
+            let cursor = Cursor::parse(&previous.to_string()).unwrap();
+            page = ask(limit, Place::Before(&cursor), counting(random));
+        }
     }
 
     /// A condition on each of several kinds, as a compartment has them.
@@ -288,7 +355,8 @@ impl World {
     fn sort(&self, random: &mut Random, kinds: &[Kind]) -> Vec<SortKey> {
         let mut sort = Vec::new();
         while random.once_in(2) && sort.len() < 3 {
-            let by = match (random.below(6), kinds.first()) {
+            let by = match (random.below(7), kinds.first()) {
+                (6, _) => SortBy::Score,
                 (0, _) => SortBy::Id,
                 (1, _) | (_, None) => SortBy::Updated,
                 (_, Some(kind)) => {
@@ -315,12 +383,12 @@ impl Drop for World {
     }
 }
 
-fn rank(known: &Known, sort: &[SortKey]) -> Rank {
+fn rank(known: &Known, sort: &[SortKey], score: u32) -> Rank {
     let value = |key: &SortKey| match key.by {
         SortBy::Id => Some(query::SortValue::Text(known.id.as_str().into())),
         SortBy::Updated => Some(query::SortValue::Number(known.updated)),
         SortBy::Parameter(param, _) => query::sort_key(&known.values, param, key.descending),
-        SortBy::Score => None,
+        SortBy::Score => Some(query::SortValue::Number(i64::from(score))),
     };
     Rank {
         values: sort.iter().map(value).collect(),
@@ -328,8 +396,17 @@ fn rank(known: &Known, sort: &[SortKey]) -> Rank {
     }
 }
 
-pub(crate) fn hits(found: &Found) -> Vec<(u64, u64)> {
-    found.hits.iter().map(|hit| (hit.seq, hit.record)).collect()
+pub(crate) fn hits(found: &Found) -> Vec<Answered> {
+    let hits = found.hits.iter();
+    hits.map(|hit| (hit.seq, hit.record, hit.score)).collect()
+}
+
+fn counting(random: &mut Random) -> Total {
+    if random.once_in(4) {
+        Total::Accurate
+    } else {
+        Total::None
+    }
 }
 
 fn settings(random: &mut Random) -> Settings {

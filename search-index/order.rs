@@ -15,8 +15,10 @@ use crate::among::Among;
 use crate::columns::{Columns, Fields, Ranges};
 use crate::documents::Listed;
 use crate::entry::Entry;
+use crate::scoring::{Scoring, score_of};
 use crate::slots::{Family, Slots};
 use crate::stored::Of;
+use crate::turn::Turn;
 
 /// A text to sort by is kept by so many bytes of its beginning.
 const TEXT_MAX: usize = 96;
@@ -47,12 +49,12 @@ impl Rank {
     }
 
     /// Where a version in memory stands.
-    pub(crate) fn of(entry: &Entry, sort: &[SortKey]) -> Rank {
+    pub(crate) fn of(entry: &Entry, sort: &[SortKey], score: i64) -> Rank {
         let value = |key: &SortKey| match key.by {
             SortBy::Id => Some(text(entry.id.as_str())),
             SortBy::Updated => Some(SortValue::Number(entry.updated)),
             SortBy::Parameter(param, _) => sort_key(&entry.values, param, key.descending).map(shorten),
-            SortBy::Score => None,
+            SortBy::Score => Some(SortValue::Number(score)),
         };
         Rank {
             values: sort.iter().map(value).collect(),
@@ -108,8 +110,9 @@ pub(crate) fn add_keys(document: &mut TantivyDocument, fields: &Fields, slots: &
 }
 
 /// Where one key's values of a segment's documents are found.
-enum Source {
+enum Source<'a> {
     Id,
+    Score(Option<&'a Scoring>),
     Updated,
     /// By the number of the kind in the segment.
     Numbers(Vec<Option<Arc<Ranges>>>),
@@ -124,13 +127,23 @@ enum Source {
 pub(crate) struct Sorter<'a> {
     columns: &'a Columns,
     sort: &'a [SortKey],
-    sources: Vec<Source>,
+    sources: Vec<Source<'a>>,
 }
 
 impl<'a> Sorter<'a> {
     /// The order of a segment's documents, of these kinds.
-    pub(crate) fn new(columns: &'a Columns, slots: &Slots, among: &Among<'_>, sort: &'a [SortKey]) -> Sorter<'a> {
-        let sources = sort.iter().map(|key| source(columns, slots, among, key)).collect();
+    pub(crate) fn new(
+        columns: &'a Columns,
+        slots: &Slots,
+        among: &Among<'_>,
+        sort: &'a [SortKey],
+        scoring: Option<&'a Scoring>,
+    ) -> Sorter<'a> {
+        let of = |key: &SortKey| match key.by {
+            SortBy::Score => Source::Score(scoring),
+            _ => source(columns, slots, among, key),
+        };
+        let sources = sort.iter().map(of).collect();
         Sorter { columns, sort, sources }
     }
 
@@ -156,9 +169,10 @@ impl<'a> Sorter<'a> {
         })
     }
 
-    fn value(&self, doc: DocId, key: &SortKey, source: &Source) -> Result<Option<SortValue>, TantivyError> {
+    fn value(&self, doc: DocId, key: &SortKey, source: &Source<'_>) -> Result<Option<SortValue>, TantivyError> {
         Ok(match source {
             Source::Id => self.columns.id_of(doc).map(|id| text(id.as_str())),
+            Source::Score(scoring) => Some(SortValue::Number(i64::from(score_of(*scoring, doc)))),
             Source::Updated => Some(SortValue::Number(self.columns.updated.values.get_val(doc))),
             Source::Numbers(columns) => self.number(doc, columns, key.descending).map(SortValue::Number),
             Source::Texts(columns) => match &columns[self.kind(doc)] {
@@ -190,8 +204,9 @@ impl<'a> Sorter<'a> {
         key.push(self.columns.record_of(doc));
     }
 
-    fn fast_value(&self, doc: DocId, sort: &SortKey, source: &Source) -> Option<u64> {
+    fn fast_value(&self, doc: DocId, sort: &SortKey, source: &Source<'_>) -> Option<u64> {
         match source {
+            Source::Score(scoring) => Some(number_key(i64::from(score_of(*scoring, doc)))),
             Source::Updated => Some(number_key(self.columns.updated.values.get_val(doc))),
             Source::Numbers(columns) => self.number(doc, columns, sort.descending).map(number_key),
             Source::Ordinals(column) => ordinal(column, doc, sort.descending).map(|ord| 2 * ord + 1),
@@ -251,7 +266,12 @@ impl<'a> Sorter<'a> {
     }
 
     /// One key of each document as a number, ascending.
-    fn key_column(&self, sort: &SortKey, source: &Source, docs: &[DocId]) -> Result<Option<Vec<u64>>, TantivyError> {
+    fn key_column(
+        &self,
+        sort: &SortKey,
+        source: &Source<'_>,
+        docs: &[DocId],
+    ) -> Result<Option<Vec<u64>>, TantivyError> {
         let ranks = match source {
             Source::Texts(columns) => {
                 let mut present = columns.iter().flatten();
@@ -296,11 +316,14 @@ impl<'a> Sorter<'a> {
         column
     }
 
-    /// The place in an order after which a cursor stands.
+    /// Where an order is cut in what lies before the beginning of a turn and what lies after it.
     ///
     /// # Errors
     /// Where the segment cannot be read.
-    pub(crate) fn after(&self, order: &[DocId], cursor: &Rank) -> Result<usize, TantivyError> {
+    pub(crate) fn place_in(&self, order: &[DocId], turn: Turn<'_>) -> Result<usize, TantivyError> {
+        let Some(cursor) = turn.from else {
+            return Ok(if turn.back { order.len() } else { 0 });
+        };
         let fast = if self.is_fast() {
             Some(self.fast_cursor(cursor)?)
         } else {
@@ -309,14 +332,14 @@ impl<'a> Sorter<'a> {
         let (mut low, mut high, mut key) = (0, order.len(), Vec::new());
         while low < high {
             let middle = low + (high - low) / 2;
-            let before = match &fast {
+            let compared = match &fast {
                 Some(cursor) => {
                     self.fast_key(order[middle], &mut key);
-                    key <= *cursor
+                    key.cmp(cursor)
                 }
-                None => self.rank(order[middle])?.compare(cursor, self.sort) != Ordering::Greater,
+                None => self.rank(order[middle])?.compare(cursor, self.sort),
             };
-            if before {
+            if compared.is_lt() || (compared.is_eq() && !turn.back) {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -325,25 +348,33 @@ impl<'a> Sorter<'a> {
         Ok(low)
     }
 
-    /// Keeps the first `most` documents after the cursor.
+    /// Keeps the `most` documents that a turn meets first.
     ///
     /// # Errors
     /// Where the segment cannot be read.
-    pub(crate) fn first(&'a self, most: usize, after: Option<&Rank>) -> Result<First<'a>, TantivyError> {
-        let after = match after {
-            Some(rank) if self.is_fast() => Some(After::Key(self.fast_cursor(rank)?)),
-            Some(rank) => Some(After::Rank(rank.clone())),
-            None => None,
+    pub(crate) fn first(&'a self, most: usize, turn: Turn<'a>) -> Result<First<'a>, TantivyError> {
+        let from = match turn.from {
+            Some(rank) if self.is_fast() => Some(turned(self.fast_cursor(rank)?, turn)),
+            _ => None,
         };
         Ok(First {
             sorter: self,
             most,
-            after,
+            turn,
+            from,
             fast: BinaryHeap::new(),
             slow: Vec::new(),
             key: Vec::new(),
         })
     }
+}
+
+/// A key that is less where the turn meets it earlier.
+fn turned(mut key: Vec<u64>, turn: Turn<'_>) -> Vec<u64> {
+    if turn.back {
+        key.iter_mut().for_each(|part| *part = !*part);
+    }
+    key
 }
 
 fn number_key(number: i64) -> u64 {
@@ -410,7 +441,7 @@ fn place_of(column: &BytesColumn, text: &[u8]) -> Result<u64, TantivyError> {
     })
 }
 
-fn source(columns: &Columns, slots: &Slots, among: &Among<'_>, key: &SortKey) -> Source {
+fn source<'a>(columns: &Columns, slots: &Slots, among: &Among<'_>, key: &SortKey) -> Source<'a> {
     let (param, kind) = match key.by {
         SortBy::Id => return Source::Id,
         SortBy::Updated => return Source::Updated,
@@ -451,16 +482,13 @@ fn source(columns: &Columns, slots: &Slots, among: &Among<'_>, key: &SortKey) ->
     }
 }
 
-enum After {
-    Key(Vec<u64>),
-    Rank(Rank),
-}
-
-/// The first few documents of a segment, in order, found in one pass.
+/// The documents of a segment that a turn meets first, found in one pass.
 pub(crate) struct First<'a> {
     sorter: &'a Sorter<'a>,
     most: usize,
-    after: Option<After>,
+    turn: Turn<'a>,
+    /// The key where the turn begins.
+    from: Option<Vec<u64>>,
     fast: BinaryHeap<(Vec<u64>, DocId)>,
     slow: Vec<(Rank, DocId)>,
     key: Vec<u64>,
@@ -479,7 +507,10 @@ impl First<'_> {
             return self.offer_slow(doc);
         }
         self.sorter.fast_key(doc, &mut self.key);
-        if matches!(&self.after, Some(After::Key(after)) if self.key <= *after) {
+        if self.turn.back {
+            self.key.iter_mut().for_each(|part| *part = !*part);
+        }
+        if self.from.as_ref().is_some_and(|from| self.key <= *from) {
             return Ok(());
         }
         if self.fast.len() < self.most {
@@ -493,7 +524,7 @@ impl First<'_> {
 
     fn offer_slow(&mut self, doc: DocId) -> Result<(), TantivyError> {
         let (rank, sort) = (self.sorter.rank(doc)?, self.sorter.sort);
-        if matches!(&self.after, Some(After::Rank(after)) if rank.compare(after, sort) != Ordering::Greater) {
+        if !self.turn.meets(&rank, sort) {
             return Ok(());
         }
         self.slow.push((rank, doc));
@@ -505,7 +536,8 @@ impl First<'_> {
 
     fn cut(&mut self) {
         let sort = self.sorter.sort;
-        self.slow.sort_by(|(a, _), (b, _)| a.compare(b, sort));
+        let turn = self.turn;
+        self.slow.sort_by(|(a, _), (b, _)| turn.compare(a, b, sort));
         self.slow.truncate(self.most);
     }
 

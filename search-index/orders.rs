@@ -1,6 +1,6 @@
-//! What can be laid out once for a segment and used by many queries: its documents in the order of a sort,
-//! its records by name. Made when asked for a second time, kept while there is room.
+//! What is laid out once for a segment and used by many queries: the order of a sort, the records by name.
 //!
+//! An order is made when it is asked for a second time, and kept while there is room.
 //! A segment never changes, so that what was laid out stays true; documents that die later are passed over.
 
 use std::collections::VecDeque;

@@ -1,8 +1,11 @@
-//! What one segment gives to a page: its first hits after the cursor, and how many there are in all.
+//! What one segment gives to a page: the hits that lie next in the direction asked for, and how many there are in all.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use query::{Predicate, SortKey};
+use query::score::{self, SCORE_MAX};
+use query::{Predicate, SortBy, SortKey, Total};
 use tantivy::{BitSet, DocId, TantivyError};
 
 use crate::among::Among;
@@ -12,23 +15,32 @@ use crate::compile::Named;
 use crate::find::{Hit, Run, damaged};
 use crate::order::{Rank, Sorter};
 use crate::orders::{Layout, Sorted};
+use crate::scoring::{Scoring, score_of};
 use crate::trouble::Trouble;
+use crate::turn::Turn;
 
 /// Walking along an order past so many documents costs about what sorting one match does.
 const STRIDE: u64 = 8;
 /// Documents walked past between two looks at the clock.
 const PATIENCE: usize = 4_096;
+/// Documents looked through at once when going backwards, at least; more each time.
+const STEP: u64 = 256;
+/// Up to so many matches an estimate counts them.
+const COUNTED: u64 = 10_000;
 
 /// What is asked of every segment.
 pub(crate) struct Wanted<'a> {
+    pub(crate) among: &'a Among<'a>,
+    pub(crate) predicate: &'a Predicate,
+    pub(crate) named: &'a Named,
+    pub(crate) words: Vec<score::Wanted<'a>>,
     pub(crate) sort: &'a [SortKey],
-    pub(crate) after: Option<&'a Rank>,
+    pub(crate) turn: Turn<'a>,
     /// Hits, at most.
     pub(crate) most: usize,
-    /// Whether to count all matches.
-    pub(crate) total: bool,
     /// Whether orders may be laid out.
     pub(crate) laid_out: bool,
+    pub(crate) tally: Tally,
 }
 
 /// What one segment gives.
@@ -38,7 +50,51 @@ pub(crate) struct Part {
     pub(crate) total: u64,
 }
 
-/// A walk along an order: which documents count, and how many to take.
+/// How far matches are counted.
+pub(crate) struct Tally {
+    count: Total,
+    /// Matches counted, and the candidates that were looked at for them.
+    counted: Cell<(u64, u64)>,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    pub(crate) fn new(count: Total) -> Tally {
+        Tally {
+            count,
+            counted: Cell::default(),
+        }
+    }
+
+    /// Whether anything is counted at all.
+    pub(crate) fn counts(&self) -> bool {
+        self.count != Total::None
+    }
+
+    /// How many more matches are to be counted one by one.
+    fn left(&self) -> u64 {
+        match self.count {
+            Total::None => 0,
+            Total::Estimate => COUNTED.saturating_sub(self.counted.get().0),
+            Total::Accurate => u64::MAX,
+        }
+    }
+
+    /// How many matches there are among `most` candidates, of which the first `read` gave `found`.
+    fn total(&self, found: u64, read: u64, most: u64) -> u64 {
+        let (all_found, all_read) = self.counted.get();
+        let (all_found, all_read) = (all_found + found, all_read + read);
+        self.counted.set((all_found, all_read));
+        if self.count != Total::Estimate || read >= most {
+            return found;
+        }
+        let (found, read) = if read > 0 { (found, read) } else { (all_found, all_read) };
+        let total = u128::from(found) * u128::from(most) / u128::from(read.max(1));
+        u64::try_from(total).unwrap_or(u64::MAX)
+    }
+}
+
+/// A walk along an order: which documents count.
 struct Walk<'a> {
     sorter: &'a Sorter<'a>,
     order: &'a [DocId],
@@ -48,17 +104,10 @@ struct Walk<'a> {
 
 impl Run<'_> {
     /// What a segment gives.
-    pub(crate) fn part(
-        &self,
-        segment: &Segment,
-        among: &Among<'_>,
-        predicate: &Predicate,
-        named: &Named,
-        wanted: &Wanted<'_>,
-    ) -> Result<Part, Trouble> {
-        let all = *predicate == Predicate::All;
-        let counted = match wanted.total && all {
-            true => self.snapshot.count(segment, among)?,
+    pub(crate) fn part(&self, segment: &Segment, wanted: &Wanted<'_>) -> Result<Part, Trouble> {
+        let all = *wanted.predicate == Predicate::All;
+        let counted = match wanted.tally.counts() && all {
+            true => self.snapshot.count(segment, wanted.among)?,
             false => None,
         };
         if counted.is_some() && wanted.most == 0 {
@@ -69,13 +118,21 @@ impl Run<'_> {
                 total,
             });
         }
-        let candidates = self.candidates(segment, among, predicate, named)?;
-        let to_count = wanted.total && counted.is_none();
-        let mut part = if wanted.sort.is_empty() {
-            self.in_record_order(segment, candidates, wanted, to_count)?
-        } else {
-            self.sorted(segment, among, candidates, wanted, (all, to_count))?
+        let scoring = match wanted.most {
+            0 => None,
+            _ => self.scoring(segment, wanted.among, &wanted.words, wanted.named)?,
         };
+        let to_count = wanted.tally.counts() && counted.is_none();
+        let mut part = match (wanted.sort.is_empty(), wanted.turn.back) {
+            (true, false) => self.forwards(segment, wanted, to_count)?,
+            (true, true) if to_count => self.backwards_in_one(segment, wanted)?,
+            (true, true) => self.backwards(segment, wanted)?,
+            (false, _) => self.sorted(segment, wanted, scoring.as_ref(), (all, to_count))?,
+        };
+        for (_, hit) in part.hits.iter_mut().filter(|_| scoring.is_some()) {
+            let doc = segment.columns.first_from(hit.record);
+            hit.score = Some(score_of(scoring.as_ref(), doc));
+        }
         part.total = counted.unwrap_or(part.total);
         Ok(part)
     }
@@ -86,55 +143,107 @@ impl Run<'_> {
         }
     }
 
+    fn candidates_of(&self, segment: &Segment, wanted: &Wanted<'_>) -> Result<Candidates, TantivyError> {
+        self.candidates(segment, wanted.among, wanted.predicate, wanted.named)
+    }
+
     /// Documents lie in the order of their records: the page is the first few after the cursor.
-    fn in_record_order(
-        &self,
-        segment: &Segment,
-        mut candidates: Candidates,
-        wanted: &Wanted<'_>,
-        total: bool,
-    ) -> Result<Part, Trouble> {
+    fn forwards(&self, segment: &Segment, wanted: &Wanted<'_>, count: bool) -> Result<Part, Trouble> {
+        let mut candidates = self.candidates_of(segment, wanted)?;
         let first = wanted
-            .after
+            .turn
+            .from
             .map_or(0, |rank| segment.columns.first_from(rank.record + 1));
-        if !total {
+        let left = if count { wanted.tally.left() } else { 0 };
+        if !count {
             candidates.seek(first);
         }
         let mut found = Part::default();
-        self.visit(segment, candidates, &mut |docs| {
-            found.total += docs.len() as u64;
-            let from = if found.hits.len() < wanted.most {
-                docs.partition_point(|doc| *doc < first)
-            } else {
-                docs.len()
-            };
-            for doc in &docs[from..] {
-                if found.hits.len() == wanted.most {
-                    break;
+        let (mut ended, most) = (true, wanted.most);
+        if left > 0 || most > 0 {
+            self.visit(segment, &mut candidates, &mut |docs| {
+                found.total += docs.len() as u64;
+                let from = docs.partition_point(|doc| *doc < first);
+                let room = most - found.hits.len();
+                for doc in docs[from..].iter().take(room) {
+                    found.hits.push((by_record(segment, *doc), hit(segment, *doc)?));
                 }
-                let rank = Rank {
-                    values: Vec::new(),
-                    record: segment.columns.record_of(*doc),
-                };
-                found.hits.push((rank, hit(segment, *doc)?));
-            }
-            Ok(total || found.hits.len() < wanted.most)
+                ended = found.total < left || found.hits.len() < most;
+                Ok(ended)
+            })?;
+        } else {
+            ended = false;
+        }
+        if count {
+            let whole = u64::from(candidates.most());
+            let read = if ended { whole } else { candidates.read() };
+            found.total = wanted.tally.total(found.total, read, whole);
+        }
+        Ok(found)
+    }
+
+    /// The last few before the cursor, where all have to be visited anyway.
+    fn backwards_in_one(&self, segment: &Segment, wanted: &Wanted<'_>) -> Result<Part, Trouble> {
+        let end = wanted.turn.from.map(|rank| segment.columns.first_from(rank.record));
+        let mut last: VecDeque<DocId> = VecDeque::new();
+        let mut found = Part::default();
+        self.visit(segment, &mut self.candidates_of(segment, wanted)?, &mut |docs| {
+            found.total += docs.len() as u64;
+            last.extend(docs.iter().filter(|doc| end.is_none_or(|end| **doc < end)));
+            last.drain(..last.len().saturating_sub(wanted.most));
+            Ok(true)
         })?;
+        for doc in last {
+            found.hits.push((by_record(segment, doc), hit(segment, doc)?));
+        }
+        Ok(found)
+    }
+
+    /// The last few before the cursor, looked for in ever larger steps back from it.
+    fn backwards(&self, segment: &Segment, wanted: &Wanted<'_>) -> Result<Part, Trouble> {
+        let max = segment.reader.max_doc();
+        let mut end = wanted
+            .turn
+            .from
+            .map_or(max, |rank| segment.columns.first_from(rank.record));
+        let mut found = Part::default();
+        let mut step = 0;
+        while end > 0 && found.hits.len() < wanted.most {
+            let mut candidates = self.candidates_of(segment, wanted)?;
+            if step == 0 {
+                // About where the page begins, if the matches are spread evenly.
+                let spread = u64::from(max) / u64::from(candidates.most()).max(1);
+                step = STEP.max((wanted.most as u64).saturating_mul(spread).saturating_mul(2));
+            }
+            let begin = end - u32::try_from(step).unwrap_or(u32::MAX).min(end);
+            candidates.seek(begin);
+            let mut docs_found = Vec::new();
+            self.visit(segment, &mut candidates, &mut |docs| {
+                let within = docs.partition_point(|doc| *doc < end);
+                docs_found.extend_from_slice(&docs[..within]);
+                Ok(within == docs.len())
+            })?;
+            let room = wanted.most - found.hits.len();
+            for doc in docs_found.iter().rev().take(room) {
+                found.hits.push((by_record(segment, *doc), hit(segment, *doc)?));
+            }
+            (end, step) = (begin, step.saturating_mul(2));
+        }
         Ok(found)
     }
 
     fn sorted(
         &self,
         segment: &Segment,
-        among: &Among<'_>,
-        candidates: Candidates,
         wanted: &Wanted<'_>,
-        (all, total): (bool, bool),
+        scoring: Option<&Scoring>,
+        (all, count): (bool, bool),
     ) -> Result<Part, Trouble> {
-        let sorter = Sorter::new(&segment.columns, self.slots, among, wanted.sort);
+        let mut candidates = self.candidates_of(segment, wanted)?;
+        let sorter = Sorter::new(&segment.columns, self.slots, wanted.among, wanted.sort, scoring);
         let mut order = None;
         if wanted.laid_out && self.orders.worth(candidates.most()) {
-            order = self.laid_out(&segment.columns, among, &sorter)?;
+            order = self.laid_out(&segment.columns, wanted.among, &sorter)?;
         }
         let Some(order) = order else {
             return self.picked(segment, &sorter, candidates, wanted);
@@ -144,12 +253,12 @@ impl Run<'_> {
             order: &order,
             matching,
         };
-        if all && !total {
+        if all && !count {
             return self.walk(segment, &walk(None), wanted);
         }
         let mut matching = BitSet::with_max_value(segment.reader.max_doc());
         let mut found = 0;
-        self.visit(segment, candidates, &mut |docs| {
+        self.visit(segment, &mut candidates, &mut |docs| {
             found += docs.len() as u64;
             docs.iter().for_each(|doc| {
                 matching.insert(*doc);
@@ -167,17 +276,17 @@ impl Run<'_> {
         self.picked(segment, &sorter, candidates, wanted)
     }
 
-    /// The first hits, picked from among all.
+    /// The hits that lie next, picked from among all.
     fn picked(
         &self,
         segment: &Segment,
         sorter: &Sorter<'_>,
-        candidates: Candidates,
+        mut candidates: Candidates,
         wanted: &Wanted<'_>,
     ) -> Result<Part, Trouble> {
-        let mut first = sorter.first(wanted.most, wanted.after)?;
+        let mut first = sorter.first(wanted.most, wanted.turn)?;
         let mut found = Part::default();
-        self.visit(segment, candidates, &mut |docs| {
+        self.visit(segment, &mut candidates, &mut |docs| {
             found.total += docs.len() as u64;
             for doc in docs {
                 first.offer(*doc)?;
@@ -190,16 +299,16 @@ impl Run<'_> {
         Ok(found)
     }
 
-    /// The first hits, met while walking along an order.
+    /// The hits that lie next, met while walking along an order.
     fn walk(&self, segment: &Segment, walk: &Walk<'_>, wanted: &Wanted<'_>) -> Result<Part, Trouble> {
         self.note("a segment was walked along an order laid out before");
-        let from = match wanted.after {
-            Some(rank) => walk.sorter.after(walk.order, rank)?,
-            None => 0,
-        };
+        let (before, after) = walk.order.split_at(walk.sorter.place_in(walk.order, wanted.turn)?);
+        let mut back = before.iter().rev();
+        let mut forth = after.iter();
+        let ahead: &mut dyn Iterator<Item = &DocId> = if wanted.turn.back { &mut back } else { &mut forth };
         let conceals = self.snapshot.conceals(segment);
         let mut found = Part::default();
-        for (place, doc) in walk.order[from..].iter().enumerate() {
+        for (place, doc) in ahead.enumerate() {
             if found.hits.len() == wanted.most {
                 break;
             }
@@ -238,6 +347,23 @@ impl Run<'_> {
     }
 }
 
+/// Whether an order can be laid out once for many searches: scores differ from one to the next.
+pub(crate) fn is_lasting(sort: &[SortKey]) -> bool {
+    !sort.is_empty() && sort.iter().all(|key| key.by != SortBy::Score)
+}
+
+/// The score as a value to sort by.
+pub(crate) fn score_value(score: Option<u32>) -> i64 {
+    i64::from(score.unwrap_or(SCORE_MAX))
+}
+
+fn by_record(segment: &Segment, doc: DocId) -> Rank {
+    Rank {
+        values: Vec::new(),
+        record: segment.columns.record_of(doc),
+    }
+}
+
 fn hit(segment: &Segment, doc: DocId) -> Result<Hit, TantivyError> {
     let columns = &segment.columns;
     let id = columns.id_of(doc).ok_or_else(damaged)?;
@@ -246,5 +372,6 @@ fn hit(segment: &Segment, doc: DocId) -> Result<Hit, TantivyError> {
         record: columns.record_of(doc),
         kind: columns.kind_of(doc).clone(),
         id,
+        score: None,
     })
 }

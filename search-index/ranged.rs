@@ -5,11 +5,13 @@ use std::sync::Arc;
 use query::span::{Span, Window};
 use query::term::UnitKey;
 use tantivy::DocId;
+use tantivy::columnar::ColumnIndex;
+use tantivy::columnar::column_index::MultiValueIndex;
 
-use crate::blocks::Sieve;
+use crate::blocks::{Sieve, keep_where};
 use crate::columns::Ranges;
 
-/// Ranges with what is asked of them.
+/// Ranges with what is asked of them, and room for those of a block.
 pub(crate) struct Ranged {
     ranges: Arc<Ranges>,
     windows: Vec<Window>,
@@ -17,10 +19,22 @@ pub(crate) struct Ranged {
     ends: bool,
     /// Which units will do, by their numbers; `None` where every row will.
     units: Option<Vec<bool>>,
+    read: Read,
+    fits: Vec<bool>,
+    unit: Vec<u64>,
+}
+
+/// The ranges of a block: for each the document, the row and the ends.
+#[derive(Default)]
+struct Read {
     docs: Vec<DocId>,
     rows: Vec<u32>,
     starts: Vec<i64>,
-    lengths: Vec<i64>,
+    ends: Vec<i64>,
+    found: Vec<DocId>,
+    ranks: Vec<u32>,
+    firsts: Vec<u32>,
+    lasts: Vec<u32>,
 }
 
 impl Ranged {
@@ -32,10 +46,9 @@ impl Ranged {
             ranges,
             ends: span.windows.iter().any(bounded),
             windows: span.windows.clone(),
-            docs: Vec::new(),
-            rows: Vec::new(),
-            starts: Vec::new(),
-            lengths: Vec::new(),
+            read: Read::default(),
+            fits: Vec::new(),
+            unit: Vec::new(),
         }
     }
 
@@ -46,41 +59,81 @@ impl Ranged {
         }
     }
 
-    fn read(&mut self, docs: &[DocId]) {
-        self.docs.clear();
-        self.rows.clear();
-        self.ranges.index.docids_to_rowids(docs, &mut self.docs, &mut self.rows);
-        self.starts.resize(self.rows.len(), 0);
-        self.ranges.start.get_vals(&self.rows, &mut self.starts);
-        self.lengths.resize(self.rows.len(), 0);
-        if self.ends {
-            self.ranges.length.get_vals(&self.rows, &mut self.lengths);
+    /// Says of every range that was read whether it fits: without a branch, as nobody can foretell it.
+    fn judge(&mut self) {
+        let Read { rows, starts, ends, .. } = &self.read;
+        self.fits.clear();
+        self.fits.resize(rows.len(), false);
+        for window in &self.windows {
+            for ((fits, start), end) in self.fits.iter_mut().zip(starts).zip(ends) {
+                *fits |= (window.start_min <= *start)
+                    & (*start <= window.start_max)
+                    & (window.end_min <= *end)
+                    & (*end <= window.end_max);
+            }
+        }
+        let Some(fitting) = &self.units else {
+            return;
+        };
+        self.ranges.units_at(rows, &mut self.unit);
+        for (fits, unit) in self.fits.iter_mut().zip(&self.unit) {
+            *fits &= fitting.get(*unit as usize).copied().unwrap_or(false);
         }
     }
+}
 
-    /// Whether the range last read at a place passes.
-    fn passes(&self, place: usize) -> bool {
-        let start = self.starts[place];
-        let end = start.wrapping_add(self.lengths[place]);
-        let inside = |window: &Window| {
-            (window.start_min <= start)
-                & (start <= window.start_max)
-                & (!self.ends | ((window.end_min <= end) & (end <= window.end_max)))
-        };
-        self.windows.iter().any(inside) && (self.units.is_none() || self.unit_fits(self.rows[place]))
+impl Read {
+    /// Reads the ranges of ascending documents.
+    fn of(&mut self, ranges: &Ranges, docs: &[DocId], ends: bool) {
+        self.docs.clear();
+        self.rows.clear();
+        match &ranges.index {
+            ColumnIndex::Full => {
+                self.docs.extend_from_slice(docs);
+                self.rows.extend_from_slice(docs);
+            }
+            ColumnIndex::Multivalued(MultiValueIndex::MultiValueIndexV2(index)) => {
+                self.found.clear();
+                self.ranks.clear();
+                index
+                    .optional_index
+                    .rank_if_exists_batch(docs, &mut self.found, &mut self.ranks);
+                self.firsts.resize(self.ranks.len(), 0);
+                self.lasts.resize(self.ranks.len(), 0);
+                index.start_index_column.get_vals(&self.ranks, &mut self.firsts);
+                self.ranks.iter_mut().for_each(|rank| *rank += 1);
+                index.start_index_column.get_vals(&self.ranks, &mut self.lasts);
+                for ((doc, first), last) in self.found.iter().zip(&self.firsts).zip(&self.lasts) {
+                    for row in *first..*last {
+                        self.docs.push(*doc);
+                        self.rows.push(row);
+                    }
+                }
+            }
+            other => other.docids_to_rowids(docs, &mut self.docs, &mut self.rows),
+        }
+        self.starts.resize(self.rows.len(), 0);
+        ranges.start.get_vals(&self.rows, &mut self.starts);
+        self.ends.resize(self.rows.len(), 0);
+        if ends {
+            ranges.length.get_vals(&self.rows, &mut self.ends);
+            for (end, start) in self.ends.iter_mut().zip(&self.starts) {
+                *end = start.wrapping_add(*end);
+            }
+        }
     }
 }
 
 impl Sieve for Ranged {
     fn keep(&mut self, docs: &mut Vec<DocId>) {
-        self.read(docs);
+        self.read.of(&self.ranges, docs, self.ends);
+        self.judge();
         docs.clear();
-        for (place, doc) in self.docs.iter().enumerate() {
-            // The ranges of a document lie side by side.
-            if docs.last() != Some(doc) && self.passes(place) {
-                docs.push(*doc);
-            }
-        }
+        docs.extend_from_slice(&self.read.docs);
+        let fits = &self.fits;
+        keep_where(docs, |place| fits[place]);
+        // The ranges of a document lie side by side.
+        docs.dedup();
     }
 
     fn holds(&mut self, doc: DocId) -> bool {

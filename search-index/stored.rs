@@ -27,6 +27,7 @@ pub(crate) fn document(
         kind: slots.of_kind(&entry.kind),
     };
     let mut document = fields.document(entry.record, entry.seq, entry.updated, &entry.kind, &entry.id);
+    document.add_u64(fields.distinct, u64::from(words.distinct()));
     document.add_bytes(fields.terms, &terms::kind(entry.kind.as_str()));
     add_terms(&mut document, fields, entry);
     add_ranges(&mut document, fields, &slots, entry);

@@ -62,6 +62,39 @@ fn walk(world: &World, first: &str, mut visit: impl FnMut(&Value)) {
     }
 }
 
+/// The ids from the last page back to the first, in the order of the pages.
+fn walk_back(world: &World, last: &str) -> Vec<String> {
+    let mut pages = Vec::new();
+    let mut page = Some(last.to_owned());
+    while let Some(path) = page {
+        let answer = world.get(&path).expect(200);
+        pages.push(answer.ids("match"));
+        page = answer.link("previous");
+        assert!(pages.len() < 1000, "the pages never end");
+    }
+    pages.into_iter().rev().flatten().collect()
+}
+
+/// Links made before a restart lead on after it.
+fn links_survive_a_restart(engine: Engine) {
+    let mut world = World::new(engine);
+    fill(&world, &mut Random::new(7));
+    let first = world.get("Patient?_count=17&_sort=-birthdate").expect(200);
+    let next = first.link("next").expect("a next page");
+    let before = world.get(&next).expect(200).ids("match");
+    for i in 0..RECORDS {
+        drop(world.put(&format!("Patient/later{i}"), &patient(&format!("later{i}"), 99)));
+    }
+    drop(world.send("DELETE", &format!("Patient/{}", before[0]), &[], b""));
+    world.kill();
+    world.start();
+    let path = |link: &str| link.split_once("/fhir/").expect("an address of ours").1.to_owned();
+    let again = world.get(&path(&next)).expect(200);
+    assert_eq!(again.ids("match"), before);
+    let previous = path(&again.link("previous").expect("a previous page"));
+    assert_eq!(world.get(&previous).expect(200).ids("match"), first.ids("match"));
+}
+
 fn pages_are_one_snapshot(engine: Engine) {
     let seed = Random::fresh_seed();
     println!("seed {seed}");
@@ -83,7 +116,13 @@ fn pages_are_one_snapshot(engine: Engine) {
                     seen.push(entry["resource"]["id"].as_str().unwrap_or("?").to_owned())
                 });
             }
+            let back = first.link("last").map(|last| walk_back(&world, &last));
             stop.store(true, Ordering::Relaxed);
+            assert_eq!(
+                back.unwrap_or_default(),
+                seen,
+                "{query}: backwards the pages differ from forwards"
+            );
             let distinct: HashSet<&String> = seen.iter().collect();
             assert_eq!(distinct.len(), seen.len(), "{query}: something came twice");
             assert_eq!(
@@ -124,4 +163,8 @@ fn history_is_whole_while_others_write(engine: Engine) {
     });
 }
 
-on_both!(pages_are_one_snapshot, history_is_whole_while_others_write);
+on_both!(
+    pages_are_one_snapshot,
+    links_survive_a_restart,
+    history_is_whole_while_others_write
+);

@@ -27,8 +27,21 @@ fn search(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/search.txt"));
 }
 
+fn pages(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/pages.txt"));
+}
+
 fn quantity(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/quantity.txt"));
 }
 
-on_both!(interactions, malformed, conditional, patch, bundle, search, quantity);
+on_both!(
+    interactions,
+    malformed,
+    conditional,
+    patch,
+    bundle,
+    search,
+    pages,
+    quantity
+);

@@ -15,6 +15,8 @@ use store::{Appended, Follower};
 /// One record as it is answered.
 #[derive(Clone, Debug)]
 pub struct Cached {
+    /// The version's place in the log.
+    pub seq: u64,
     /// The version.
     pub version: VersionId,
     /// When it was written, in microseconds since 1970.
@@ -135,6 +137,7 @@ mod tests {
 
     fn cached(counter: u64) -> Cached {
         Cached {
+            seq: counter,
             version: VersionId { node: 0, counter },
             updated: 0,
             json: Arc::from(b"{}".as_slice()),

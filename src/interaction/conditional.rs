@@ -82,9 +82,9 @@ pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Resul
         predicate: search.predicate,
         sort: Vec::new(),
         limit,
-        after: None,
+        place: search_index::Place::First,
         at: None,
-        total: false,
+        total: query::Total::None,
         clock: engine.clock(false),
     };
     let answer = engine.index.find(&query)?;

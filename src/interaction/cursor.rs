@@ -1,6 +1,6 @@
-//! The page token in a next link: where the page before ended, and the log position all pages show.
+//! The page token in a link: where the page lies, and the log position all pages show.
 //!
-//! Written `position.total.check.cursor`. The check binds it to the question it continues, so that a token that was
+//! Written `position.total.turn.check.cursor`, the turn one letter: first, after, before, last. The check binds it to the question it continues, so that a token that was
 //! changed, or is put to another question, is refused and never answers something else.
 
 use query::values::hash;
@@ -18,8 +18,50 @@ pub struct Token {
     pub at: u64,
     /// The total, counted for the first page.
     pub total: Option<u64>,
-    /// Where the page before ended; `None` for the beginning of what the index gives.
-    pub cursor: Option<String>,
+    /// Where the page lies.
+    pub turn: Turn,
+}
+
+/// Where a page lies among all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is the first.
+    First,
+    /// It begins after this cursor.
+    After(String),
+    /// It ends before this cursor.
+    Before(String),
+    /// It is the last.
+    Last,
+}
+
+impl Turn {
+    fn letter(&self) -> char {
+        match self {
+            Turn::First => 'f',
+            Turn::After(_) => 'a',
+            Turn::Before(_) => 'b',
+            Turn::Last => 'l',
+        }
+    }
+
+    fn of(letter: &str, cursor: &str) -> Option<Turn> {
+        Some(match (letter, cursor.is_empty()) {
+            ("f", true) => Turn::First,
+            ("a", false) => Turn::After(cursor.to_owned()),
+            ("b", false) => Turn::Before(cursor.to_owned()),
+            ("l", true) => Turn::Last,
+            _ => return None,
+        })
+    }
+
+    /// The cursor beside which the page lies.
+    pub fn cursor(&self) -> Option<&str> {
+        match self {
+            Turn::After(cursor) | Turn::Before(cursor) => Some(cursor),
+            Turn::First | Turn::Last => None,
+        }
+    }
 }
 
 impl Token {
@@ -28,20 +70,20 @@ impl Token {
         Token {
             at,
             total: None,
-            cursor: None,
+            turn: Turn::First,
         }
     }
 
     /// The token's text for a question.
     pub fn write(&self, question: &str) -> String {
         let front = self.front();
-        let cursor = self.cursor.as_deref().unwrap_or("");
+        let cursor = self.turn.cursor().unwrap_or("");
         format!("{front}.{:x}.{cursor}", check(&front, cursor, question))
     }
 
     fn front(&self) -> String {
         let total = self.total.map_or_else(|| "x".to_owned(), |total| total.to_string());
-        format!("{}.{total}", self.at)
+        format!("{}.{total}.{}", self.at, self.turn.letter())
     }
 
     /// Reads a token for the question it was written for. `head` is the log's last position.
@@ -58,17 +100,17 @@ impl Token {
     }
 
     fn parse(text: &str, question: &str) -> Option<Token> {
-        let mut parts = text.splitn(4, '.');
+        let mut parts = text.splitn(5, '.');
         let at = parts.next()?.parse().ok()?;
         let total = match parts.next()? {
             "x" => None,
             digits => Some(digits.parse().ok()?),
         };
-        let (given, cursor) = (parts.next()?, parts.next()?);
+        let (letter, given, cursor) = (parts.next()?, parts.next()?, parts.next()?);
         let token = Token {
             at,
             total,
-            cursor: (!cursor.is_empty()).then(|| cursor.to_owned()),
+            turn: Turn::of(letter, cursor)?,
         };
         (given == format!("{:x}", check(&token.front(), cursor, question))).then_some(token)
     }
@@ -93,7 +135,7 @@ mod tests {
         let token = Token {
             at: 17,
             total: Some(40),
-            cursor: Some("a.b-c".into()),
+            turn: Turn::Before("a.b-c".into()),
         };
         let text = token.write("Patient?name=a");
         assert_eq!(Token::read(&text, "Patient?name=a", 20).unwrap(), token);

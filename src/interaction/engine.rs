@@ -12,7 +12,7 @@ use fhir::outcome::{Issue, Severity};
 use fhir::parse;
 use query::{ParamId, Registry, Value, Values};
 use search_index::{Clock, Gate, Index};
-use store::{Claim, Expect, Follower, Operation, Store, Version, Write};
+use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Version, Write};
 
 use crate::cache::{Cached, ReadCache, VersionCache};
 use crate::compartment::Compartments;
@@ -263,6 +263,27 @@ impl Engine {
         })
     }
 
+    /// The record as it was at a place in the log; `None` where it was not there.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn record_at(&self, kind: &Kind, id: &Id, at: u64) -> Result<Option<Cached>, Refusal> {
+        match self.record(kind, id) {
+            Ok(cached) if cached.seq <= at => return Ok(Some(cached)),
+            // It changed since, or is gone since.
+            Ok(_) => {}
+            Err(refusal) if refusal.status == 410 => {}
+            Err(refusal) if refusal.status == 404 => return Ok(None),
+            Err(refusal) => return Err(refusal),
+        }
+        let range = HistoryRange {
+            before: Some(at + 1),
+            ..HistoryRange::newest(1)
+        };
+        let versions = self.store.history(&Scope::Record(kind.clone(), id.clone()), &range)?;
+        Ok(versions.first().and_then(cached_of))
+    }
+
     /// The last log position that any answer so far can have named: the index may be a moment ahead of the store's head.
     pub(crate) fn head(&self) -> u64 {
         self.store.head().max(self.index.head())
@@ -280,6 +301,7 @@ impl Engine {
 /// A live version as it is answered; `None` for a deletion.
 pub(crate) fn cached_of(version: &Version) -> Option<Cached> {
     version.operation.is_live().then(|| Cached {
+        seq: version.seq,
         version: version.version,
         updated: version.updated,
         json: spliced(version).into(),

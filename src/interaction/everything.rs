@@ -1,6 +1,7 @@
 //! `Patient/[id]/$everything` (<https://hl7.org/fhir/R4/patient-operation-everything.html>): the patient's compartment.
 
 use fhir::identity::{Id, Kind};
+use query::Total;
 use query::predicate::Predicate;
 
 use crate::cursor::{self, Token, link};
@@ -116,7 +117,7 @@ fn page(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked, token: Option<&
             predicate: &own.clone().and(asked.since.clone()),
             sort: &[],
             limit: 1,
-            total: false,
+            total: Total::None,
             clock: clock.clone(),
         };
         lead = Some(find(engine, &wanted, None)?);
@@ -138,7 +139,7 @@ fn page(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked, token: Option<&
         predicate: &rest,
         sort: &[],
         limit: if full { 0 } else { asked.count.saturating_sub(leads) },
-        total: true,
+        total: Total::Accurate,
         clock,
     };
     let mut matches = find(engine, &wanted, token.or(start.as_ref()))?;

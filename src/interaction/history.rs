@@ -7,7 +7,7 @@ use fhir::body;
 use fhir::moment;
 use store::{HistoryRange, Operation, Scope, Version};
 
-use crate::cursor::{self, Token, link};
+use crate::cursor::{self, Token, Turn, link};
 use crate::engine::{Engine, header, not_found, now, spliced};
 use crate::page::{Page, Past};
 use crate::refusal::{Reason, Refusal};
@@ -62,7 +62,7 @@ pub fn history(
         Some(total) => total,
         None => engine.store.history_count(scope, &range)?,
     };
-    let before = token.as_ref().and_then(|token| token.cursor.as_ref()?.parse().ok());
+    let before = token.as_ref().and_then(|token| token.turn.cursor()?.parse().ok());
     let range = HistoryRange {
         before: before.or(range.before),
         ..range
@@ -80,7 +80,7 @@ pub fn history(
         let next = Token {
             at: top,
             total: Some(total),
-            cursor: Some(last.seq.to_string()),
+            turn: Turn::After(last.seq.to_string()),
         };
         links.push(("next", link(&path, &asked.question, Some(&next.write(&question)))));
         links.push(("first", question));

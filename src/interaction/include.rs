@@ -22,6 +22,8 @@ pub struct Included {
     pub records: Vec<Record>,
     /// Whether the limit left some out.
     pub cut: bool,
+    /// Whether there is more further away than references are followed.
+    pub far: bool,
 }
 
 /// What is under way.
@@ -29,6 +31,8 @@ struct Gathering<'a> {
     engine: &'a Engine,
     seen: RecordSet,
     included: Included,
+    /// How many records of the round before are part of the answer.
+    held: usize,
     at: u64,
     clock: &'a Clock,
 }
@@ -52,11 +56,13 @@ pub fn gather(
         engine,
         seen: matches.iter().map(hash).collect(),
         included: Included::default(),
+        held: 0,
         at,
         clock,
     };
     let mut from: Vec<Record> = matches.to_vec();
-    for round in 0..=engine.limits.include_rounds {
+    for round in 0..=engine.limits.include_rounds + 1 {
+        gathering.held = if round == 0 { 0 } else { from.len() };
         let wanted = |include: &&Include| round == 0 || include.iterate;
         let mut found = Vec::new();
         for include in search.includes.iter().filter(wanted) {
@@ -66,6 +72,10 @@ pub fn gather(
             gathering.backward(include, &from, &mut found)?;
         }
         gathering.included.records.append(&mut from_previous(round, &mut from));
+        if round > engine.limits.include_rounds {
+            gathering.included.far = !found.is_empty();
+            break;
+        }
         from = found;
         if from.is_empty() || gathering.included.cut {
             break;
@@ -81,8 +91,8 @@ fn from_previous(round: usize, from: &mut Vec<Record>) -> Vec<Record> {
 }
 
 impl Gathering<'_> {
-    fn is_full(&mut self, found: usize, from: usize) -> bool {
-        let full = self.included.records.len() + from + found >= self.engine.limits.includes_max;
+    fn is_full(&mut self, found: usize) -> bool {
+        let full = self.included.records.len() + self.held + found >= self.engine.limits.includes_max;
         self.included.cut |= full;
         full
     }
@@ -111,7 +121,7 @@ impl Gathering<'_> {
                 if !self.seen.insert(record_hash(kind.as_str(), id.as_str())) {
                     continue;
                 }
-                if self.is_full(found.len(), from.len()) {
+                if self.is_full(found.len()) {
                     return Ok(());
                 }
                 found.extend(self.fetch(kind, id, version.as_deref())?);
@@ -126,17 +136,16 @@ impl Gathering<'_> {
             kind: kind.clone(),
             id: id.clone(),
             json,
+            score: None,
         };
         if let Some(version) = version.and_then(|text| text.parse().ok()) {
             let named = self.engine.store.version(kind, id, version)?;
+            let named = named.filter(|version| version.seq <= self.at);
             return Ok(named.as_ref().and_then(cached_of).map(|cached| record(cached.json)));
         }
-        match self.engine.record(kind, id) {
-            Ok(cached) => Ok(Some(record(cached.json))),
-            // What is referred to need not be here.
-            Err(refusal) if matches!(refusal.status, 404 | 410) => Ok(None),
-            Err(refusal) => Err(refusal),
-        }
+        // What is referred to need not be here.
+        let found = self.engine.record_at(kind, id, self.at)?;
+        Ok(found.map(|cached| record(cached.json)))
     }
 
     /// The kinds that may refer and the parameters they refer by: those named, or all.
@@ -176,17 +185,18 @@ impl Gathering<'_> {
             kinds,
             predicate: Predicate::any(params.into_iter().map(refers).collect()),
             sort: Vec::new(),
-            limit: self.engine.limits.includes_max + 1,
-            after: None,
+            limit: self.engine.limits.includes_max + from.len(),
+            place: search_index::Place::First,
             at: Some(self.at),
-            total: false,
+            total: query::Total::None,
             clock: self.clock.clone(),
         };
-        let hits = self.engine.index.find(&query)?.hits;
+        let answer = self.engine.index.find(&query)?;
+        self.included.cut |= answer.next.is_some();
         let mut fresh = Vec::new();
-        for hit in hits {
+        for hit in answer.hits {
             if self.seen.insert(record_hash(hit.kind.as_str(), hit.id.as_str())) {
-                if self.is_full(found.len() + fresh.len(), from.len()) {
+                if self.is_full(found.len() + fresh.len()) {
                     break;
                 }
                 fresh.push(hit);

@@ -21,6 +21,8 @@ pub type Append<'a> = &'a dyn Fn(&mut Vec<u8>);
 pub enum Mode {
     /// It matches.
     Match,
+    /// It matches, so well in millionths.
+    Scored(u32),
     /// A match refers to it, or it to a match.
     Include,
 }
@@ -77,11 +79,15 @@ impl Page {
         self.full_url(base, kind, id);
         self.out.extend_from_slice(b",\"resource\":");
         write(&mut self.out);
-        let mode: &[u8] = match mode {
-            Mode::Match => b",\"search\":{\"mode\":\"match\"}}",
-            Mode::Include => b",\"search\":{\"mode\":\"include\"}}",
-        };
-        self.out.extend_from_slice(mode);
+        match mode {
+            Mode::Match => self.out.extend_from_slice(b",\"search\":{\"mode\":\"match\"}}"),
+            Mode::Include => self.out.extend_from_slice(b",\"search\":{\"mode\":\"include\"}}"),
+            Mode::Scored(millionths) => {
+                let score = decimal(millionths);
+                let text = format!(",\"search\":{{\"mode\":\"match\",\"score\":{score}}}}}");
+                self.out.extend_from_slice(text.as_bytes());
+            }
+        }
     }
 
     /// Adds what has to be said about the search itself.
@@ -125,6 +131,12 @@ impl Page {
         self.out.extend_from_slice(if self.entries > 0 { b"]}" } else { b"}" });
         self.out
     }
+}
+
+/// Millionths as a decimal of at most six places.
+fn decimal(millionths: u32) -> String {
+    let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// What happened in one version of a history.

@@ -28,7 +28,9 @@ pub fn read(
 
 /// The answer to reading one version of a record.
 pub(crate) fn answer(engine: &Engine, request: &Request<'_>, cached: Cached, shape: &Shape) -> Reply {
-    let Cached { version, updated, json } = cached;
+    let Cached {
+        version, updated, json, ..
+    } = cached;
     if is_known(request, version, updated) {
         return Reply::empty(304).of_version(version, updated);
     }

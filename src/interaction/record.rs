@@ -18,6 +18,8 @@ pub struct Record {
     pub id: Id,
     /// The whole of it.
     pub json: Arc<[u8]>,
+    /// How well its words fit, in millionths, where words were asked for.
+    pub score: Option<u32>,
 }
 
 /// The records that were hit, in their order. What was answered lately is at hand; the rest is read in one go.
@@ -46,6 +48,7 @@ pub fn fetch(engine: &Engine, hits: &[Hit]) -> Result<Vec<Record>, Refusal> {
             kind: hit.kind.clone(),
             id: hit.id.clone(),
             json: json?,
+            score: hit.score,
         })
     };
     Ok(hits.iter().zip(found).filter_map(record).collect())

@@ -6,10 +6,10 @@ use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
 use query::predicate::Predicate;
 use query::{Search, SortKey, Summary, Total};
-use search_index::{Clock, Cursor, Hit, Query};
+use search_index::{Clock, Cursor, Hit, Place, Query};
 
 use crate::compartment::Belonging;
-use crate::cursor::{self, Token, link};
+use crate::cursor::{self, Token, Turn, link};
 use crate::engine::{Engine, now};
 use crate::include::{self, Included};
 use crate::page::{Mode, Page};
@@ -49,8 +49,8 @@ struct Plan {
     path: String,
     /// The parameters that make up the question, for links.
     question: Vec<(String, String)>,
-    /// The address of the first page, which stands for the whole question.
-    first: String,
+    /// The question as one text, to which page links belong.
+    asked: String,
     token: Option<Token>,
     /// The token as it was sent.
     token_text: Option<String>,
@@ -63,7 +63,10 @@ pub(crate) struct Matches {
     pub(crate) at: u64,
     pub(crate) hits: Vec<Hit>,
     pub(crate) total: Option<u64>,
+    /// Where the next page lies.
     pub(crate) next: Option<Token>,
+    /// Where the page before lies.
+    pub(crate) previous: Option<Token>,
 }
 
 /// Searches: 200 with a Bundle of type searchset.
@@ -83,7 +86,10 @@ pub fn search(
         predicate: &plan.predicate,
         sort: &plan.search.sort,
         limit: plan.limit,
-        total: plan.search.total != Total::None || plan.limit == 0,
+        total: match plan.search.total {
+            Total::None if plan.limit == 0 => Total::Accurate,
+            total => total,
+        },
         clock: plan.clock.clone(),
     };
     let matches = find(engine, &wanted, plan.token.as_ref())?;
@@ -118,14 +124,15 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
     let predicate = own.predicate.and(search.predicate.clone());
     let path = request.path.trim_end_matches('/');
     let path = path.strip_suffix("_search").unwrap_or(path).trim_end_matches('/');
+    // The address of this server is no part of the question: it may be known by several, and by others after a restart.
+    let asked = link(path, &search.used, None);
     let path = format!("{}/{path}", request.base);
     let path = path.trim_end_matches('/').to_owned();
     let mut question = search.used.clone();
     question.extend(explain.map(|explain| (EXPLAIN.to_owned(), explain.to_string())));
-    let first = link(&path, &question, None);
     let token = token_text
         .as_deref()
-        .map(|text| Token::read(text, &first, engine.head()))
+        .map(|text| Token::read(text, &asked, engine.head()))
         .transpose()?;
     let limits = &engine.limits;
     let limit = match search.summary {
@@ -138,7 +145,7 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
         predicate,
         path,
         question,
-        first,
+        asked,
         token,
         token_text,
         limit,
@@ -168,42 +175,87 @@ pub(crate) struct Wanted<'a> {
     pub(crate) predicate: &'a Predicate,
     pub(crate) sort: &'a [SortKey],
     pub(crate) limit: usize,
-    pub(crate) total: bool,
+    pub(crate) total: Total,
     pub(crate) clock: Clock,
 }
 
 /// One page of matches.
 pub(crate) fn find(engine: &Engine, wanted: &Wanted<'_>, token: Option<&Token>) -> Result<Matches, Refusal> {
     let known = token.and_then(|token| token.total);
-    let after = token.and_then(|token| token.cursor.as_deref()).map(Cursor::parse);
-    let after = after.transpose().map_err(|_| damaged())?;
+    let turn = token.map_or(&Turn::First, |token| &token.turn);
+    let cursor = turn.cursor().map(Cursor::parse).transpose().map_err(|_| damaged())?;
     let query = Query {
         kinds: wanted.kinds.to_vec(),
         predicate: wanted.predicate.clone(),
         sort: wanted.sort.to_vec(),
-        limit: wanted.limit,
-        after: after.as_ref(),
+        limit: match (turn, wanted.total, known) {
+            (Turn::Last, Total::Accurate, Some(total)) => on_last(wanted.limit, total),
+            _ => wanted.limit,
+        },
+        place: match (turn, &cursor) {
+            (Turn::After(_), Some(cursor)) => Place::After(cursor),
+            (Turn::Before(_), Some(cursor)) => Place::Before(cursor),
+            (Turn::Last, _) => Place::Last,
+            _ => Place::First,
+        },
         at: token.map(|token| token.at),
-        total: wanted.total && known.is_none(),
+        total: known.map_or(wanted.total, |_| Total::None),
         clock: wanted.clock.clone(),
     };
     let found = engine.index.find(&query)?;
     let total = known.or(found.total);
-    let next = found.next.map(|cursor| Token {
+    let (at, token) = (found.at, |turn| Token {
         at: found.at,
         total,
-        cursor: Some(cursor.to_string()),
+        turn,
     });
     Ok(Matches {
-        at: found.at,
-        hits: found.hits,
+        at,
         total,
-        next,
+        next: found.next.map(|cursor| token(Turn::After(cursor.to_string()))),
+        previous: found.previous.map(|cursor| token(Turn::Before(cursor.to_string()))),
+        hits: found.hits,
     })
+}
+
+/// How many of all matches are on the last of pages of so many.
+fn on_last(limit: usize, total: u64) -> usize {
+    match (usize::try_from(total), limit) {
+        (Ok(total), 1..) if total > 0 => (total - 1) % limit + 1,
+        _ => limit,
+    }
 }
 
 fn damaged() -> Refusal {
     Refusal::because(Reason::Invalid, "The page link is damaged; start again without _page.").at("http._page")
+}
+
+/// The links of a page: to itself, and to the others of its snapshot where there are others.
+fn links(plan: &Plan, matches: &Matches) -> Vec<(&'static str, String)> {
+    let mut links = vec![("self", link(&plan.path, &plan.question, plan.token_text.as_deref()))];
+    let several = matches.next.is_some() || matches.previous.is_some();
+    if plan.limit == 0 || !(several || plan.token.is_some()) {
+        return links;
+    }
+    let end = |turn| Token {
+        at: matches.at,
+        total: matches.total,
+        turn,
+    };
+    let first = Some(end(Turn::First));
+    let last = Some(end(Turn::Last));
+    for (relation, token) in [
+        ("next", &matches.next),
+        ("previous", &matches.previous),
+        ("first", &first),
+        ("last", &last),
+    ] {
+        if let Some(token) = token {
+            let text = token.write(&plan.asked);
+            links.push((relation, link(&plan.path, &plan.question, Some(&text))));
+        }
+    }
+    links
 }
 
 fn write(
@@ -214,19 +266,14 @@ fn write(
     records: &[Record],
     included: &Included,
 ) -> Vec<u8> {
-    let mut links = vec![("self", link(&plan.path, &plan.question, plan.token_text.as_deref()))];
-    if let Some(next) = matches.next.as_ref().filter(|_| plan.limit > 0) {
-        let token = next.write(&plan.first);
-        links.push(("next", link(&plan.path, &plan.question, Some(&token))));
-    }
-    if plan.token.is_some() || links.len() > 1 {
-        links.push(("first", plan.first.clone()));
-    }
+    let links = links(plan, matches);
     let total = matches
         .total
         .filter(|_| plan.search.total != Total::None || plan.limit == 0);
     let mut page = Page::start("searchset", now(), total, &links);
-    let all = records.iter().map(|record| (record, Mode::Match));
+    let all = records
+        .iter()
+        .map(|record| (record, record.score.map_or(Mode::Match, Mode::Scored)));
     for (record, mode) in all.chain(included.records.iter().map(|record| (record, Mode::Include))) {
         page.found(request.base, &record.kind, &record.id, mode, |out| {
             plan.shape.write(&engine.definitions, &record.json, out);
@@ -242,6 +289,13 @@ fn write(
     }
     let told = plan.clock.explanation();
     issues.extend(told.map(|told| Issue::information(Code::Informational, told)));
+    if included.far {
+        let text = format!(
+            "References were followed {} times, and what is further away was left out.",
+            engine.limits.include_rounds + 1
+        );
+        issues.push(Issue::warning(Code::TooCostly, text));
+    }
     page.remarks(&issues);
     page.finish()
 }

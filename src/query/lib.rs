@@ -24,6 +24,7 @@ pub mod predicate;
 pub mod registry;
 mod results;
 pub mod sample;
+pub mod score;
 pub mod search;
 mod shape;
 pub mod sort;

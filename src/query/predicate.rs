@@ -155,6 +155,16 @@ pub trait Words {
     fn narrative(&self, each: &mut dyn FnMut(&str));
     /// Calls `each` with the folded words of the whole record.
     fn content(&self, each: &mut dyn FnMut(&str));
+    /// How many different words the whole record has.
+    fn distinct(&self) -> u32 {
+        let mut words = std::collections::HashSet::new();
+        self.content(&mut |word| {
+            if !words.contains(word) {
+                words.insert(Box::<str>::from(word));
+            }
+        });
+        u32::try_from(words.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// A record without words.

@@ -144,13 +144,14 @@ fn sort_key(registry: &Registry, kinds: &[Kind], key: &str) -> Result<SortKey, P
     Ok(SortKey { by, descending })
 }
 
+/// The parameter of a code. Kinds that lack it have no value, so that their records come last; the others have to agree
+/// on how its values compare.
 fn sort_by(registry: &Registry, kinds: &[Kind], code: &str) -> Result<SortBy, Problem> {
+    let known = kinds
+        .iter()
+        .filter_map(|kind| Some((registry.parameter(kind, code)?, kind)));
     let mut by: Option<(&Parameter, &Kind)> = None;
-    // Over several kinds, the records of those without the parameter have no value and come last.
-    for kind in kinds {
-        let Some(found) = registry.parameter(kind, code) else {
-            continue;
-        };
+    for (found, kind) in known {
         let (first, of) = *by.get_or_insert((found, kind));
         if first.kind != found.kind {
             return Err(Problem::Unsupported(format!(
@@ -158,12 +159,18 @@ fn sort_by(registry: &Registry, kinds: &[Kind], code: &str) -> Result<SortBy, Pr
             )));
         }
     }
-    let (found, _) = by.ok_or_else(|| {
-        Problem::Unsupported(match kinds {
-            [kind] => format!("`_sort` names `{code}`, which is no search parameter of {kind}."),
-            _ => format!("`_sort` names `{code}`, which is a search parameter of none of the searched kinds."),
-        })
-    })?;
+    let Some((found, _)) = by else {
+        let of = match kinds {
+            [kind] => kind.as_str(),
+            _ => "any kind searched",
+        };
+        let text = format!("`_sort` names `{code}`, which is no search parameter of {of}.");
+        return Err(Problem::Unsupported(text));
+    };
+    if matches!(found.kind, ParameterType::Composite | ParameterType::Special) {
+        let text = format!("`_sort` names `{code}`, whose values have no order; sort by one of its parts.");
+        return Err(Problem::Unsupported(text));
+    }
     Ok(SortBy::Parameter(found.id, found.kind))
 }
 
