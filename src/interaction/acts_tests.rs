@@ -230,6 +230,29 @@ fn many_racing_conditional_creates_make_one_record() {
 }
 
 #[test]
+fn a_search_beyond_its_limit_ends_with_advice() {
+    let limits = Limits {
+        search_steps: 3,
+        ..Limits::default()
+    };
+    let world = World::with(limits);
+    for id in 0..6 {
+        let body = format!(r#"{{"resourceType":"Patient","id":"{id}","name":[{{"family":"Wangmo {id}"}}]}}"#);
+        assert_eq!(ask(&world, &format!("PUT Patient/{id}"), &body).status, 201);
+    }
+    let costly = "=> 422 issue=too-costly .issue.0.diagnostics";
+    let table = format!(
+        "GET Patient?name:contains=ang {costly}~:contains\n\
+         GET Patient?name=w {costly}~letters\n\
+         GET Patient?birthdate:missing=true {costly}~identifier\n\
+         GET ?_id=1 {costly}~_type\n\
+         GET Patient?_id=1&__explain=true {costly}~steps\n\
+         GET Patient/1 => 200 .id=1\n"
+    );
+    run(&world, &table);
+}
+
+#[test]
 fn one_winner_a_round_and_reads_see_it() {
     let world = World::with(Limits::default());
     run(
