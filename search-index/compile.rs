@@ -241,6 +241,11 @@ impl Compiler<'_> {
                 let contains = &mut |key: &[u8]| has_part(&key[skip..], wanted);
                 Part::Listed(self.scan(&start, contains)?)
             }
+            Lookup::Suffix(term) => {
+                let start = terms::form(term);
+                let (skip, wanted) = (start.len(), term.text.as_bytes());
+                Part::Listed(self.scan(&start, &mut |key: &[u8]| key[skip..].ends_with(wanted))?)
+            }
             Lookup::Ranges { param, span, unit } => self.ranges(*param, span, *unit)?,
             Lookup::AnyOf(lookups) => self.any(lookups)?,
         })

@@ -45,12 +45,7 @@ impl<'r> Reader<'r> {
 
     /// The condition that a parameter puts on records of the kinds.
     pub(crate) fn clause(&self, kinds: &[Kind], name: &str, value: &str, depth: u32) -> Result<Predicate, Problem> {
-        self.clauses.set(self.clauses.get() + 1);
-        if depth > DEPTH_MAX || self.clauses.get() > CLAUSES_MAX {
-            return Err(Problem::Costly(format!(
-                "`{name}` joins too many records; name the kinds in the chain (subject:Patient.name) or search in steps."
-            )));
-        }
+        self.count(name, depth)?;
         if let Some(rest) = name.strip_prefix("_has:") {
             return self.has(kinds, rest, value, depth);
         }
@@ -66,6 +61,7 @@ impl<'r> Reader<'r> {
             Some(rest) => self.chain(kinds, code, modifier, rest, value, depth),
             None => match code {
                 "_id" => of_id(modifier, value),
+                "_filter" => self.filter(kinds, modifier, value),
                 "_list" => self.list(modifier, value),
                 "_query" => Err(Problem::Refused(format!(
                     "There is no named query here, so not `{value}` (`_query`)."
@@ -75,6 +71,17 @@ impl<'r> Reader<'r> {
                 _ => self.plain(kinds, code, modifier, value),
             },
         }
+    }
+
+    /// Counts a condition.
+    pub(crate) fn count(&self, name: &str, depth: u32) -> Result<(), Problem> {
+        self.clauses.set(self.clauses.get() + 1);
+        if depth > DEPTH_MAX || self.clauses.get() > CLAUSES_MAX {
+            return Err(Problem::Costly(format!(
+                "`{name}` joins too many records; name the kinds in the chain (subject:Patient.name) or search in steps."
+            )));
+        }
+        Ok(())
     }
 
     pub(crate) fn common(&self, kinds: &[Kind], code: &str) -> Result<Common, Problem> {
@@ -113,7 +120,7 @@ impl<'r> Reader<'r> {
             ));
         }
         let codes = self.registry.parameters(kind).iter().map(|p| &*p.code);
-        let codes: Vec<&str> = ["_id", "_lastUpdated", "_text", "_content", "_has", "_list"]
+        let codes: Vec<&str> = ["_id", "_lastUpdated", "_text", "_content", "_has", "_list", "_filter"]
             .into_iter()
             .chain(codes)
             .collect();
@@ -168,31 +175,13 @@ impl<'r> Reader<'r> {
             )));
         };
         let head = rest.split(['.', ':']).next().unwrap_or_default();
-        let (mut choices, mut problem) = (Vec::new(), None);
-        for group in self.alike(&targets, head) {
-            match self.clause(&group, rest, value, depth + 1) {
-                Ok(inner) => choices.push(Predicate::Chain {
-                    param: common.id,
-                    targets: group,
-                    inner: Box::new(inner),
-                    canonical: common.canonical,
-                }),
-                Err(costly @ Problem::Costly(_)) => return Err(costly),
-                Err(found) => problem = Some(found),
-            }
-        }
-        match (choices.is_empty(), problem) {
-            (false, _) => Ok(Predicate::any(choices)),
-            (true, Some(problem)) => Err(problem),
-            (true, None) => Err(Problem::Unsupported(format!(
-                "None of the kinds that `{code}` refers to ({}) has a search parameter `{head}`.",
-                names(&targets)
-            ))),
-        }
+        self.follow(&common, code, self.alike(&targets, head), &mut |group| {
+            self.clause(group, rest, value, depth + 1)
+        })
     }
 
     /// The kinds that have the parameter, in groups that read it alike.
-    fn alike(&self, kinds: &[Kind], code: &str) -> Vec<Vec<Kind>> {
+    pub(crate) fn alike(&self, kinds: &[Kind], code: &str) -> Vec<Vec<Kind>> {
         if matches!(code, "_id" | "_lastUpdated" | "_text" | "_content" | "_has" | "_list") {
             return vec![kinds.to_vec()];
         }

@@ -148,6 +148,8 @@ fn of_test(test: &Test) -> String {
         Test::String(StringTest::Prefix(text)) => format!("starts with \"{text}\""),
         Test::String(StringTest::Exact(text)) => format!("is exactly \"{text}\""),
         Test::String(StringTest::Contains(text)) => format!("contains \"{text}\""),
+        Test::String(StringTest::Equal(text)) => format!("is \"{text}\" when folded"),
+        Test::String(StringTest::Suffix(text)) => format!("ends with \"{text}\""),
         Test::Reference(test) => reference(test),
         Test::Date(span) => times(span),
         Test::Number(span) => numbers(span),
@@ -158,6 +160,9 @@ fn of_test(test: &Test) -> String {
             UnitTest::Named(name) => format!("{} in {name}", numbers(span)),
         },
         Test::Uri(UriTest::Exact(uri)) => format!("is {uri}"),
+        Test::Uri(UriTest::Starts(text)) => format!("starts with {text}"),
+        Test::Uri(UriTest::Contains(text)) => format!("contains {text}"),
+        Test::Uri(UriTest::Ends(text)) => format!("ends with {text}"),
         Test::Uri(UriTest::Below(uri)) => format!("is {uri} or lies below it"),
         Test::Uri(UriTest::Above(uri)) => format!("is {uri} or lies above it"),
     }

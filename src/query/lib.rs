@@ -13,6 +13,8 @@ pub mod canonical;
 mod clause;
 mod describe;
 mod extract;
+mod filter;
+mod filter_parse;
 pub mod fold;
 mod hash;
 mod literal;

@@ -72,8 +72,7 @@ fn prefixed(text: &str) -> Result<(Prefix, &str), String> {
 /// A date: `ge2012-03`.
 pub(crate) fn date(text: &str, zone: i32, handling: &Handling<'_>) -> Result<Span, String> {
     let (prefix, rest) = prefixed(text)?;
-    let range = stretch(rest, zone)
-        .ok_or_else(|| format!("`{rest}` is no date; write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+hh:mm"))?;
+    let range = range(rest, zone)?;
     if prefix != Prefix::Approximate {
         return Ok(Span::new(prefix, range));
     }
@@ -83,6 +82,12 @@ pub(crate) fn date(text: &str, zone: i32, handling: &Handling<'_>) -> Result<Spa
         end: range.end + distance,
     };
     Ok(Span::new(prefix, widened))
+}
+
+/// The range of a date without a prefix.
+pub(crate) fn range(text: &str, zone: i32) -> Result<Stretch, String> {
+    stretch(text, zone)
+        .ok_or_else(|| format!("`{text}` is no date; write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+hh:mm"))
 }
 
 /// A number: `lt5.40`.

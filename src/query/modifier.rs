@@ -30,14 +30,14 @@ impl Asked<'_> {
         }
     }
 
-    fn is(&self, test: Test) -> Predicate {
+    pub(crate) fn is(&self, test: Test) -> Predicate {
         Predicate::Test {
             param: self.common.id,
             test,
         }
     }
 
-    fn read<T>(&self, value: Result<T, String>, test: impl FnOnce(T) -> Test) -> Result<Predicate, Problem> {
+    pub(crate) fn read<T>(&self, value: Result<T, String>, test: impl FnOnce(T) -> Test) -> Result<Predicate, Problem> {
         match value {
             Ok(value) => Ok(self.is(test(value))),
             Err(why) => Err(wrong(&self.name(), &why)),
@@ -72,7 +72,7 @@ impl Reader<'_> {
         })
     }
 
-    fn alternative(&self, asked: &Asked<'_>, text: &str) -> Result<Predicate, Problem> {
+    pub(crate) fn alternative(&self, asked: &Asked<'_>, text: &str) -> Result<Predicate, Problem> {
         let plain = || literal::unescape(text).into();
         match (asked.common.kind, asked.modifier) {
             (ParameterType::String, None) => asked.read(literal::folded(text), |t| Test::String(StringTest::Prefix(t))),

@@ -211,6 +211,8 @@ pub enum Lookup {
     Prefix(Term<'static>),
     /// Records with a term of the same parameter and form whose text contains this term's.
     Contains(Term<'static>),
+    /// Records with a term of the same parameter and form whose text ends with this term's.
+    Suffix(Term<'static>),
     /// Records with a range of the parameter that both lies in a window and has the unit.
     Ranges {
         /// The parameter.
@@ -227,8 +229,9 @@ pub enum Lookup {
 impl Lookup {
     /// The look-up of a test.
     pub fn of(param: ParamId, test: &Test) -> Lookup {
-        let term = |form, text: &str| Lookup::Term(Term::new(param, form, text.to_owned()));
-        let prefix = |form, text: &str| Lookup::Prefix(Term::new(param, form, text.to_owned()));
+        let owned = |form, text: &str| Term::new(param, form, text.to_owned());
+        let term = |form, text: &str| Lookup::Term(owned(form, text));
+        let prefix = |form, text: &str| Lookup::Prefix(owned(form, text));
         match test {
             Test::Present => term(Form::Present, ""),
             Test::Token(test) => token(param, test, [Form::Code, Form::Coded, Form::System]),
@@ -236,9 +239,9 @@ impl Lookup {
             Test::OfType { system, code, value } => term(Form::OfType, &format!("{system}|{code}|{value}")),
             Test::String(StringTest::Prefix(text)) => prefix(Form::Folded, text),
             Test::String(StringTest::Exact(text)) => term(Form::Exact, text),
-            Test::String(StringTest::Contains(text)) => {
-                Lookup::Contains(Term::new(param, Form::Folded, text.clone().into_string()))
-            }
+            Test::String(StringTest::Contains(text)) => Lookup::Contains(owned(Form::Folded, text)),
+            Test::String(StringTest::Equal(text)) => term(Form::Folded, text),
+            Test::String(StringTest::Suffix(text)) => Lookup::Suffix(owned(Form::Folded, text)),
             Test::Reference(test) => reference(param, test),
             Test::Date(span) | Test::Number(span) => Lookup::Ranges {
                 param,
@@ -256,6 +259,9 @@ impl Lookup {
                 },
             },
             Test::Uri(UriTest::Exact(uri)) => term(Form::Uri, uri),
+            Test::Uri(UriTest::Starts(start)) => prefix(Form::Uri, start),
+            Test::Uri(UriTest::Contains(part)) => Lookup::Contains(owned(Form::Uri, part)),
+            Test::Uri(UriTest::Ends(end)) => Lookup::Suffix(owned(Form::Uri, end)),
             Test::Uri(UriTest::Below(root)) => {
                 let root = root.strip_suffix('/').unwrap_or(root);
                 Lookup::AnyOf(vec![term(Form::Uri, root), prefix(Form::Uri, &format!("{root}/"))])

@@ -97,6 +97,10 @@ pub enum StringTest {
     Exact(Box<str>),
     /// Has the folded text anywhere in it.
     Contains(Box<str>),
+    /// Is the text when both are folded.
+    Equal(Box<str>),
+    /// Ends with the folded text.
+    Suffix(Box<str>),
 }
 
 /// How a reference is compared.
@@ -140,6 +144,12 @@ pub enum UriTest {
     Below(Box<str>),
     /// Is this, or lies above it by path segments: `:above`.
     Above(Box<str>),
+    /// Starts with this.
+    Starts(Box<str>),
+    /// Has this anywhere in it.
+    Contains(Box<str>),
+    /// Ends with this, with or without its `|version`.
+    Ends(Box<str>),
 }
 
 impl Test {
@@ -188,6 +198,8 @@ impl StringTest {
             StringTest::Prefix(prefix) => fold(text).starts_with(&**prefix),
             StringTest::Exact(exact) => text == &**exact,
             StringTest::Contains(part) => fold(text).contains(&**part),
+            StringTest::Equal(whole) => fold(text) == **whole,
+            StringTest::Suffix(end) => fold(text).ends_with(&**end),
         }
     }
 }
@@ -235,6 +247,9 @@ impl UriTest {
         match self {
             UriTest::Exact(wanted) => is_canonical(uri, wanted),
             UriTest::Below(root) => is_below(uri, root) || is_below(bare(uri), root),
+            UriTest::Starts(start) => uri.starts_with(&**start),
+            UriTest::Contains(part) => uri.contains(&**part),
+            UriTest::Ends(end) => uri.ends_with(&**end) || bare(uri).ends_with(&**end),
             UriTest::Above(leaf) => is_below(leaf, uri) || is_below(leaf, bare(uri)),
         }
     }

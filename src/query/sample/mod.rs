@@ -3,6 +3,7 @@
 //! The vocabulary is small on purpose, so that searches find something, and wide enough to meet every
 //! search type, modifier, prefix and join. The same seed gives the same sample for ever.
 
+mod filter;
 mod join;
 mod record;
 mod search;

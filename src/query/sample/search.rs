@@ -2,13 +2,14 @@
 
 use fhir::identity::Kind;
 
+use super::filter::filter;
 use super::{
     ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS, URLS,
     VALUE_SETS, VERSIONS,
 };
 
 #[derive(Clone, Copy)]
-enum Sort {
+pub(super) enum Sort {
     Text,
     Token,
     Plain(&'static [&'static str]),
@@ -21,7 +22,7 @@ enum Sort {
     Canonical(&'static [&'static str]),
 }
 
-const PARAMETERS: [(&str, &str, Sort); 49] = [
+pub(super) const PARAMETERS: [(&str, &str, Sort); 49] = [
     ("Patient", "name", Sort::Text),
     ("Patient", "family", Sort::Text),
     ("Patient", "given", Sort::Text),
@@ -107,6 +108,7 @@ fn clause(random: &mut Random, kind: &str, depth: usize) -> (String, String) {
         0 => return of_the_version(random),
         1 => return ("_tag".into(), token(random)),
         2 => return uri(random),
+        4 if depth == 0 => return ("_filter".into(), filter(random, kind, 0)),
         3 if random.once_in(2) => return ("_list".into(), format!("a{},a{}", random.below(IDS), random.below(IDS))),
         3 if depth < 3 => {
             if let Some(found) = has(random, kind, depth) {
@@ -225,7 +227,17 @@ fn amount(random: &mut Random) -> String {
     }
 }
 
-fn escaped(code: &str) -> String {
+/// An amount for a filter, in quotation marks: units may have brackets.
+pub(super) fn quoted_amount(random: &mut Random) -> String {
+    let (number, unit) = AMOUNTS[random.below(AMOUNTS.len())];
+    match random.below(3) {
+        0 => number.to_owned(),
+        1 => format!("\"{number}||{unit}\""),
+        _ => format!("\"{number}|http://unitsofmeasure.org|{unit}\""),
+    }
+}
+
+pub(super) fn escaped(code: &str) -> String {
     code.replace('|', "\\|")
 }
 
@@ -240,7 +252,7 @@ fn token(random: &mut Random) -> String {
     }
 }
 
-fn address(random: &mut Random) -> String {
+pub(super) fn address(random: &mut Random) -> String {
     let (url, version) = (random.pick(&URLS), random.pick(&VERSIONS));
     match random.below(3) {
         0 => format!("{url}\\|{version}"),

@@ -57,6 +57,7 @@ impl Index {
                 let part: &str = &term.text;
                 self.where_term(term, |text| String::from_utf8_lossy(text).contains(part))
             }
+            Lookup::Suffix(term) => self.where_term(term, |text| text.ends_with(term.text.as_bytes())),
             Lookup::Ranges { param, span, unit } => {
                 let meets = |range: &Range| {
                     let stretch = fhir::moment::Stretch {

@@ -6,7 +6,7 @@ use super::{Sample, read, registry};
 use crate::predicate::Predicate;
 use crate::sort::{SortValue, sort_key};
 
-const PATIENT: &str = r##"{"resourceType":"Patient","id":"7",
+pub(super) const PATIENT: &str = r##"{"resourceType":"Patient","id":"7",
   "meta":{"profile":["http://a.bt/p|2.0"],"tag":[{"system":"http://t","code":"Red","display":"Röd thing"}],
     "source":"http://clinic.bt/a/b","security":[{"code":"R"}]},
   "text":{"status":"generated","div":"<div>Known <b>Asthma</b>&amp;more</div>"},
@@ -155,7 +155,7 @@ words            _content=asthma,zebra             1
 words            _content=zebra                    0
 ";
 
-const OBSERVATION: &str = r#"{"resourceType":"Observation","id":"o","status":"final",
+pub(super) const OBSERVATION: &str = r#"{"resourceType":"Observation","id":"o","status":"final",
   "code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},
   "subject":{"reference":"Patient/7"},
   "effectivePeriod":{"start":"2020-01-10","end":"2020-02"},
@@ -307,7 +307,7 @@ fn check(json: &str, query: &str, expected: bool) {
     );
 }
 
-fn check_table(json: &str, table: &str) {
+pub(super) fn check_table(json: &str, table: &str) {
     for row in table.lines().filter(|row| !row.is_empty()) {
         let (_, rest) = row.split_once(' ').expect("a search type");
         let (query, expected) = rest.trim().rsplit_once(' ').expect("an expectation");

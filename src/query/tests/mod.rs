@@ -2,6 +2,7 @@
 
 mod agreement;
 mod extraction;
+mod filtering;
 mod matching;
 mod parsing;
 
