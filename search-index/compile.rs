@@ -432,7 +432,7 @@ fn docs_named(names: &[u64], name: u64) -> impl Iterator<Item = DocId> + '_ {
 }
 
 /// The list of a key, where there is one.
-fn postings(terms: &InvertedIndexReader, key: &[u8]) -> Result<Option<Listed>, TantivyError> {
+pub(crate) fn postings(terms: &InvertedIndexReader, key: &[u8]) -> Result<Option<Listed>, TantivyError> {
     let Some(info) = terms.terms().get(key)? else {
         return Ok(None);
     };

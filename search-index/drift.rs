@@ -52,7 +52,7 @@ fn damaged_and_deleted_files_are_found_and_the_index_built_again() {
     let (settings, sentences) = told();
     let mut world = filled(settings);
     let before = world.index().find(&everything()).unwrap();
-    let folder = world.folder.join("index");
+    let folder = world.place();
     type Harm = fn(&std::path::Path);
     let harms: [(&str, Harm); 4] = [
         ("fingerprint", |file| fs::write(file, "layout 0").unwrap()),
@@ -99,6 +99,9 @@ fn drift_is_found_and_repaired() {
     (invented.seq, invented.record, invented.before) = (1, 1_000_000, Before::Nothing);
     entries.push(invented);
     let count = entries.len();
+    for entry in &mut entries {
+        entry.again = true;
+    }
     {
         let mut state = inner.shared.lock();
         state.queue.extend(entries.into_iter().map(Arc::new));

@@ -21,6 +21,8 @@ const STORED_DEPTH_MAX: usize = 512;
 pub struct Prepared {
     /// The values of the search parameters.
     pub values: Arc<Values>,
+    /// The fingerprint of the registry that extracted them.
+    of: u64,
     words: Arc<WordLists>,
 }
 
@@ -29,8 +31,14 @@ impl Prepared {
     pub fn new(registry: &Registry, kind: &Kind, root: Node<'_>) -> Prepared {
         Prepared {
             values: Arc::new(registry.extract(kind, root)),
+            of: registry.fingerprint(),
             words: Arc::new(WordLists::of(&root)),
         }
+    }
+
+    /// Whether the values are those the registry would extract.
+    pub fn is_of(&self, registry: &Registry) -> bool {
+        self.of == registry.fingerprint()
     }
 }
 
@@ -124,15 +132,18 @@ pub(crate) struct Entry {
     pub(crate) live: bool,
     pub(crate) before: Before,
     pub(crate) values: Arc<Values>,
+    /// Whether it is in the index already and only indexed again.
+    pub(crate) again: bool,
     words: OnceLock<Arc<WordLists>>,
 }
 
 impl Entry {
-    /// A version as the log tells of it; `None` where a live one carries nothing that helps.
-    pub(crate) fn carried(appended: &Appended) -> Option<Entry> {
+    /// A version as the log tells of it; `None` where a live one carries nothing that helps: nothing at all, or what
+    /// other parameters made of it.
+    pub(crate) fn carried(registry: &Registry, appended: &Appended) -> Option<Entry> {
         let (values, words) = match (&appended.attachment, appended.operation.is_live()) {
             (_, false) => (Arc::default(), Some(Arc::default())),
-            (Some(attachment), true) => unpack(attachment)?,
+            (Some(attachment), true) => unpack(registry, attachment)?,
             (None, true) => return None,
         };
         let cell = OnceLock::new();
@@ -148,6 +159,7 @@ impl Entry {
             live: appended.operation.is_live(),
             before: appended.previous.map_or(Before::Nothing, Before::At),
             values,
+            again: false,
             words: cell,
         })
     }
@@ -174,6 +186,7 @@ impl Entry {
                 Before::Nothing
             },
             values: Arc::new(values),
+            again: false,
             words: OnceLock::from(Arc::new(words)),
         }
     }
@@ -189,6 +202,7 @@ impl Entry {
             live: false,
             before: Before::Somewhere,
             values: Arc::default(),
+            again: true,
             words: OnceLock::from(Arc::default()),
         }
     }
@@ -257,12 +271,15 @@ impl Words for WordsOf<'_> {
     }
 }
 
-fn unpack(attachment: &Arc<dyn Any + Send + Sync>) -> Option<(Arc<Values>, Option<Arc<WordLists>>)> {
-    if let Ok(prepared) = Arc::clone(attachment).downcast::<Prepared>() {
-        return Some((Arc::clone(&prepared.values), Some(Arc::clone(&prepared.words))));
-    }
-    let values = Arc::clone(attachment).downcast::<Values>().ok()?;
-    Some((values, None))
+fn unpack(
+    registry: &Registry,
+    attachment: &Arc<dyn Any + Send + Sync>,
+) -> Option<(Arc<Values>, Option<Arc<WordLists>>)> {
+    let prepared = attachment.downcast_ref::<Prepared>()?;
+    let words = Arc::clone(&prepared.words);
+    prepared
+        .is_of(registry)
+        .then(|| (Arc::clone(&prepared.values), Some(words)))
 }
 
 /// The record of a version, parsed again; `None` for a deletion.

@@ -1,6 +1,8 @@
 //! The thread that takes versions into tantivy, commits, merges segments and hands over new ones.
 
 use std::collections::VecDeque;
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -33,9 +35,12 @@ pub(crate) struct Indexing {
     pub(crate) fields: Arc<Fields>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) settings: Settings,
+    directory: PathBuf,
     writer: Option<IndexWriter>,
     fed: u64,
     pending: usize,
+    /// Those of them that are indexed again.
+    again: usize,
     due: Option<Instant>,
     merging: bool,
 }
@@ -76,7 +81,7 @@ impl Indexing {
         shared: Arc<Shared>,
         store: Store,
         index: tantivy::Index,
-        (fields, slots): (Arc<Fields>, Arc<Slots>),
+        (fields, slots, directory): (Arc<Fields>, Arc<Slots>, PathBuf),
         settings: Settings,
     ) -> Result<JoinHandle<()>, TantivyError> {
         let writer = Some(open_writer(&index, &settings)?);
@@ -87,10 +92,12 @@ impl Indexing {
             index,
             fields,
             slots,
+            directory,
             settings,
             writer,
             fed,
             pending: 0,
+            again: 0,
             due: None,
             merging: false,
         };
@@ -110,16 +117,32 @@ impl Indexing {
                 Task::Feed(entries) => self.feed(&entries),
                 Task::Commit => self.commit(),
                 Task::Refresh => self.after_merge(),
-                Task::Clear => self.clear(),
-                Task::Stop if self.pending > 0 => self.commit(),
+                Task::Stop if self.pending > 0 && !self.shared.lock().retired => self.commit(),
                 Task::Stop => Ok(()),
             };
             if last {
-                return;
+                return self.end();
             }
             if let Err(failure) = done {
                 self.recover(&failure);
             }
+        }
+    }
+
+    /// Removes the folder of an index whose place another has taken, once nothing is written to it any more.
+    fn end(&mut self) {
+        if !self.shared.lock().retired {
+            return;
+        }
+        if let Some(writer) = self.writer.take() {
+            // A merge that failed has written its files, or not; they go all the same.
+            let _ = writer.wait_merging_threads();
+        }
+        if let Err(error) = fs::remove_dir_all(&self.directory) {
+            let folder = self.directory.display();
+            (self.settings.notice)(&format!(
+                "The search index in {folder} is no longer used and could not be removed: {error}."
+            ));
         }
     }
 
@@ -152,6 +175,7 @@ impl Indexing {
                 self.writer()?.add_document(document)?;
             }
             self.pending += 1;
+            self.again += usize::from(entry.again);
         }
         self.due
             .get_or_insert_with(|| Instant::now() + Duration::from_millis(self.settings.commit_every_ms));
@@ -183,9 +207,7 @@ impl Indexing {
         self.hand_over(|tail| tail.after(fed), fed)?;
         (self.pending, self.due) = (0, None);
         let mut state = self.shared.lock();
-        if state.queue.is_empty() {
-            state.repairing = 0;
-        }
+        state.repairing = state.repairing.saturating_sub(std::mem::take(&mut self.again));
         drop(state);
         self.shared.tell();
         self.merge()
@@ -198,7 +220,7 @@ impl Indexing {
         state.view.segments = Arc::new(opened);
         state.view.position = position;
         state.view.tail = left(&state.view.tail);
-        state.failure = None;
+        (state.failure, state.failures) = (None, 0);
         drop(state);
         self.shared.tell();
         Ok(())
@@ -239,28 +261,6 @@ impl Indexing {
         self.merge()
     }
 
-    /// Empties the index: position 0, nothing in the tail, nothing known of the log.
-    fn clear(&mut self) -> Result<(), Failure> {
-        let writer = self.writer()?;
-        // Versions taken in and not committed would come back with the next commit.
-        writer.rollback()?;
-        writer.delete_all_documents()?;
-        let mut prepared = writer.prepare_commit()?;
-        prepared.set_payload("");
-        prepared.commit()?;
-        let opened = segments::open(&self.index, &self.fields, &self.slots, &[])?;
-        let mut state = self.shared.lock();
-        state.view.segments = Arc::new(opened);
-        (state.view.position, state.view.head, state.view.tail) = (0, 0, Tail::default());
-        state.queue.clear();
-        state.changes = crate::past::Changes::after(0);
-        state.clear = false;
-        drop(state);
-        (self.fed, self.pending, self.due) = (0, 0, None);
-        self.shared.tell();
-        Ok(())
-    }
-
     /// Begins again from the last commit: everything after it is still in the tail.
     fn recover(&mut self, failure: &Failure) {
         (self.settings.notice)(&format!(
@@ -270,10 +270,12 @@ impl Indexing {
         thread::sleep(REST);
         let mut state = self.shared.lock();
         state.failure = Some(failure.to_string());
+        state.failures += 1;
         state.queue = VecDeque::from(state.view.tail.all());
+        state.repairing = 0;
         self.fed = state.view.position;
         drop(state);
-        (self.pending, self.due, self.merging) = (0, None, false);
+        (self.pending, self.again, self.due, self.merging) = (0, 0, None, false);
         self.shared.tell();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Total
 use store::{Operation, Store, Unit, Write};
 
 use crate::order::Rank;
-use crate::{Clock, Cursor, Found, Index, Place, Prepared, Query, Settings};
+use crate::{Clock, Cursor, Found, Index, Place, Prepared, Query, Settings, Unusable};
 
 /// One version, as the oracle remembers it.
 struct Known {
@@ -66,6 +66,10 @@ pub(crate) struct World {
     pub(crate) index: Option<Index>,
     settings: Settings,
     known: Vec<Known>,
+    /// Knows other dates than the index does: what it extracts must not get into the index.
+    foreign: Registry,
+    /// How many indexes there have been; the newest has a folder of that number.
+    pub(crate) count: u32,
 }
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -92,21 +96,62 @@ impl World {
             index: None,
             settings,
             known: Vec::new(),
+            foreign: Registry::new(Definitions::r4(), -720),
+            count: 0,
         };
         world.open();
         world
     }
 
+    /// The folder of the index in use.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.folder.join(format!("index{}", self.count))
+    }
+
+    /// Opens the index as a server does: the one that is there, or a new one where that is of no use.
     pub(crate) fn open(&mut self) {
         self.index = None;
-        let folder = self.folder.join("index");
-        let opened = Index::open(
-            &folder,
+        let (folder, registry) = (self.place(), Arc::clone(&self.registry));
+        let index = match Index::open(&folder, registry, self.store.clone(), self.settings.clone()) {
+            Ok(index) => index,
+            Err(unusable) => {
+                if let Unusable::Because(why) = unusable {
+                    (self.settings.notice)(&why);
+                }
+                self.make(&folder)
+            }
+        };
+        assert_eq!(index.catch_up(&mut |_, _| true), Ok(true));
+        self.index = Some(index);
+    }
+
+    fn make(&self, folder: &Path) -> Index {
+        Index::make(
+            folder,
             Arc::clone(&self.registry),
             self.store.clone(),
             self.settings.clone(),
-        );
-        self.index = Some(opened.unwrap());
+        )
+        .unwrap()
+    }
+
+    /// Begins another index beside the one in use; nothing of the log is in it yet.
+    pub(crate) fn begin(&mut self) -> Index {
+        self.make(&self.folder.join(format!("index{}", self.count + 1)))
+    }
+
+    /// Puts another index in the place of the one in use.
+    pub(crate) fn swap(&mut self, index: Index) {
+        assert!(index.is_complete());
+        let old = (self.place(), self.index.replace(index));
+        old.1.as_ref().unwrap().retire();
+        drop(old.1);
+        let gone = (0..1_000).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            !old.0.exists()
+        });
+        assert!(gone, "the folder goes with its index");
+        self.count += 1;
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -135,7 +180,7 @@ impl World {
             );
             write.attachment = match random.below(3) {
                 0 => None,
-                1 => Some(Arc::new(values.clone())),
+                1 => Some(Arc::new(Prepared::new(&self.foreign, &kind, document.root()))),
                 _ => Some(Arc::new(Prepared::new(&self.registry, &kind, document.root()))),
             };
             writes.insert((kind, id), (write, values, Some(document)));
@@ -425,11 +470,28 @@ fn settings(random: &mut Random) -> Settings {
 fn run(seed: u64, rounds: usize) {
     let mut random = Random::new(seed);
     let mut world = World::new(settings(&mut random));
+    let mut building: Option<Index> = None;
     for round in 0..rounds {
         let what = format!("seed {seed}, round {round}");
         match random.below(40) {
-            0 => world.open(),
-            1 => world.index().rebuild(&|_, _| {}).unwrap(),
+            0 => {
+                building = None;
+                world.open();
+            }
+            1 => building = Some(building.take().unwrap_or_else(|| world.begin())),
+            33..36 if building.is_some() => {
+                // A build goes on for a while; where it has come to the end of the log it takes over.
+                let mut left = random.below(3);
+                let index = building.take().unwrap();
+                let go_on = &mut |_, _| {
+                    left = left.saturating_sub(1);
+                    left > 0
+                };
+                match index.catch_up(go_on).unwrap() {
+                    true => world.swap(index),
+                    false => building = Some(index),
+                }
+            }
             2 => {
                 let report = world.index().check(&|_, _| {}, false).unwrap();
                 assert_eq!(

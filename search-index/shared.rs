@@ -28,8 +28,6 @@ pub(crate) struct State {
     pub(crate) flush_to: u64,
     /// Versions to be indexed again that are not committed yet.
     pub(crate) repairing: usize,
-    /// The index shall be emptied.
-    pub(crate) clear: bool,
     /// A merge has ended.
     pub(crate) merged: bool,
     /// The indexing thread shall end.
@@ -40,6 +38,14 @@ pub(crate) struct State {
     pub(crate) skipped: u64,
     /// Why the indexing thread cannot work just now.
     pub(crate) failure: Option<String>,
+    /// How often it could not, without a success in between.
+    pub(crate) failures: u32,
+    /// Why the index is not to be believed.
+    pub(crate) damage: Option<String>,
+    /// Why the index should be built anew though what it answers is right.
+    pub(crate) wanting: Option<String>,
+    /// Another index has taken its place: nothing needs to be kept.
+    pub(crate) retired: bool,
 }
 
 /// The lock and its bells.
@@ -59,8 +65,6 @@ pub(crate) enum Task {
     Commit,
     /// Look at the segments again.
     Refresh,
-    /// Begin again with nothing.
-    Clear,
     /// End.
     Stop,
 }
@@ -79,12 +83,15 @@ impl Shared {
             queue: VecDeque::new(),
             flush_to: 0,
             repairing: 0,
-            clear: false,
             merged: false,
             stop: false,
             catching_up: true,
             skipped: 0,
             failure: None,
+            failures: 0,
+            damage: None,
+            wanting: None,
+            retired: false,
         };
         Shared {
             state: Mutex::new(state),
@@ -121,9 +128,6 @@ impl Shared {
         loop {
             if state.stop {
                 return Task::Stop;
-            }
-            if state.clear {
-                return Task::Clear;
             }
             let now = Instant::now();
             let uncommitted = pending > 0 || fed > state.view.position;

@@ -17,7 +17,9 @@ pub enum Trouble {
     Expired(String),
     /// The index is being built and would answer short; to be tried again later.
     Building(String),
-    /// The index or the store could not be read.
+    /// What the index keeps cannot be read.
+    Damaged(String),
+    /// The store could not be read, or the index not be written.
     Failed(String),
 }
 
@@ -50,6 +52,7 @@ impl fmt::Display for Trouble {
             | Trouble::Busy(sentence)
             | Trouble::Expired(sentence)
             | Trouble::Building(sentence)
+            | Trouble::Damaged(sentence)
             | Trouble::Failed(sentence) => f.write_str(sentence),
         }
     }
@@ -59,7 +62,7 @@ impl std::error::Error for Trouble {}
 
 impl From<TantivyError> for Trouble {
     fn from(error: TantivyError) -> Trouble {
-        Trouble::Failed(format!("The search index could not be read: {error}."))
+        Trouble::Damaged(format!("The search index could not be read: {error}."))
     }
 }
 

@@ -8,6 +8,7 @@ mod desk;
 mod dictionary;
 mod history;
 mod kinds;
+mod latest;
 mod migrate;
 mod packing;
 mod queue;
@@ -158,6 +159,23 @@ impl Store {
     /// As [`Store::current`]; also where a place is missing.
     pub fn log(&self, after: u64, limit: usize) -> Result<Vec<Version>, Trouble> {
         self.shared.log(after, limit)
+    }
+
+    /// Which version was the latest of each record at a place in the log, deletions included: (record's number, place
+    /// of the version), ascending, of the records after one number and up to another. No record is opened.
+    ///
+    /// # Errors
+    /// As [`Store::current`].
+    pub fn latest(&self, after: u64, up_to: u64, at: u64) -> Result<Vec<(u64, u64)>, Trouble> {
+        self.shared.latest(after, up_to, at)
+    }
+
+    /// The highest number of a record; 0 for an empty log.
+    ///
+    /// # Errors
+    /// As [`Store::current`].
+    pub fn records(&self) -> Result<u64, Trouble> {
+        self.shared.records()
     }
 
     /// A history, newest first.
