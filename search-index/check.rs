@@ -3,6 +3,7 @@
 //! The committed index stands for the log up to one place. So a slice is exact while others write: the documents of
 //! some records are held against the latest versions of the same records up to that place, and newer ones do not count.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use tantivy::index::SegmentComponent;
 use crate::columns::Segment;
 use crate::deep::Deep;
 use crate::entry::{Before, Entry};
-use crate::index::Index;
+use crate::index::{Index, UNREADABLE};
 use crate::trouble::Trouble;
 
 /// Records of a slice where everything is checked at once.
@@ -134,6 +135,18 @@ impl Index {
     /// # Errors
     /// [`Trouble`] where the log or the index cannot be read.
     pub fn step(&self, round: &mut Round, step: &Step) -> Result<bool, Trouble> {
+        // Reading a damaged file may panic.
+        let taken = panic::catch_unwind(AssertUnwindSafe(|| self.take(round, step)));
+        let damage = match taken {
+            Ok(Err(Trouble::Damaged(why))) => why,
+            Ok(taken) => return taken,
+            Err(_) => UNREADABLE.to_owned(),
+        };
+        self.distrust(damage.clone());
+        Err(Trouble::Damaged(damage))
+    }
+
+    fn take(&self, round: &mut Round, step: &Step) -> Result<bool, Trouble> {
         if let Some(file) = round.files.pop() {
             round.report.findings.extend(self.check_file(&file)?);
             return Ok(true);

@@ -25,6 +25,8 @@ use crate::snapshot::{Snapshot, changes_in_log};
 use crate::tail::Tail;
 use crate::trouble::Trouble;
 
+/// What is said of an index where reading it made the program fail.
+pub(crate) const UNREADABLE: &str = "The search index is damaged: reading it failed.";
 /// Failures in a row after which the index is no longer trusted to mend itself.
 const FAILURES_MAX: u32 = 5;
 
@@ -197,7 +199,7 @@ impl Index {
                     trouble.advised(&advice)
                 });
             }
-            Err(_) => "The search index is damaged: reading it failed.".to_owned(),
+            Err(_) => UNREADABLE.to_owned(),
         };
         self.distrust(damage);
         Err(building(&self.inner.shared.lock(), inner.store.head()))

@@ -104,6 +104,7 @@ fn rest(engine: &Engine) -> Tree {
             "searchParam",
             Tree::Array(OF_EVERY_KIND.map(|(name, kind)| parameter(name, kind, None)).into()),
         ),
+        ("operation", Tree::Array(vec![reindex()])),
         ("compartment", Tree::Array(compartments.collect())),
     ])
 }
@@ -124,6 +125,19 @@ fn limits(engine: &Engine) -> String {
         limits.includes_max,
         limits.search_time.as_secs()
     )
+}
+
+/// The operation that builds the index anew. Its definition is this server's own, and says what it does.
+fn reindex() -> Tree {
+    let text = "POST builds the search index anew, beside the one in use; GET tells how that stands.";
+    Tree::object([
+        ("name", Tree::string(crate::reindex::NAME)),
+        (
+            "definition",
+            Tree::string(format!("{BASE}/OperationDefinition/reindex")),
+        ),
+        ("documentation", Tree::string(text)),
+    ])
 }
 
 fn codes(codes: &[&str]) -> Tree {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fhir::identity::{Id, Kind};
+use query::Registry;
 use query::predicate::{Predicate, Subject};
 use search_index::Prepared;
 use store::{Appended, Guard, Refused};
@@ -26,6 +27,7 @@ pub struct Found {
 
 /// What the answer depends on.
 struct Depends {
+    registry: Arc<Registry>,
     kind: Kind,
     predicate: Predicate,
     /// Other kinds whose records decide the answer too.
@@ -91,6 +93,7 @@ pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Resul
     let ids: Vec<Id> = answer.hits.into_iter().map(|hit| hit.id).collect();
     let predicate = query.predicate;
     let depends = Depends {
+        registry: Arc::clone(&engine.registry),
         kind: kind.clone(),
         touched: predicate.kinds_touched(),
         joined: !predicate.joins().is_empty(),
@@ -164,6 +167,10 @@ impl Depends {
         let (Some(carried), false) = (carried, self.joined) else {
             return true;
         };
+        // What other search parameters made of it says nothing of these.
+        if !carried.is_of(&self.registry) {
+            return true;
+        }
         self.predicate.matches(&Subject {
             kind: &appended.kind,
             id: &appended.id,

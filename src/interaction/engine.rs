@@ -20,6 +20,7 @@ use crate::format;
 use crate::limits::Limits;
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
+use crate::upkeep::{Pace, Upkeep};
 
 /// The identifier system of the national citizen number: no two live patients may hold the same one.
 pub const CITIZEN_NUMBER: &str = "http://id.gov.bt/citizen";
@@ -41,6 +42,8 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Identifier systems of which each value belongs to one live record of a kind.
     pub unique_systems: Vec<String>,
+    /// How the index is kept in order.
+    pub pace: Pace,
 }
 
 impl Settings {
@@ -54,6 +57,7 @@ impl Settings {
             zone: 360,
             cache_bytes: 32 << 20,
             unique_systems: vec![CITIZEN_NUMBER.to_owned()],
+            pace: Pace::default(),
         }
     }
 }
@@ -75,6 +79,8 @@ pub struct Engine {
     pub zone: i32,
     /// When the engine was opened, in microseconds since 1970.
     pub opened: i64,
+    /// How the index is kept in order.
+    pub upkeep: Arc<Upkeep>,
     pub(crate) compartments: Compartments,
     /// The CapabilityStatement, once it was asked for.
     pub(crate) capabilities: OnceLock<Box<str>>,
@@ -142,8 +148,28 @@ impl Engine {
             gate,
             zone: settings.zone,
             opened: now(),
+            upkeep: Arc::default(),
             cache,
             unique_systems: settings.unique_systems.into(),
+        }
+    }
+
+    /// The engine of the next generation: the same data and caches, searched by other parameters or another index.
+    pub(crate) fn next(&self, registry: Arc<Registry>, index: Index) -> Engine {
+        Engine {
+            compartments: Compartments::new(&self.definitions, &registry),
+            capabilities: OnceLock::new(),
+            versions: Arc::clone(&self.versions),
+            store: self.store.clone(),
+            index,
+            registry,
+            definitions: Arc::clone(&self.definitions),
+            limits: self.limits.clone(),
+            zone: self.zone,
+            opened: self.opened,
+            upkeep: Arc::clone(&self.upkeep),
+            cache: Arc::clone(&self.cache),
+            unique_systems: Arc::clone(&self.unique_systems),
         }
     }
 

@@ -23,8 +23,11 @@ pub mod engine;
 pub mod everything;
 pub mod format;
 pub mod generations;
+#[cfg(test)]
+mod generations_tests;
 pub mod history;
 pub mod include;
+mod keeper;
 pub mod limits;
 pub mod page;
 pub mod patch;
@@ -35,12 +38,15 @@ mod patch_value;
 pub mod read;
 pub mod record;
 pub mod refusal;
+pub mod reindex;
 pub mod reply;
 pub mod request;
 pub mod route;
 pub mod search;
 pub mod shape;
+mod shelf;
 pub mod update;
+pub mod upkeep;
 pub mod vread;
 pub mod written;
 

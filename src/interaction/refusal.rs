@@ -171,7 +171,7 @@ impl From<search_index::Trouble> for Refusal {
             search_index::Trouble::Busy(_) => Reason::Busy,
             search_index::Trouble::Expired(_) => Reason::Expired,
             search_index::Trouble::Building(_) => Reason::Building,
-            search_index::Trouble::Failed(_) => return Refusal::broken(trouble),
+            search_index::Trouble::Damaged(_) | search_index::Trouble::Failed(_) => return Refusal::broken(trouble),
         };
         Refusal::because(reason, trouble.to_string())
     }

@@ -12,7 +12,7 @@ use crate::reply::{Body, Reply};
 use crate::request::{Caller, Method, Request};
 use crate::search::{self, Within};
 use crate::shape::Shape;
-use crate::{bundle, capabilities, create, delete, everything, history, patch, read, update, vread};
+use crate::{bundle, capabilities, create, delete, everything, history, patch, read, reindex, update, vread};
 
 /// A path, read (<https://hl7.org/fhir/R4/http.html#summary>).
 enum Place {
@@ -26,6 +26,7 @@ enum Place {
     /// Records of one kind, or of all, in the compartment of a record; with `_search` or without.
     Compartment(Kind, Id, Option<Kind>, bool),
     Everything(Id),
+    Reindex,
 }
 
 /// The parameters that every interaction has (<https://hl7.org/fhir/R4/http.html#parameters>), and the rest.
@@ -41,6 +42,7 @@ pub fn answer(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Reply 
     if let Some(reply) = ready(engine, caller, request) {
         return reply;
     }
+    engine.upkeep.note();
     match common(engine, request) {
         Ok(common) => {
             let reply = dispatch(engine, caller, request, &common).unwrap_or_else(Reply::from);
@@ -115,6 +117,7 @@ fn place(engine: &Engine, path: &str) -> Result<Place, Refusal> {
         ["metadata"] => Place::Metadata,
         ["_history"] => Place::History(Scope::All),
         ["_search"] => Place::Search(None),
+        ["$reindex"] => Place::Reindex,
         [name] if name.starts_with('$') => return Err(no_operation(name)),
         [kind] => Place::Kind(engine.kind(kind)?),
         [kind, "_search"] => Place::Search(Some(engine.kind(kind)?)),
@@ -155,7 +158,7 @@ impl Place {
             Place::Kind(_) => "GET, HEAD, POST, PUT, PATCH, DELETE",
             Place::Record(..) => "GET, HEAD, PUT, PATCH, DELETE",
             Place::Compartment(_, _, _, false) => "GET, HEAD",
-            Place::Everything(_) => "GET, HEAD, POST",
+            Place::Everything(_) | Place::Reindex => "GET, HEAD, POST",
         }
     }
 }
@@ -185,6 +188,8 @@ fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Co
         (Method::Get, Place::Everything(id)) | (Method::Post, Place::Everything(id)) => {
             everything::everything(engine, caller, request, id, &common.rest)
         }
+        (Method::Get, Place::Reindex) => Ok(reindex::status(engine, caller)),
+        (Method::Post, Place::Reindex) => Ok(reindex::reindex(engine, caller)),
         (Method::Post, Place::Base) => bundle::bundle(engine, caller, request),
         (Method::Post, Place::Kind(kind)) => create::create(engine, caller, request, kind),
         (Method::Put, Place::Kind(kind)) => update::update_conditionally(engine, caller, request, kind),

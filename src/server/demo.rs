@@ -23,7 +23,7 @@ use crate::source::Source;
 /// A sentence where the address cannot be had, the data cannot be opened or loaded, or the server failed.
 pub fn demo(settings: Settings) -> Result<ExitCode, String> {
     let listener = crate::serve::bind(&settings.listen)?;
-    let generations = crate::engine::open(&settings)?;
+    let generations = crate::engine::open(&settings, true)?;
     println!("{}", crate::serve::greeting(&listener, &settings));
     let base = base(&listener);
     let stop = AtomicBool::new(false);

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interaction::limits::Limits;
+use interaction::upkeep::Pace;
 use interaction::{Generations, engine};
 
 use crate::settings::Settings;
 
-/// Opens the log and the index in the data folder, which is made where it is missing.
+/// Opens the log and the index in the data folder, which is made where it is missing. In the `background` the index is
+/// completed, built anew where there is reason to, and gone over by the patrol; without it the index is complete when
+/// this returns.
 ///
 /// # Errors
 /// A sentence where either cannot be opened, as when another process has them open.
-pub fn open(settings: &Settings) -> Result<Arc<Generations>, String> {
+pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, String> {
     let folder = Path::new(&settings.data);
     std::fs::create_dir_all(folder)
         .map_err(|e| format!("The data folder {} cannot be made: {e}.", folder.display()))?;
@@ -38,6 +41,11 @@ pub fn open(settings: &Settings) -> Result<Arc<Generations>, String> {
     wanted.zone = settings.zone.0;
     wanted.cache_bytes = settings.cache_bytes.0;
     wanted.unique_systems.clone_from(&settings.unique_identifiers);
+    wanted.pace = Pace {
+        background,
+        percent: settings.index_build_percent,
+        patrol: settings.patrol_records,
+    };
     Generations::open(wanted)
         .map(Arc::new)
         .map_err(|trouble| trouble.to_string())

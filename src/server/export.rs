@@ -35,7 +35,7 @@ const BLOCK: usize = 1000;
 /// A sentence where the folder cannot be used or the log cannot be read.
 pub fn export(settings: Settings, wish: &Wish) -> Result<ExitCode, String> {
     empty_folder(&wish.folder)?;
-    let engine = crate::engine::open(&settings)?.now();
+    let engine = crate::engine::open(&settings, false)?.now();
     let head = engine.store.head();
     let passes = if wish.history { 1 } else { 2 };
     let progress = Progress::new("Exporting", head * passes);

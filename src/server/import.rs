@@ -34,7 +34,7 @@ pub fn import(settings: Settings, wish: &Wish) -> Result<ExitCode, String> {
     }
     let files: usize = stages.iter().map(Vec::len).sum();
     let total: u64 = stages.iter().flatten().map(|source| source.key.length).sum();
-    let generations = crate::engine::open(&without_limits(settings.clone()))?;
+    let generations = crate::engine::open(&without_limits(settings.clone()), false)?;
     let folder = Path::new(&settings.data);
     let journal = Journal::open(&folder.join("import.journal"), wish.again)?;
     let refused = RefusedFile::new(&folder.join("import-refused.ndjson"));

@@ -3,6 +3,7 @@
 use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+use fhir::moment::instant;
 use interaction::{Engine, Generations};
 
 const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (JSON).\n\n\
@@ -35,10 +36,28 @@ fn text(format: &'static str, body: Bytes) -> HttpResponse {
         .body(body)
 }
 
-/// Where the log ends, how far the index has followed it, and how many commits there were since the start.
+/// Where the log ends, how far the index has followed it, how many commits there were since the start, whether the index
+/// is being built, and what the patrol has found.
 fn health(engine: &Engine) -> String {
     let head = engine.store.head();
     let index = engine.index.position();
     let groups = engine.store.groups();
-    format!("{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"groups\":{groups}}}\n")
+    let rounds = engine.upkeep.rounds();
+    let (passed, of) = rounds.reached;
+    let ended = rounds
+        .ended
+        .map_or("null".to_owned(), |ended| format!("\"{}\"", instant(ended)));
+    let building = match engine.upkeep.job() {
+        Some(job) if job.ended.is_none() => format!("{{\"read\":{},\"of\":{}}}", job.reached.0, job.reached.1),
+        _ => "null".to_owned(),
+    };
+    let patrol = format!(
+        "{{\"rounds\":{},\"ended\":{ended},\"records\":{},\"deep\":{},\"findings\":{},\"repairs\":{},\
+        \"passed\":{passed},\"of\":{of}}}",
+        rounds.complete, rounds.records.0, rounds.records.1, rounds.findings, rounds.repairs
+    );
+    format!(
+        "{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"groups\":{groups},\"building\":{building},\
+        \"patrol\":{patrol}}}\n"
+    )
 }

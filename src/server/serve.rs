@@ -25,7 +25,7 @@ use crate::wire::Wire;
 /// A sentence where the address cannot be had, the data cannot be opened, or the server failed.
 pub fn serve(settings: Settings) -> Result<ExitCode, String> {
     let listener = bind(&settings.listen)?;
-    let generations = crate::engine::open(&settings)?;
+    let generations = crate::engine::open(&settings, true)?;
     println!("{}", greeting(&listener, &settings));
     run(listener, generations, settings)?;
     println!("Stopped.");

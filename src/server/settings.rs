@@ -146,6 +146,10 @@ settings! {
     database_cache_bytes: Bytes = Bytes(32 << 20);
     /// Memory the index may use while it takes up new records.
     index_bytes: Bytes = Bytes(32 << 20);
+    /// How much of its time a new index being built may work while requests come in, in percent; idle time is always used.
+    index_build_percent: u32 = 50;
+    /// How many records of the index the patrol compares with the log in a second; 0 for no patrol.
+    patrol_records: u32 = 200;
     /// What to log, one line a request, never with ids or queries: none, failures (of the server's), or requests.
     log: String = "failures".to_owned();
     /// Whether answers are compressed for callers that accept it.

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 /// # Errors
 /// A sentence where the data cannot be opened or read.
 pub fn check(settings: Settings, repair: bool) -> Result<ExitCode, String> {
-    let generations = crate::engine::open(&settings)?;
+    let generations = crate::engine::open(&settings, false)?;
     let engine = generations.now();
     let progress = Progress::new("Checking the log", engine.store.head());
     let log = progress.show_during(|| engine.store.check(&|done, _| progress.reach(done)));
@@ -39,12 +39,14 @@ pub fn check(settings: Settings, repair: bool) -> Result<ExitCode, String> {
 /// # Errors
 /// A sentence where the data cannot be opened, read or written.
 pub fn reindex(settings: Settings) -> Result<ExitCode, String> {
-    let generations = crate::engine::open(&settings)?;
-    let engine = generations.now();
-    let progress = Progress::new("Building the index", engine.store.head());
-    let built = progress.show_during(|| engine.index.rebuild(&|done, _| progress.reach(done)));
-    built.map_err(|trouble| trouble.to_string())?;
-    println!("The index follows the log up to {}.", engine.index.position());
+    let generations = crate::engine::open(&settings, false)?;
+    let progress = Progress::new("Building the index", generations.now().store.head());
+    let built = progress.show_during(|| generations.rebuild(&|done, _| progress.reach(done)));
+    let job = built.map_err(|trouble| trouble.to_string())?;
+    println!("{}", job.sentence());
+    for example in job.outcome.iter().flat_map(|outcome| &outcome.examples) {
+        println!("Before: {example}");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

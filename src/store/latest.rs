@@ -28,9 +28,9 @@ impl Shared {
 
     /// The highest number of a record; 0 where there is none.
     pub(crate) fn records(&self) -> Result<u64, Trouble> {
-        let highest: Option<i64> = self.readers.read(|db| {
-            both!(db, c => version::table.select(max(version::record)).first(c))
-        })?;
+        let highest: Option<i64> = self
+            .readers
+            .read(|db| both!(db, c => version::table.select(max(version::record)).first(c)))?;
         Ok(highest.unwrap_or(0) as u64)
     }
 }

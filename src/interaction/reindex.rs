@@ -1,0 +1,88 @@
+//! `POST [base]/$reindex` builds the index anew beside the one in use; `GET [base]/$reindex` tells how that stands.
+//!
+//! Both answer with a Parameters resource. One build at a time: whoever asks while one is under way is told of that one.
+
+use fhir::moment;
+use fhir::tree::Tree;
+
+use crate::engine::Engine;
+use crate::reply::Reply;
+use crate::request::Caller;
+use crate::upkeep::{Job, JobState};
+
+/// What the operation is called in the CapabilityStatement.
+pub const NAME: &str = "reindex";
+
+/// Asks for a build: 202 with the job.
+pub fn reindex(engine: &Engine, _caller: &Caller) -> Reply {
+    let job = engine.upkeep.ask("It was asked for.");
+    Reply::json(202, state(engine, Some(&job)).to_bytes())
+}
+
+/// Tells of the build under way, or else of the last: 200.
+pub fn status(engine: &Engine, _caller: &Caller) -> Reply {
+    Reply::json(200, state(engine, engine.upkeep.job().as_ref()).to_bytes())
+}
+
+fn state(engine: &Engine, job: Option<&Job>) -> Tree {
+    let mut parameters = Vec::new();
+    match job {
+        Some(job) => of_job(job, &mut parameters),
+        None => parameters.push(of("state", "valueCode", Tree::string("none"))),
+    }
+    let (_, records) = engine.index.size();
+    parameters.push(of("inUse", "valueString", Tree::string(in_use(engine, records))));
+    Tree::object([
+        ("resourceType", Tree::string("Parameters")),
+        ("parameter", Tree::Array(parameters)),
+    ])
+}
+
+fn in_use(engine: &Engine, records: u64) -> String {
+    let head = engine.index.head();
+    if !engine.index.is_complete() {
+        let end = engine.store.head();
+        return format!(
+            "The index in use lacks part of the log, so that searches wait: {head} of {end} versions are read."
+        );
+    }
+    match engine.index.complaint() {
+        Some(complaint) => complaint,
+        None => format!("The index in use holds {records} records and follows the log up to {head}."),
+    }
+}
+
+fn of_job(job: &Job, parameters: &mut Vec<Tree>) {
+    let code = match &job.state {
+        JobState::Waiting => "waiting",
+        JobState::Running => "running",
+        JobState::Done => "done",
+        JobState::Failed(_) => "failed",
+    };
+    let number = |value: u64| Tree::number(value);
+    parameters.push(of("id", "valueString", Tree::string(job.id.to_string())));
+    parameters.push(of("state", "valueCode", Tree::string(code)));
+    parameters.push(of("why", "valueString", Tree::string(&job.why)));
+    parameters.push(of("summary", "valueString", Tree::string(job.sentence())));
+    parameters.push(of("asked", "valueInstant", Tree::string(moment::instant(job.asked))));
+    parameters.extend(
+        job.ended
+            .map(|ended| of("ended", "valueInstant", Tree::string(moment::instant(ended)))),
+    );
+    parameters.push(of("versionsRead", "valueDecimal", number(job.reached.0)));
+    parameters.push(of("versions", "valueDecimal", number(job.reached.1)));
+    if let Some(outcome) = &job.outcome {
+        parameters.push(of("records", "valueDecimal", number(outcome.records)));
+        parameters.extend(
+            outcome
+                .differing
+                .map(|differing| of("differing", "valueDecimal", number(differing))),
+        );
+        let examples = outcome.examples.iter();
+        parameters.extend(examples.map(|example| of("difference", "valueString", Tree::string(example))));
+    }
+}
+
+fn of(name: &str, member: &str, value: Tree) -> Tree {
+    Tree::object([("name", Tree::string(name)), (member, value)])
+}
