@@ -166,6 +166,7 @@ impl Engine {
             definitions: Arc::clone(&self.definitions),
             limits: self.limits.clone(),
             zone: self.zone,
+            gate: self.gate.clone(),
             opened: self.opened,
             upkeep: Arc::clone(&self.upkeep),
             cache: Arc::clone(&self.cache),
