@@ -2,6 +2,8 @@
 
 mod among;
 mod blocks;
+#[cfg(test)]
+mod cases;
 mod check;
 mod clock;
 mod columns;
