@@ -20,6 +20,8 @@ pub(crate) const RECORD: &str = "record";
 
 /// The half of a number that is a document; the other is the upper half of a hash.
 pub(crate) const DOCUMENT: u64 = u32::MAX as u64;
+/// The name of the column of composite parameters' tuples.
+const TUPLES: &str = "tuples";
 
 /// The fields of the index.
 pub(crate) struct Fields {
@@ -27,6 +29,7 @@ pub(crate) struct Fields {
     pub(crate) terms: Field,
     pub(crate) texts: Field,
     pub(crate) words: Field,
+    pub(crate) tuples: Field,
     record: Field,
     seq: Field,
     updated: Field,
@@ -61,6 +64,7 @@ impl Fields {
         let counter = builder.add_u64_field("counter", number.clone());
         let name = builder.add_bytes_field("name", bytes.clone());
         let distinct = builder.add_u64_field("distinct", number.clone());
+        let tuples = builder.add_bytes_field(TUPLES, bytes.clone());
         let mut columns: BTreeMap<Family, Vec<Columned>> = BTreeMap::new();
         for family in FAMILIES {
             for slot in (0..slots.count(family)).map(|number| Slot { family, number }) {
@@ -84,6 +88,7 @@ impl Fields {
             terms,
             texts,
             words,
+            tuples,
             record,
             seq,
             updated,
@@ -271,6 +276,7 @@ pub(crate) struct Columns {
     reader: SegmentReader,
     ranges: BTreeMap<(Family, usize), OnceLock<Option<Arc<Ranges>>>>,
     bytes: BTreeMap<(Family, usize), OnceLock<Option<BytesColumn>>>,
+    tuples: OnceLock<Option<BytesColumn>>,
 }
 
 impl Columns {
@@ -302,6 +308,7 @@ impl Columns {
             reader: reader.clone(),
             ranges: ranges.into_iter().map(|place| (place, OnceLock::new())).collect(),
             bytes: bytes.into_iter().map(|place| (place, OnceLock::new())).collect(),
+            tuples: OnceLock::new(),
         })
     }
 
@@ -342,6 +349,12 @@ impl Columns {
                 .flatten()
         };
         cell.get_or_init(open).clone()
+    }
+
+    /// The tuples of composite parameters; `None` where no document here has any.
+    pub(crate) fn tuples(&self) -> Option<BytesColumn> {
+        let open = || self.reader.fast_fields().bytes(TUPLES).ok().flatten();
+        self.tuples.get_or_init(open).clone()
     }
 
     /// The record of a document.

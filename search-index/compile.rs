@@ -231,14 +231,15 @@ impl Compiler<'_> {
         Ok(Part::And(parts))
     }
 
-    fn look_up(&self, lookup: &Lookup) -> Result<Part, TantivyError> {
+    /// The documents that a look-up finds, and some of kinds that are not searched.
+    pub(crate) fn look_up(&self, lookup: &Lookup) -> Result<Part, TantivyError> {
         Ok(match lookup {
             Lookup::Term(term) => Part::Listed(self.term(term)?),
             Lookup::Prefix(term) => Part::Listed(self.scan(&terms::ordered(term), &mut |_| true)?),
             Lookup::Contains(term) => {
                 let start = terms::form(term);
                 let (skip, wanted) = (start.len(), term.text.as_bytes());
-                let contains = &mut |key: &[u8]| has_part(&key[skip..], wanted);
+                let contains = &mut |key: &[u8]| terms::has_part(&key[skip..], wanted);
                 Part::Listed(self.scan(&start, contains)?)
             }
             Lookup::Suffix(term) => {
@@ -247,6 +248,7 @@ impl Compiler<'_> {
                 Part::Listed(self.scan(&start, &mut |key: &[u8]| key[skip..].ends_with(wanted))?)
             }
             Lookup::Ranges { param, span, unit } => self.ranges(*param, span, *unit)?,
+            Lookup::Tuple { param, heads, parts } => self.tuple(*param, heads, parts)?,
             Lookup::AnyOf(lookups) => self.any(lookups)?,
         })
     }
@@ -316,7 +318,7 @@ impl Compiler<'_> {
     }
 
     /// By number of the kind in the segment, what `of` gives for the searched kinds.
-    fn by_kind<T>(&self, of: impl Fn(&Kind) -> Option<T>) -> Vec<Option<T>> {
+    pub(crate) fn by_kind<T>(&self, of: impl Fn(&Kind) -> Option<T>) -> Vec<Option<T>> {
         let searched = |kind: &&Kind| self.among.has(kind);
         self.columns
             .kinds
@@ -438,10 +440,6 @@ pub(crate) fn postings(terms: &InvertedIndexReader, key: &[u8]) -> Result<Option
     };
     let list = terms.read_postings_from_terminfo(&info, IndexRecordOption::Basic)?;
     Ok(Some(Box::new(list)))
-}
-
-fn has_part(text: &[u8], part: &[u8]) -> bool {
-    part.is_empty() || text.windows(part.len()).any(|window| window == part)
 }
 
 /// Which of a column's texts name a record of the set.

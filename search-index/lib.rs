@@ -40,6 +40,8 @@ mod stored;
 mod tail;
 mod terms;
 mod trouble;
+mod tupled;
+mod tuples;
 mod turn;
 
 pub use check::{Report, Round, Step};

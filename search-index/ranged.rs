@@ -59,6 +59,18 @@ impl Ranged {
         }
     }
 
+    /// Whether one of a document's ranges is as asked, by its place among them.
+    pub(crate) fn holds_at(&self, doc: DocId, place: u32) -> bool {
+        let rows = self.ranges.index.value_row_ids(doc);
+        place < rows.end - rows.start && self.row_holds(rows.start + place)
+    }
+
+    fn row_holds(&self, row: u32) -> bool {
+        let (start, end) = self.ranges.at(row);
+        let inside = |window: &Window| window.holds(fhir::moment::Stretch { start, end });
+        self.windows.iter().any(inside) && self.unit_fits(row)
+    }
+
     /// Says of every range that was read whether it fits: without a branch, as nobody can foretell it.
     fn judge(&mut self) {
         let Read { rows, starts, ends, .. } = &self.read;
@@ -137,10 +149,6 @@ impl Sieve for Ranged {
     }
 
     fn holds(&mut self, doc: DocId) -> bool {
-        self.ranges.index.value_row_ids(doc).any(|row| {
-            let (start, end) = self.ranges.at(row);
-            let inside = |window: &Window| window.holds(fhir::moment::Stretch { start, end });
-            self.windows.iter().any(inside) && self.unit_fits(row)
-        })
+        self.ranges.index.value_row_ids(doc).any(|row| self.row_holds(row))
     }
 }

@@ -10,6 +10,7 @@ use crate::entry::Entry;
 use crate::order::{self, ELSEWHERE};
 use crate::slots::{Family, Slot, Slots};
 use crate::terms::{self, Whose};
+use crate::tuples;
 
 /// The document of a living version.
 ///
@@ -32,6 +33,7 @@ pub(crate) fn document(
     add_terms(&mut document, fields, entry);
     add_ranges(&mut document, fields, &slots, entry);
     add_references(&mut document, fields, &slots, entry);
+    tuples::add(&mut document, fields, &slots, entry);
     order::add_keys(&mut document, fields, &slots, entry);
     let mut key = Vec::new();
     let mut add = |whose, word: &str| {
@@ -55,7 +57,8 @@ impl Of<'_> {
         self.slots.of(self.kind, param).find(|slot| slot.family == family)
     }
 
-    fn ranges(&self, param: ParamId) -> Option<Slot> {
+    /// The column of a parameter's ranges.
+    pub(crate) fn ranges(&self, param: ParamId) -> Option<Slot> {
         self.slots
             .of(self.kind, param)
             .find(|slot| slot.family <= Family::Quantity)
@@ -90,6 +93,9 @@ fn add_ranges(document: &mut TantivyDocument, fields: &Fields, slots: &Of<'_>, e
         }
     });
 }
+
+/// How many bytes [`unit_key`] gives.
+pub(crate) const UNIT_BYTES: usize = 32;
 
 /// A unit as bytes: its four hashes.
 pub(crate) fn unit_key(unit: Unit) -> Vec<u8> {

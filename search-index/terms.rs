@@ -36,7 +36,7 @@ pub(crate) fn kind(name: &str) -> [u8; 8] {
 /// The key of an ordered term.
 pub(crate) fn ordered(term: &Term<'_>) -> Vec<u8> {
     let mut key = form(term);
-    key.extend_from_slice(beginning(&term.text, TEXT_MAX).as_bytes());
+    key.extend_from_slice(beginning_of(term).as_bytes());
     key
 }
 
@@ -59,6 +59,16 @@ pub(crate) fn word<'k>(whose: Whose, word: &str, key: &'k mut Vec<u8>) -> &'k [u
     key.push(whose as u8);
     key.extend_from_slice(beginning(word, WORD_MAX).as_bytes());
     key
+}
+
+/// What of an ordered term's text is kept.
+pub(crate) fn beginning_of<'t>(term: &'t Term<'_>) -> &'t str {
+    beginning(&term.text, TEXT_MAX)
+}
+
+/// Whether a text has another anywhere in it.
+pub(crate) fn has_part(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
 }
 
 fn beginning(text: &str, most: usize) -> &str {

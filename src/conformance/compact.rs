@@ -297,6 +297,9 @@ fn any_target(types: &Types) -> BTreeSet<&str> {
     names.filter(|name| *name != "Parameters").collect()
 }
 
+/// R4 says of this composite that `code` is compared as a reference and `target` as a token; it is the other way round.
+const CROSSED: &str = "http://hl7.org/fhir/SearchParameter/DocumentReference-relationship";
+
 fn parameter(tree: &Tree, any: &BTreeSet<&str>, rows: &mut BTreeMap<String, String>) -> Step {
     let url = string(tree, "url")?;
     if is_on_extension(url) {
@@ -314,14 +317,17 @@ fn parameter(tree: &Tree, any: &BTreeSet<&str>, rows: &mut BTreeMap<String, Stri
         true if !targets.is_empty() => "*".to_owned(),
         _ => list(tree, "target"),
     };
-    let mut components = Vec::new();
+    let mut parts = Vec::new();
     for part in items(tree, "component") {
-        components.push(format!(
-            "{}={}",
-            string(part, "definition")?,
-            flat(string(part, "expression")?)
-        ));
+        parts.push((string(part, "definition")?, flat(string(part, "expression")?)));
     }
+    if let ([(first, _), (second, _)], CROSSED) = (&mut parts[..], url) {
+        std::mem::swap(first, second);
+    }
+    let components = parts
+        .iter()
+        .map(|(definition, expression)| format!("{definition}={expression}"));
+    let components: Vec<String> = components.collect();
     let mut row = String::new();
     let columns = [
         url,

@@ -9,7 +9,7 @@ use crate::fold;
 use crate::literal;
 use crate::modifier::{Asked, missing, narrowed};
 use crate::predicate::Predicate;
-use crate::registry::Registry;
+use crate::registry::{Component, Registry};
 use crate::search::{Handling, Problem};
 use crate::values::ParamId;
 
@@ -32,6 +32,7 @@ pub(crate) struct Common {
     pub(crate) targets: Vec<Kind>,
     /// See [`Parameter::canonical`](crate::registry::Parameter::canonical).
     pub(crate) canonical: bool,
+    pub(crate) components: Vec<Component>,
 }
 
 impl<'r> Reader<'r> {
@@ -96,9 +97,12 @@ impl<'r> Reader<'r> {
                 kind: found.kind,
                 targets: Vec::new(),
                 canonical: false,
+                components: found.components.clone(),
             });
             common.canonical |= found.canonical;
-            if common.kind != found.kind {
+            let alike = |(a, b): (&Component, &Component)| a.id == b.id && a.kind == b.kind;
+            let same = common.components.iter().zip(&found.components).all(alike);
+            if common.kind != found.kind || common.components.len() != found.components.len() || !same {
                 return Err(Problem::Unsupported(format!(
                     "`{code}` is a {} on some of the searched kinds and a {} on {kind}; name the kinds with `_type`.",
                     common.kind.as_str(),

@@ -165,6 +165,10 @@ fn of_test(test: &Test) -> String {
         Test::Uri(UriTest::Ends(text)) => format!("ends with {text}"),
         Test::Uri(UriTest::Below(uri)) => format!("is {uri} or lies below it"),
         Test::Uri(UriTest::Above(uri)) => format!("is {uri} or lies above it"),
+        Test::Composite(tests) => {
+            let parts: Vec<String> = tests.iter().map(|(_, test)| of_test(test)).collect();
+            format!("has in one element what {}", parts.join(", and what "))
+        }
     }
 }
 

@@ -5,24 +5,49 @@ use fhir::document::Node;
 use fhirpath::evaluate::Context;
 use fhirpath::value::{Element, Item};
 
+use crate::plan::{Leaf, Visit};
 use crate::registry::{Computed, KindParameters, Registry};
 use crate::shape::{Shape, target};
 use crate::values::{Entry, Target, Value, Values};
 
 /// The values of a record of the kind.
 pub(crate) fn values(registry: &Registry, of_kind: &KindParameters, root: Node<'_>) -> Values {
-    let mut entries = Vec::with_capacity(32);
-    of_kind.plan.walk(root, &mut |leaf, node| {
-        let param = leaf.param;
-        leaf.shape.values(leaf.kind, node, registry.zone, &mut |value| {
-            let value = leaf.complete(value);
-            entries.push(Entry { param, value })
-        });
-    });
+    let mut found = Found {
+        registry,
+        of_kind,
+        root,
+        entries: Vec::with_capacity(32),
+    };
+    of_kind.plan.walk(root, &mut found);
+    let mut entries = found.entries;
     for computed in &of_kind.computed {
         compute(registry, computed, root, &mut entries);
     }
     Values { entries }
+}
+
+/// What the walk over a record has found so far.
+struct Found<'a> {
+    registry: &'a Registry,
+    of_kind: &'a KindParameters,
+    root: Node<'a>,
+    entries: Vec<Entry>,
+}
+
+impl Visit for Found<'_> {
+    fn value(&mut self, leaf: &Leaf, node: Node<'_>) {
+        let (param, entries) = (leaf.param, &mut self.entries);
+        leaf.shape.values(leaf.kind, node, self.registry.zone, &mut |value| {
+            let value = leaf.complete(value);
+            entries.push(Entry { param, value })
+        });
+    }
+
+    fn base(&mut self, base: u16, node: Node<'_>) {
+        let entries = &mut self.entries;
+        let bases = &self.of_kind.bases;
+        bases.tuples(self.registry, base, (self.root, node), &mut |entry| entries.push(entry));
+    }
 }
 
 fn compute(registry: &Registry, computed: &Computed, root: Node<'_>, entries: &mut Vec<Entry>) {

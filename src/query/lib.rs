@@ -33,13 +33,14 @@ pub mod sort;
 pub mod span;
 pub mod term;
 mod test;
+mod tuple;
 pub mod values;
 mod words;
 
 pub use describe::advice;
 pub use fold::fold;
 pub use predicate::{Join, NoWords, Predicate, RecordSet, Subject, Test, Words};
-pub use registry::{Parameter, Registry};
+pub use registry::{Component, Parameter, Registry};
 pub use search::{Handling, Include, Search, SortBy, SortKey, Summary, Total, parse};
 pub use sort::{SortValue, sort_key};
 pub use span::{Span, Window};

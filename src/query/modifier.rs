@@ -94,8 +94,39 @@ impl Reader<'_> {
             (ParameterType::Uri, Some("below")) => Ok(asked.is(Test::Uri(UriTest::Below(plain())))),
             (ParameterType::Uri, Some("above")) => Ok(asked.is(Test::Uri(UriTest::Above(plain())))),
             (ParameterType::Uri, _) => Err(asked.unsupported(":above, :below and :missing")),
+            (ParameterType::Composite, None) => self.tuple(asked, text),
             _ => Err(asked.unsupported(":missing")),
         }
+    }
+
+    /// A tuple, its parts divided by `$` (<https://hl7.org/fhir/R4/search.html#combining>).
+    fn tuple(&self, asked: &Asked<'_>, text: &str) -> Result<Predicate, Problem> {
+        let texts = literal::split(text, '$');
+        let components = &asked.common.components;
+        if texts.len() != components.len() || texts.iter().any(|text| text.trim().is_empty()) {
+            let codes: Vec<&str> = components.iter().map(|component| &*component.code).collect();
+            return Err(wrong(&asked.name(), &format!("write its parts as {}", codes.join("$"))));
+        }
+        let mut tests = Vec::with_capacity(components.len());
+        for (component, text) in components.iter().zip(texts) {
+            let common = &Common {
+                id: component.id,
+                kind: component.kind,
+                targets: component.targets.clone(),
+                canonical: false,
+                components: Vec::new(),
+            };
+            let part = Asked {
+                common,
+                code: &component.code,
+                modifier: None,
+            };
+            match self.alternative(&part, text)? {
+                Predicate::Test { param, test } => tests.push((param, test)),
+                _ => return Err(asked.unsupported(":missing")),
+            }
+        }
+        Ok(asked.is(Test::Composite(tests.into())))
     }
 
     fn token(&self, asked: &Asked<'_>, text: &str) -> Result<Predicate, Problem> {

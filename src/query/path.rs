@@ -102,6 +102,17 @@ pub(crate) fn parts_for<'a>(expression: &'a str, kind: &str) -> Parts<'a> {
     Parts { list }
 }
 
+/// All parts of an expression that starts from an element, not from a record.
+pub(crate) fn parts_of(expression: &str) -> Parts<'_> {
+    let part = |text| Part {
+        text,
+        steps: steps(text),
+    };
+    Parts {
+        list: union(expression).into_iter().map(part).collect(),
+    }
+}
+
 /// The parts of a union: what stands between the `|` outside of parentheses and quotes.
 fn union(expression: &str) -> Vec<&str> {
     split(expression, '|').into_iter().map(str::trim).collect()

@@ -2,7 +2,7 @@
 
 use conformance::{Definitions, ParameterType};
 use fhir::document::Node;
-use fhir::identity::{Kind, Reference};
+use fhir::identity::Reference;
 use fhirpath::model::{Child, Model, TypeId};
 
 use crate::path::{Filter, Step};
@@ -24,9 +24,19 @@ pub(crate) struct Place {
     filters: Vec<(Filter, u32)>,
     /// What the element is a value of.
     leaves: Vec<Leaf>,
+    /// The base elements of composites that this is, by number.
+    bases: Vec<u16>,
 }
 
-/// An element at this place is a value of the parameter.
+/// Hears what a walk finds.
+pub(crate) trait Visit {
+    /// An element that has values of a parameter.
+    fn value(&mut self, leaf: &Leaf, node: Node<'_>);
+    /// A base element of composites, by its number.
+    fn base(&mut self, base: u16, node: Node<'_>);
+}
+
+/// An element at this place is a value of the parameter; below a base element, of the part with that number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Leaf {
     pub(crate) param: ParamId,
@@ -72,17 +82,17 @@ enum Edge {
 }
 
 impl Plan {
-    /// Adds a parameter's path; false, and nothing added, where the definitions don't know an element on
+    /// Adds the path of a parameter from an element of the type; false, and nothing added, where the definitions don't know an element on
     /// the way or the engine is needed.
     pub(crate) fn add(
         &mut self,
         definitions: &Definitions,
-        kind: &Kind,
+        from: TypeId,
         steps: &[Step],
         param: ParamId,
         search: ParameterType,
     ) -> bool {
-        let Some(ways) = ways(definitions, kind, steps) else {
+        let Some(ways) = ways(definitions, from, steps) else {
             return false;
         };
         let leaves: Vec<Option<Shape>> = ways.iter().map(|way| Shape::of(definitions, way.kind)).collect();
@@ -106,6 +116,41 @@ impl Plan {
             }
         }
         true
+    }
+
+    /// The types of the elements that a path leads to; `None` where the definitions don't know an element on the way.
+    pub(crate) fn elements(definitions: &Definitions, from: TypeId, steps: &[Step]) -> Option<Vec<TypeId>> {
+        let ways = ways(definitions, from, steps)?;
+        let mut elements: Vec<TypeId> = Vec::new();
+        for way in ways {
+            if !elements.contains(&way.kind) {
+                elements.push(way.kind);
+            }
+        }
+        Some(elements)
+    }
+
+    /// Marks the elements of the type that a path leads to as a base of composites.
+    pub(crate) fn add_base(
+        &mut self,
+        definitions: &Definitions,
+        from: TypeId,
+        steps: &[Step],
+        element: TypeId,
+        base: u16,
+    ) {
+        let ways = ways(definitions, from, steps).unwrap_or_default();
+        for way in ways.iter().filter(|way| way.kind == element) {
+            let place = way.edges.iter().fold(self.record(), |at, edge| self.follow(at, edge));
+            self.places[place as usize].bases.push(base);
+        }
+    }
+
+    /// Whether any element is a value of the parameter.
+    pub(crate) fn has(&self, param: ParamId) -> bool {
+        self.places
+            .iter()
+            .any(|place| place.leaves.iter().any(|leaf| leaf.param == param))
     }
 
     fn record(&mut self) -> u32 {
@@ -133,17 +178,20 @@ impl Plan {
         fresh
     }
 
-    /// Calls `found` with every value's leaf and element.
-    pub(crate) fn walk<'a>(&self, root: Node<'a>, found: &mut dyn FnMut(&Leaf, Node<'a>)) {
+    /// Tells of every element that is a value or a base.
+    pub(crate) fn walk(&self, root: Node<'_>, found: &mut dyn Visit) {
         if !self.places.is_empty() {
             self.visit(0, root, found);
         }
     }
 
-    fn visit<'a>(&self, at: u32, node: Node<'a>, found: &mut dyn FnMut(&Leaf, Node<'a>)) {
+    fn visit(&self, at: u32, node: Node<'_>, found: &mut dyn Visit) {
         let place = &self.places[at as usize];
         for leaf in &place.leaves {
-            found(leaf, node);
+            found.value(leaf, node);
+        }
+        for base in &place.bases {
+            found.base(*base, node);
         }
         for (filter, to) in &place.filters {
             if passes(filter, node) {
@@ -163,10 +211,10 @@ impl Plan {
     }
 }
 
-fn ways(definitions: &Definitions, kind: &Kind, steps: &[Step]) -> Option<Vec<Way>> {
+fn ways(definitions: &Definitions, from: TypeId, steps: &[Step]) -> Option<Vec<Way>> {
     let mut ways = vec![Way {
         edges: Vec::new(),
-        kind: definitions.type_id(kind.as_str())?,
+        kind: from,
         system: None,
     }];
     for step in steps {
@@ -176,7 +224,7 @@ fn ways(definitions: &Definitions, kind: &Kind, steps: &[Step]) -> Option<Vec<Wa
                 ways = further.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
             }
             Step::Type(name) => {
-                let wanted = definitions.type_id(name)?;
+                let wanted = type_named(definitions, name)?;
                 ways.retain(|way| definitions.is_a(way.kind, wanted));
             }
             Step::Filter(filter) => {
@@ -187,6 +235,16 @@ fn ways(definitions: &Definitions, kind: &Kind, steps: &[Step]) -> Option<Vec<Wa
         }
     }
     Some(ways)
+}
+
+/// A type by name. R4 writes one primitive with a capital: `value.as(DateTime)` in `code-value-date`.
+fn type_named(definitions: &Definitions, name: &str) -> Option<TypeId> {
+    let lowered = || {
+        let mut name = name.to_owned();
+        name.get_mut(..1)?.make_ascii_lowercase();
+        definitions.type_id(&name)
+    };
+    definitions.type_id(name).or_else(lowered)
 }
 
 fn children(definitions: &Definitions, way: &Way, name: &str) -> Option<Vec<Way>> {

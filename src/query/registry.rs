@@ -16,6 +16,7 @@ use crate::path::{self, Parts};
 use crate::plan::Plan;
 use crate::predicate::Predicate;
 use crate::test::{ReferenceTest, Test};
+use crate::tuple::Bases;
 use crate::values::{ParamId, Values, hash};
 
 /// A search parameter of one kind.
@@ -37,6 +38,23 @@ pub struct Parameter {
     pub canonical: bool,
     /// Whether a record may have several elements for it; also where that is not known.
     pub repeats: bool,
+    /// For composites: the parts in order.
+    pub components: Vec<Component>,
+}
+
+/// One part of a composite parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Component {
+    /// The number of the parameter that says how the part is compared.
+    pub id: ParamId,
+    /// That parameter's code.
+    pub code: Arc<str>,
+    /// How its values are compared.
+    pub kind: ParameterType,
+    /// For references: the kinds it may point to, sorted.
+    pub targets: Vec<Kind>,
+    /// The FHIRPath to the part's values, from an element that the composite's expression yields.
+    pub expression: Arc<str>,
 }
 
 /// What is known of one kind.
@@ -47,6 +65,8 @@ pub(crate) struct KindParameters {
     pub(crate) plan: Plan,
     /// The parameters that need the FHIRPath engine.
     pub(crate) computed: Vec<Computed>,
+    /// The elements from which composites start.
+    pub(crate) bases: Bases,
 }
 
 /// A parameter whose values the FHIRPath engine computes.
@@ -83,9 +103,7 @@ impl Registry {
     pub fn new(definitions: Arc<Definitions>, zone: i32) -> Registry {
         let kinds: Vec<Kind> = definitions.resources().filter_map(Kind::new).collect();
         let searchable = |p: &&SearchParameter| {
-            !p.expression.is_empty()
-                && !OF_THE_VERSION.contains(&p.code.as_str())
-                && !matches!(p.kind, ParameterType::Composite | ParameterType::Special)
+            !p.expression.is_empty() && !OF_THE_VERSION.contains(&p.code.as_str()) && p.kind != ParameterType::Special
         };
         let found: Vec<SearchParameter> = definitions
             .search_parameters()
@@ -119,6 +137,7 @@ impl Registry {
             parameters: Vec::new(),
             plan: Plan::default(),
             computed: Vec::new(),
+            bases: Bases::default(),
         };
         for definition in found.iter().filter(|p| applies(p, kind)) {
             let id = ParamId::of(&definition.code);
@@ -129,8 +148,8 @@ impl Registry {
                 continue;
             }
             let parts = path::parts_for(&definition.expression, kind.as_str());
-            match self.add(id, definition, kind, &parts, &mut of_kind) {
-                Ok(()) => of_kind.parameters.push(Parameter {
+            match self.add(definition, kind, &parts, found, &mut of_kind) {
+                Ok(components) => of_kind.parameters.push(Parameter {
                     id,
                     code,
                     kind: definition.kind,
@@ -139,6 +158,7 @@ impl Registry {
                     targets: self.targets(definition, kind, &parts),
                     repeats: self.repeats(kind, &parts),
                     canonical: definition.kind == ParameterType::Reference && self.is_canonical(kind, &parts),
+                    components,
                 }),
                 Err(why) => self.skipped.push(format!("{kind}.{}: {why}", definition.code)),
             }
@@ -147,20 +167,30 @@ impl Registry {
         of_kind
     }
 
+    /// Adds what extracts a parameter's values, and gives its components where it is a composite.
     fn add(
         &self,
-        id: ParamId,
         definition: &SearchParameter,
         kind: &Kind,
         parts: &Parts<'_>,
+        found: &[SearchParameter],
         of_kind: &mut KindParameters,
-    ) -> Result<(), String> {
+    ) -> Result<Vec<Component>, String> {
+        let id = ParamId::of(&definition.code);
+        let record = self.definitions.type_id(kind.as_str());
+        let record = record.ok_or("its kind is no type of the definitions")?;
         if parts.is_empty() {
             return Err("its expression says nothing about this kind".into());
         }
+        if definition.kind == ParameterType::Composite {
+            let components = self.components(definition, kind, found)?;
+            let (bases, plan) = (&mut of_kind.bases, &mut of_kind.plan);
+            bases.add(&self.definitions, (record, plan), id, parts, &components)?;
+            return Ok(components);
+        }
         for part in &parts.list {
             let planned = match &part.steps {
-                Some(steps) => of_kind.plan.add(&self.definitions, kind, steps, id, definition.kind),
+                Some(steps) => of_kind.plan.add(&self.definitions, record, steps, id, definition.kind),
                 None => false,
             };
             if !planned {
@@ -172,7 +202,33 @@ impl Registry {
                 });
             }
         }
-        Ok(())
+        Ok(Vec::new())
+    }
+
+    /// The components of a composite, each by the parameter that its definition names.
+    fn components(
+        &self,
+        definition: &SearchParameter,
+        kind: &Kind,
+        found: &[SearchParameter],
+    ) -> Result<Vec<Component>, String> {
+        if definition.components.len() < 2 {
+            return Err("a composite has two components or more".into());
+        }
+        let component = |component: &conformance::Component| {
+            let named = found.iter().find(|p| p.url == component.definition);
+            let named = named.filter(|p| p.kind != ParameterType::Composite);
+            let named = named.ok_or_else(|| format!("{} can't be a component", component.definition))?;
+            let parts = path::parts_for(&named.expression, kind.as_str());
+            Ok(Component {
+                id: ParamId::of(&named.code),
+                code: named.code.as_str().into(),
+                kind: named.kind,
+                targets: self.targets(named, kind, &parts),
+                expression: component.expression.as_str().into(),
+            })
+        };
+        definition.components.iter().map(component).collect()
     }
 
     /// The kinds a reference parameter may point to: of those its definition names, the ones that the
@@ -359,7 +415,7 @@ fn applies(definition: &SearchParameter, kind: &Kind) -> bool {
 }
 
 /// Bump when extraction or the terms change their meaning.
-const EXTRACTION_VERSION: u32 = 4;
+const EXTRACTION_VERSION: u32 = 5;
 
 fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
     let facts: BTreeMap<&str, String> = found
@@ -367,7 +423,10 @@ fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
         .map(|p| {
             (
                 p.url.as_str(),
-                format!("{} {:?} {:?} {}", p.code, p.base, p.kind, p.expression),
+                format!(
+                    "{} {:?} {:?} {} {:?}",
+                    p.code, p.base, p.kind, p.expression, p.components
+                ),
             )
         })
         .collect();

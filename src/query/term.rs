@@ -8,6 +8,8 @@
 //! * **ranges** ([`each_range`]): a parameter and a half-open range of whole numbers, of dates and
 //!   numbers and quantities alike, a quantity with the hashes of its unit, and once more in base units.
 //!
+//! A composite's tuples ([`Value::Composite`]) are kept beside them, each part by its terms or ranges.
+//!
 //! [`Lookup::of`] turns a test into the look-up that finds exactly the records the test passes on:
 //! `matches` and the look-up agree, and a test here holds them to it. A negation or a missing value is
 //! [`Predicate::Not`](crate::predicate::Predicate::Not) around the test. Sets of records
@@ -22,7 +24,7 @@ use crate::canonical::key;
 use crate::fold::{fold, fold_code};
 use crate::span::{Span, numeric};
 use crate::test::{ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest, bare};
-use crate::values::{ParamId, Quantity, Target, Value, Values, hash, record_hash};
+use crate::values::{Entry, ParamId, Quantity, Target, Value, Values, hash, record_hash};
 
 /// What kind of text a term holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -224,6 +226,15 @@ pub enum Lookup {
     },
     /// Records that any of these finds.
     AnyOf(Vec<Lookup>),
+    /// Records with a tuple of the parameter whose every part is found by the look-up in its place.
+    Tuple {
+        /// The parameter.
+        param: ParamId,
+        /// Each of these finds all of the records, and others: where to begin.
+        heads: Vec<Lookup>,
+        /// The look-ups of the parts, [`part_terms`] and [`part_ranges`].
+        parts: Vec<Lookup>,
+    },
 }
 
 impl Lookup {
@@ -269,8 +280,32 @@ impl Lookup {
             Test::Uri(UriTest::Above(leaf)) => {
                 Lookup::AnyOf(above(leaf).iter().map(|uri| term(Form::Uri, uri)).collect())
             }
+            Test::Composite(tests) => tuple(param, tests),
         }
     }
+
+    /// Whether it finds records by terms alone, each known in full.
+    fn is_exact(&self) -> bool {
+        match self {
+            Lookup::Term(_) => true,
+            Lookup::AnyOf(all) => all.iter().all(Lookup::is_exact),
+            _ => false,
+        }
+    }
+}
+
+/// A record with the tuple has the part's value under the component's own parameter as well, or else under the
+/// composite's: see [`each_term`].
+fn tuple(param: ParamId, tests: &[(ParamId, Test)]) -> Lookup {
+    let parts: Vec<Lookup> = tests.iter().map(|(of, test)| Lookup::of(*of, test)).collect();
+    let mut heads = Vec::new();
+    for (part, (_, test)) in parts.iter().zip(tests).filter(|(part, _)| part.is_exact()) {
+        heads.push(Lookup::AnyOf(vec![part.clone(), Lookup::of(param, test)]));
+    }
+    if heads.is_empty() {
+        heads.push(Lookup::Term(Term::new(param, Form::Present, "")));
+    }
+    Lookup::Tuple { param, heads, parts }
 }
 
 fn token(param: ParamId, test: &TokenTest, [code, coded, system]: [Form; 3]) -> Lookup {
@@ -322,8 +357,30 @@ fn above(leaf: &str) -> Vec<String> {
 pub fn each_term(values: &Values, each: &mut dyn FnMut(Term<'_>)) {
     for entry in &values.entries {
         each(Term::new(entry.param, Form::Present, ""));
-        terms_of(entry.param, &entry.value, each);
+        match &entry.value {
+            Value::Composite(parts) => {
+                let strange = |part: &&Entry| !values.of(part.param).any(|value| covers(value, &part.value));
+                let strangers = parts.iter().filter(strange);
+                strangers.for_each(|part| terms_of(entry.param, &part.value, each));
+            }
+            value => terms_of(entry.param, value, each),
+        }
     }
+}
+
+/// Whether a value has all the terms of a tuple's part. A part that is no parameter's value is listed under the
+/// composite's own parameter, so that [`Lookup::Tuple`] always has where to begin.
+fn covers(value: &Value, part: &Value) -> bool {
+    match (value, part) {
+        (_, Value::Date(_) | Value::Number { .. } | Value::Quantity(_)) => true,
+        (Value::Token { system, code, .. }, Value::Token { system: s, code: c, .. }) => system == s && code == c,
+        (value, part) => value == part,
+    }
+}
+
+/// Calls `each` with every term of a tuple's part, under the component's own parameter.
+pub fn part_terms(part: &Entry, each: &mut dyn FnMut(Term<'_>)) {
+    terms_of(part.param, &part.value, each);
 }
 
 fn terms_of(param: ParamId, value: &Value, each: &mut dyn FnMut(Term<'_>)) {
@@ -345,7 +402,7 @@ fn terms_of(param: ParamId, value: &Value, each: &mut dyn FnMut(Term<'_>)) {
         }
         Value::Reference(target) => terms_of_target(param, target, each),
         Value::Uri(uri) => terms_of_address(param, Form::Uri, uri, each),
-        Value::Date(_) | Value::Number { .. } | Value::Quantity(_) => {}
+        Value::Date(_) | Value::Number { .. } | Value::Quantity(_) | Value::Composite(_) => {}
     }
 }
 
@@ -397,35 +454,38 @@ fn terms_of_address(param: ParamId, form: Form, address: &str, each: &mut dyn Fn
 /// Calls `each` with every range of the values: one of each date, number and quantity as written, and one
 /// more of a quantity in base units where it has such a form.
 pub fn each_range(values: &Values, each: &mut dyn FnMut(Range)) {
-    for entry in &values.entries {
-        let param = entry.param;
-        let mut range = |range: Stretch, unit: Unit| {
-            let (start, end) = (range.start, range.end);
-            each(Range {
-                param,
-                start,
-                end,
-                unit,
-            });
-        };
-        match &entry.value {
-            Value::Date(found) => range(*found, Unit::default()),
-            Value::Number { low, high } => range(numeric(*low, *high), Unit::default()),
-            Value::Quantity(quantity) => {
-                range(numeric(quantity.low, quantity.high), Unit::of(quantity));
-                if let Some(found) = quantity.canonical {
-                    let canonical = found.dimension;
-                    range(
-                        numeric(found.low, found.high),
-                        Unit {
-                            canonical,
-                            ..Unit::default()
-                        },
-                    );
-                }
+    values.entries.iter().for_each(|entry| part_ranges(entry, each));
+}
+
+/// Calls `each` with every range of one value, such as a tuple's part.
+pub fn part_ranges(entry: &Entry, each: &mut dyn FnMut(Range)) {
+    let param = entry.param;
+    let mut range = |range: Stretch, unit: Unit| {
+        let (start, end) = (range.start, range.end);
+        each(Range {
+            param,
+            start,
+            end,
+            unit,
+        });
+    };
+    match &entry.value {
+        Value::Date(found) => range(*found, Unit::default()),
+        Value::Number { low, high } => range(numeric(*low, *high), Unit::default()),
+        Value::Quantity(quantity) => {
+            range(numeric(quantity.low, quantity.high), Unit::of(quantity));
+            if let Some(found) = quantity.canonical {
+                let canonical = found.dimension;
+                range(
+                    numeric(found.low, found.high),
+                    Unit {
+                        canonical,
+                        ..Unit::default()
+                    },
+                );
             }
-            _ => {}
         }
+        _ => {}
     }
 }
 

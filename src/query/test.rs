@@ -8,7 +8,7 @@ use fhir::moment::Stretch;
 
 use crate::fold::{fold, fold_code};
 use crate::span::{Span, numeric};
-use crate::values::{Quantity, Target, Value};
+use crate::values::{ParamId, Quantity, Target, Value};
 
 /// A test on one value of a parameter. A value of another search type never passes.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ pub enum Test {
     Quantity(Span, UnitTest),
     /// A URI.
     Uri(UriTest),
+    /// A tuple: each part by the test in its place, which stands with its component's own parameter.
+    Composite(Box<[(ParamId, Test)]>),
 }
 
 /// How a coded value is compared; codes are folded ([`fold_code`]).
@@ -175,6 +177,10 @@ impl Test {
                 unit.range(quantity).is_some_and(|range| span.holds(range))
             }
             (Test::Uri(test), Value::Uri(uri)) => test.passes(uri),
+            (Test::Composite(tests), Value::Composite(parts)) => {
+                let mut pairs = tests.iter().zip(parts);
+                tests.len() == parts.len() && pairs.all(|((_, test), part)| test.passes(&part.value))
+            }
             _ => false,
         }
     }

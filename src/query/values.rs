@@ -85,6 +85,8 @@ pub enum Value {
     Quantity(Box<Quantity>),
     /// A URI, as written.
     Uri(Box<str>),
+    /// What stands together in one element, a value for each component with the component's own parameter.
+    Composite(Box<[Entry]>),
 }
 
 /// An amount: the closed range from `low` to `high` (equal for a plain quantity), and its unit.

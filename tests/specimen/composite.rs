@@ -89,11 +89,21 @@ fn part(definitions: &Definitions, kind: &str, base: &[Step], component: &Compon
     None
 }
 
-/// Adds to a value what another has; the first items of two lists become one.
+fn members_of(object: &mut Tree) -> &mut Vec<(String, Tree)> {
+    match object {
+        Tree::Object(members) => members,
+        other => panic!("{other:?} is no object"),
+    }
+}
+
+/// Adds to a value what another has; the first items of two lists become one, and of `value[x]` the later stays.
 fn merge(into: &mut Tree, other: &Tree) {
     match (into, other) {
         (into @ Tree::Object(_), Tree::Object(members)) => {
             for (name, value) in members {
+                if name.starts_with("value") && into.get(name).is_none() {
+                    members_of(into).retain(|(known, _)| !known.starts_with("value"));
+                }
                 match into.get_mut(name) {
                     Some(known) => merge(known, value),
                     None => into.set(name, value.clone()),

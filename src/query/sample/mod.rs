@@ -47,7 +47,7 @@ impl Random {
 }
 
 /// The kinds that samples are made of.
-pub const KINDS: [&str; 10] = [
+pub const KINDS: [&str; 12] = [
     "Patient",
     "Practitioner",
     "Organization",
@@ -58,6 +58,8 @@ pub const KINDS: [&str; 10] = [
     "Questionnaire",
     "QuestionnaireResponse",
     "List",
+    "Group",
+    "DocumentReference",
 ];
 /// How many records of a kind a sample refers to: their ids are `a0`, `a1` and so on.
 pub const IDS: usize = 12;
@@ -77,7 +79,7 @@ const NAMES: [&str; 12] = [
     "Wang",
 ];
 const SYSTEMS: [&str; 3] = ["http://loinc.org", "http://snomed.info/sct", "urn:oid:1.2.3"];
-const CODES: [&str; 5] = ["8480-6", "8462-4", "Abc", "abc", "a|b"];
+const CODES: [&str; 6] = ["8480-6", "8462-4", "Abc", "abc", "a|b", "a$b"];
 const UNITS: [&str; 5] = ["mg", "kg", "mm[Hg]", "tablet", "[degF]"];
 /// Amounts that are equal to one another across units, or nearly.
 const AMOUNTS: [(&str, &str); 16] = [
@@ -130,4 +132,5 @@ const PROFILES: [&str; 5] = [
     "http://a.bt/fhir/one/two",
     "urn:uuid:5",
 ];
+const RELATIONS: [&str; 3] = ["replaces", "appends", "signs"];
 const WORDS: [&str; 4] = ["severe asthma", "Asthma, mild", "no known allergy", "éclair"];

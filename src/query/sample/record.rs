@@ -1,7 +1,8 @@
 //! Random records.
 
 use super::{
-    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS, URLS, VERSIONS, WORDS,
+    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, NAMES, NUMBERS, PROFILES, RELATIONS, Random, SYSTEMS, UNITS, URLS,
+    VERSIONS, WORDS,
 };
 
 /// A record of one of [`KINDS`] as JSON.
@@ -27,6 +28,8 @@ pub fn record(random: &mut Random, kind: &str, id: &str) -> String {
         "Questionnaire" => questionnaire(random, &mut members),
         "QuestionnaireResponse" => response(random, &mut members),
         "List" => list(random, &mut members),
+        "Group" => group(random, &mut members),
+        "DocumentReference" => document(random, &mut members),
         _ => risk(random, &mut members),
     }
     format!("{{{}}}", members.join(","))
@@ -169,7 +172,9 @@ fn observation(random: &mut Random, members: &mut Vec<String>) {
         2 => members.push(format!(r#""effectiveDateTime":"{}""#, random.pick(&DATES))),
         _ => {}
     }
-    match random.below(5) {
+    match random.below(7) {
+        4 => members.push(format!(r#""valueDateTime":"{}""#, random.pick(&DATES))),
+        5 => members.push(format!(r#""valuePeriod":{}"#, period(random))),
         0 => members.push(format!(r#""valueString":"{}""#, random.pick(&NAMES))),
         1 => members.push(format!(r#""valueCodeableConcept":{}"#, concept(random))),
         2 | 3 => members.push(format!(r#""valueQuantity":{}"#, quantity(random))),
@@ -178,7 +183,19 @@ fn observation(random: &mut Random, members: &mut Vec<String>) {
     if random.once_in(3) {
         let part =
             |random: &mut Random| format!(r#"{{"code":{},"valueQuantity":{}}}"#, concept(random), quantity(random));
-        members.push(format!(r#""component":[{},{}]"#, part(random), part(random)));
+        let coded = |random: &mut Random| {
+            format!(
+                r#"{{"code":{},"valueCodeableConcept":{}}}"#,
+                concept(random),
+                concept(random)
+            )
+        };
+        members.push(format!(
+            r#""component":[{},{},{}]"#,
+            part(random),
+            coded(random),
+            part(random)
+        ));
     }
     if random.once_in(2) {
         members.push(format!(r#""encounter":{}"#, reference(random, &["Encounter"])));
@@ -227,6 +244,31 @@ fn encounter(random: &mut Random, members: &mut Vec<String>) {
     if random.once_in(2) {
         members.push(format!(r#""partOf":{}"#, reference(random, &["Encounter"])));
     }
+}
+
+fn group(random: &mut Random, members: &mut Vec<String>) {
+    members.push(r#""type":"person","actual":true"#.to_owned());
+    let part = |random: &mut Random| {
+        let value = match random.below(3) {
+            0 => format!(r#""valueCodeableConcept":{}"#, concept(random)),
+            1 => format!(r#""valueQuantity":{}"#, quantity(random)),
+            _ => format!(r#""valueBoolean":{}"#, random.once_in(2)),
+        };
+        format!(r#"{{"code":{},{value},"exclude":false}}"#, concept(random))
+    };
+    members.push(format!(r#""characteristic":[{},{}]"#, part(random), part(random)));
+}
+
+fn document(random: &mut Random, members: &mut Vec<String>) {
+    let relation = |random: &mut Random| {
+        let (code, target) = (random.pick(&RELATIONS), reference(random, &["DocumentReference"]));
+        format!(r#"{{"code":"{code}","target":{target}}}"#)
+    };
+    members.push(format!(
+        r#""status":"current","subject":{}"#,
+        reference(random, &["Patient"])
+    ));
+    members.push(format!(r#""relatesTo":[{},{}]"#, relation(random), relation(random)));
 }
 
 fn risk(random: &mut Random, members: &mut Vec<String>) {

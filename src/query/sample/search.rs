@@ -4,8 +4,8 @@ use fhir::identity::Kind;
 
 use super::filter::filter;
 use super::{
-    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, UNITS, URLS,
-    VALUE_SETS, VERSIONS,
+    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, RELATIONS, Random, SYSTEMS, UNITS,
+    URLS, VALUE_SETS, VERSIONS,
 };
 
 #[derive(Clone, Copy)]
@@ -20,9 +20,11 @@ pub(super) enum Sort {
     Address,
     Reference(&'static [&'static str]),
     Canonical(&'static [&'static str]),
+    /// A composite of these.
+    Tuple(&'static [Sort]),
 }
 
-pub(super) const PARAMETERS: [(&str, &str, Sort); 49] = [
+pub(super) const PARAMETERS: [(&str, &str, Sort); 62] = [
     ("Patient", "name", Sort::Text),
     ("Patient", "family", Sort::Text),
     ("Patient", "given", Sort::Text),
@@ -92,6 +94,55 @@ pub(super) const PARAMETERS: [(&str, &str, Sort); 49] = [
     ),
     ("List", "code", Sort::Token),
     ("List", "status", Sort::Plain(&["current"])),
+    ("Observation", "value-date", Sort::Date),
+    (
+        "Observation",
+        "code-value-quantity",
+        Sort::Tuple(&[Sort::Token, Sort::Quantity]),
+    ),
+    (
+        "Observation",
+        "code-value-concept",
+        Sort::Tuple(&[Sort::Token, Sort::Token]),
+    ),
+    (
+        "Observation",
+        "code-value-string",
+        Sort::Tuple(&[Sort::Token, Sort::Text]),
+    ),
+    (
+        "Observation",
+        "code-value-date",
+        Sort::Tuple(&[Sort::Token, Sort::Date]),
+    ),
+    (
+        "Observation",
+        "combo-code-value-quantity",
+        Sort::Tuple(&[Sort::Token, Sort::Quantity]),
+    ),
+    (
+        "Observation",
+        "combo-code-value-concept",
+        Sort::Tuple(&[Sort::Token, Sort::Token]),
+    ),
+    (
+        "Observation",
+        "component-code-value-quantity",
+        Sort::Tuple(&[Sort::Token, Sort::Quantity]),
+    ),
+    ("Group", "characteristic", Sort::Token),
+    (
+        "Group",
+        "characteristic-value",
+        Sort::Tuple(&[Sort::Token, Sort::Token]),
+    ),
+    ("DocumentReference", "patient", Sort::Reference(&["Patient"])),
+    ("DocumentReference", "relation", Sort::Plain(&RELATIONS)),
+    (
+        "DocumentReference",
+        "relationship",
+        Sort::Tuple(&[Sort::Plain(&RELATIONS), Sort::Reference(&["DocumentReference"])]),
+    ),
 ];
 
 /// A search over one of [`KINDS`]: its kind and its parameters, decoded. Always valid.
@@ -117,7 +168,15 @@ fn clause(random: &mut Random, kind: &str, depth: usize) -> (String, String) {
         }
         _ => {}
     }
-    let (_, code, sort) = of_kind[random.below(of_kind.len())];
+    let mut chosen = of_kind[random.below(of_kind.len())];
+    let tuples: Vec<_> = of_kind
+        .iter()
+        .filter(|(_, _, sort)| matches!(sort, Sort::Tuple(_)))
+        .collect();
+    if !tuples.is_empty() && random.once_in(4) {
+        chosen = tuples[random.below(tuples.len())];
+    }
+    let (_, code, sort) = chosen;
     if random.once_in(12) {
         return (format!("{code}:missing"), random.once_in(2).to_string());
     }
@@ -179,6 +238,10 @@ fn value(random: &mut Random, sort: Sort, depth: usize) -> (String, String) {
         Sort::Address => ("", address(random)),
         Sort::Reference(targets) => return to(random, targets, depth),
         Sort::Canonical(targets) => return by_address(random, targets, depth),
+        Sort::Tuple(parts) => match random.below(4) {
+            0 => ("", format!("{},{}", tuple(random, parts), tuple(random, parts))),
+            _ => ("", tuple(random, parts)),
+        },
     };
     (suffix.to_owned(), value)
 }
@@ -192,6 +255,32 @@ fn text(random: &mut Random) -> (&'static str, String) {
         1 if part.chars().any(char::is_alphabetic) => (":contains", part.trim().to_lowercase()),
         2 => ("", format!("{whole},{}", start.to_uppercase())),
         _ => ("", start),
+    }
+}
+
+/// The parts of a tuple, each a plain value.
+pub(super) fn tuple(random: &mut Random, parts: &[Sort]) -> String {
+    let texts: Vec<String> = parts.iter().map(|sort| part(random, *sort)).collect();
+    texts.join("$")
+}
+
+/// One part of a tuple: a value without modifier and without alternatives.
+fn part(random: &mut Random, sort: Sort) -> String {
+    match sort {
+        Sort::Text => random.pick(&NAMES).chars().take(1 + random.below(4)).collect(),
+        Sort::Plain(codes) => random.pick(codes).into(),
+        Sort::Token => match random.below(4) {
+            0 => format!("{}|", random.pick(&SYSTEMS)),
+            1 => format!("{}|{}", random.pick(&SYSTEMS), escaped(random.pick(&CODES))),
+            _ => escaped(random.pick(&CODES)),
+        },
+        Sort::Date => date(random),
+        Sort::Number => number(random),
+        Sort::Quantity => amount(random),
+        Sort::Uri => escaped(random.pick(&PROFILES)),
+        Sort::Reference(targets) => format!("{}/a{}", random.pick(targets), random.below(IDS)),
+        Sort::Address => address(random),
+        Sort::Tuple(_) | Sort::Canonical(_) => unreachable!("a composite has no composite and no canonical in it"),
     }
 }
 
@@ -238,7 +327,7 @@ pub(super) fn quoted_amount(random: &mut Random) -> String {
 }
 
 pub(super) fn escaped(code: &str) -> String {
-    code.replace('|', "\\|")
+    code.replace('|', "\\|").replace('$', "\\$")
 }
 
 fn token(random: &mut Random) -> String {

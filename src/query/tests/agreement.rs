@@ -8,8 +8,8 @@ use super::{Sample, handling, registry};
 use crate::predicate::{Predicate, moment};
 use crate::sample::{Found, IDS, KINDS, Random, look_up, record, search};
 use crate::search::parse;
-use crate::term::{Form, Lookup, Range, Term, each_range, each_term};
-use crate::values::record_hash;
+use crate::term::{Form, Lookup, Range, Term, each_range, each_term, part_ranges, part_terms};
+use crate::values::{Entry, ParamId, Value, record_hash};
 
 type Rows = BTreeSet<usize>;
 
@@ -19,6 +19,7 @@ struct Index {
     terms: HashMap<Vec<u8>, Rows>,
     hashes: HashMap<u64, Rows>,
     ranges: Vec<(Range, usize)>,
+    tuples: Vec<(ParamId, Box<[Entry]>, usize)>,
 }
 
 impl Index {
@@ -27,6 +28,7 @@ impl Index {
             terms: HashMap::new(),
             hashes: HashMap::new(),
             ranges: Vec::new(),
+            tuples: Vec::new(),
             records: Vec::new(),
         };
         for (row, sample) in records.iter().enumerate() {
@@ -35,6 +37,11 @@ impl Index {
                 index.terms.entry(term.bytes()).or_default().insert(row);
             });
             each_range(&sample.values, &mut |range| index.ranges.push((range, row)));
+            for entry in &sample.values.entries {
+                if let Value::Composite(tuple) = &entry.value {
+                    index.tuples.push((entry.param, tuple.clone(), row));
+                }
+            }
         }
         index.records = records;
         index
@@ -73,6 +80,22 @@ impl Index {
                     .collect()
             }
             Lookup::AnyOf(all) => all.iter().flat_map(|lookup| self.look_up(lookup)).collect(),
+            Lookup::Tuple { param, heads, parts } => {
+                let tuples = self
+                    .tuples
+                    .iter()
+                    .filter(|(of, tuple, _)| of == param && tuple.len() == parts.len());
+                let meets = |tuple: &[Entry]| tuple.iter().zip(parts).all(|(part, lookup)| finds(lookup, part));
+                let found = tuples.filter(|(_, tuple, _)| meets(tuple)).map(|(_, _, row)| *row);
+                let found: Rows = found.collect();
+                for head in heads {
+                    assert!(
+                        found.is_subset(&self.look_up(head)),
+                        "{head:?} leaves out what it leads to"
+                    );
+                }
+                found
+            }
         }
     }
 
@@ -142,6 +165,31 @@ impl Index {
         let resolved: Result<Predicate, ()> = predicate.resolve(&mut |join| Ok(look_up(join, &found)));
         resolved.expect("no error")
     }
+}
+
+/// Whether a look-up finds a tuple's part by its terms and ranges.
+fn finds(lookup: &Lookup, part: &Entry) -> bool {
+    let mut found = false;
+    let texts = |term: &Term<'_>, wanted: &Term<'_>| term.param == wanted.param && term.form == wanted.form;
+    match lookup {
+        Lookup::Term(wanted) => part_terms(part, &mut |term| found |= term.hash() == wanted.hash()),
+        Lookup::Prefix(wanted) => part_terms(part, &mut |term| {
+            found |= texts(&term, wanted) && term.text.starts_with(&*wanted.text)
+        }),
+        Lookup::Contains(wanted) => part_terms(part, &mut |term| {
+            found |= texts(&term, wanted) && term.text.contains(&*wanted.text)
+        }),
+        Lookup::Suffix(wanted) => part_terms(part, &mut |term| {
+            found |= texts(&term, wanted) && term.text.ends_with(&*wanted.text)
+        }),
+        Lookup::Ranges { span, unit, .. } => part_ranges(part, &mut |range| {
+            let (start, end) = (range.start, range.end);
+            found |= unit.holds(range.unit) && span.holds(fhir::moment::Stretch { start, end });
+        }),
+        Lookup::AnyOf(all) => found = all.iter().any(|lookup| finds(lookup, part)),
+        Lookup::Tuple { .. } => panic!("a tuple in a tuple"),
+    }
+    found
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! The walk over a record finds what the FHIRPath engine finds, parameter by parameter.
 
+use conformance::ParameterType;
 use fhirpath::evaluate::Context;
 use fhirpath::expression::Expression;
-use fhirpath::value::Element;
+use fhirpath::value::{Element, Item};
 
 use super::{Sample, registry};
 use crate::extract::of_item;
+use crate::registry::Parameter;
 use crate::sample::{KINDS, Random, record};
+use crate::tuple::part_of;
 use crate::values::{Entry, Value};
 
 /// What the engine alone finds for every parameter of the record's kind.
@@ -16,6 +19,10 @@ fn by_engine(sample: &Sample) -> Vec<Entry> {
     for parameter in registry.parameters(&sample.kind) {
         // The engine has no hasExtension(); no sample has such an extension either.
         if parameter.expression.contains("hasExtension") {
+            continue;
+        }
+        if !parameter.components.is_empty() {
+            tuples_by_engine(sample, parameter, &mut entries);
             continue;
         }
         let expression =
@@ -36,16 +43,65 @@ fn by_engine(sample: &Sample) -> Vec<Entry> {
     entries
 }
 
+/// What the engine finds for a composite: from each base element, every combination of its components' values.
+fn tuples_by_engine(sample: &Sample, composite: &Parameter, entries: &mut Vec<Entry>) {
+    let registry = registry();
+    let root = Element::resource(&*registry.definitions, sample.document.root());
+    let mut context = Context::new(&*registry.definitions, root, 0);
+    context.zone = registry.zone();
+    let base = Expression::parse(&composite.expression).expect("an expression");
+    for item in base.evaluate(&context, root).expect("base elements") {
+        let Item::Element(focus) = item else {
+            panic!("{} yields no element", composite.expression);
+        };
+        let mut tuples: Vec<Vec<Entry>> = vec![Vec::new()];
+        for component in &composite.components {
+            // R4 writes one primitive with a capital.
+            let expression = component.expression.replace("DateTime", "dateTime");
+            let expression = Expression::parse(&expression).expect("an expression");
+            let mut values = Vec::new();
+            for item in expression.evaluate(&context, focus).expect("values") {
+                of_item(&registry, component.kind, &item, &mut |value| {
+                    values.extend(part_of(value))
+                });
+            }
+            let longer = tuples.iter().flat_map(|tuple| {
+                let with = |value: &Value| {
+                    let (param, value) = (component.id, value.clone());
+                    tuple.iter().cloned().chain([Entry { param, value }]).collect()
+                };
+                values.iter().map(with)
+            });
+            tuples = longer.collect();
+        }
+        entries.extend(tuples.into_iter().map(|tuple| Entry {
+            param: composite.id,
+            value: Value::Composite(tuple.into()),
+        }));
+    }
+}
+
 /// Systems left out: only the walk knows those that codes imply.
 fn sorted(entries: &[Entry]) -> Vec<String> {
-    let without = |value: &Value| match value.clone() {
-        Value::Token { code, text, .. } => Value::Token {
-            system: None,
-            code,
-            text,
-        },
-        other => other,
-    };
+    fn without(value: &Value) -> Value {
+        match value.clone() {
+            Value::Token { code, text, .. } => Value::Token {
+                system: None,
+                code,
+                text,
+            },
+            Value::Composite(parts) => Value::Composite(
+                parts
+                    .iter()
+                    .map(|part| Entry {
+                        param: part.param,
+                        value: without(&part.value),
+                    })
+                    .collect(),
+            ),
+            other => other,
+        }
+    }
     let mut lines: Vec<String> = entries
         .iter()
         .map(|e| format!("{} {:?}", registry().code(e.param).unwrap_or("?"), without(&e.value)))
@@ -55,7 +111,7 @@ fn sorted(entries: &[Entry]) -> Vec<String> {
     lines
 }
 
-const RECORDS: [&str; 6] = [
+const RECORDS: [&str; 7] = [
     r##"{"resourceType":"Patient","id":"1","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName","valueString":"Zam"}],
         "telecom":[{"system":"email","value":"a@b"},{"system":"phone","value":"1"},{"value":"2"}],"deceasedBoolean":false,
         "generalPractitioner":[{"reference":"#c"},{"reference":"urn:uuid:1"},{"type":"Practitioner","identifier":{"value":"9"}}],
@@ -69,6 +125,9 @@ const RECORDS: [&str; 6] = [
     r#"{"resourceType":"Questionnaire","item":[{"linkId":"1","code":[{"code":"a"}],"item":[{"linkId":"2","code":[{"code":"b"}]}]}]}"#,
     r#"{"resourceType":"MedicationRequest","medicationReference":{"reference":"Medication/1"},"subject":{"reference":"Group/1"},
         "dosageInstruction":[{"timing":{"event":["2020-01-01"]}}]}"#,
+    r#"{"resourceType":"MolecularSequence","coordinateSystem":0,"referenceSeq":{"chromosome":{"coding":[{"code":"1"},{"code":"chr1"}]},
+        "referenceSeqId":{"coding":[{"code":"NC_000001.11"}]},"windowStart":128,"windowEnd":2048},
+        "variant":[{"start":128,"end":129},{"start":777,"end":778},{"start":5}]}"#,
 ];
 
 #[test]
@@ -90,6 +149,22 @@ fn every_parameter_is_compiled() {
         with_engine,
         ["Bundle.composition", "Bundle.message", "Patient.deceased"]
     );
+}
+
+#[test]
+fn every_component_of_a_composite_finds_values() {
+    let (registry, mut count) = (registry(), 0);
+    for kind in registry.kinds() {
+        let composites = registry
+            .parameters(kind)
+            .iter()
+            .filter(|p| p.kind == ParameterType::Composite);
+        for composite in composites {
+            count += 1;
+            assert!(composite.components.len() >= 2, "{kind}.{}", composite.code);
+        }
+    }
+    assert_eq!(count, 72, "composites, those of several kinds counted for each");
 }
 
 #[test]

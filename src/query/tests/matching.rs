@@ -325,6 +325,59 @@ fn an_observation_is_found_by_amounts_and_dates() {
     check_table(OBSERVATION, OBSERVATION_TABLE);
 }
 
+const PANEL: &str = r#"{"resourceType":"Observation","id":"bp","status":"final",
+  "code":{"coding":[{"system":"http://loinc.org","code":"85354-9"},{"system":"http://m.bt","code":"a$b"}],"text":"Blood pressure"},
+  "valueDateTime":"2020-03-04",
+  "component":[
+    {"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},
+     "valueQuantity":{"value":150,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}},
+    {"code":{"coding":[{"system":"http://loinc.org","code":"8462-4"}]},
+     "valueQuantity":{"value":95.5,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}},
+    {"code":{"text":"only words"},"valueQuantity":{"value":1}},
+    {"code":{"coding":[{"code":"arm"}]},"valueCodeableConcept":{"coding":[{"system":"http://s","code":"left"}],"text":"Left"}}]}"#;
+
+const PANEL_TABLE: &str = "
+pair             component-code-value-quantity=http://loinc.org|8480-6$gt140       1
+pair             component-code-value-quantity=http://loinc.org|8462-4$gt140       0
+pair             component-code-value-quantity=8462-4$gt140,8480-6$lt160           1
+pair             component-code-value-quantity=8480-6$150                          1
+pair             component-code-value-quantity=8480-6$149.9                        0
+pair             component-code-value-quantity=8462-4$96                           1
+pair             component-code-value-quantity=8462-4$95.0                         0
+pair             component-code-value-quantity=8480-6$gt140||mmHg                  1
+pair             component-code-value-quantity=8480-6$gt140|http://unitsofmeasure.org|kPa   0
+pair             component-code-value-quantity=http://loinc.org|$lt96              1
+pair             component-code-value-quantity=1$1                                 0
+pair             component-code-value-concept=arm$http://s|left                    1
+pair             component-code-value-concept=arm$left                             1
+pair             component-code-value-concept=8480-6$left                          0
+pair             combo-code-value-quantity=8480-6$gt140                            1
+pair             combo-code-value-quantity=85354-9$gt140                           0
+pair             code-value-date=85354-9$2020                                      1
+pair             code-value-date=85354-9$2020-03-04                                1
+pair             code-value-date=85354-9$gt2020-03-04                              0
+pair             code-value-date=a\\$b$2020                                        1
+pair             code-value-date:missing=false                                     1
+pair             code-value-quantity:missing=true                                  1
+pair             component-code-value-quantity:missing=false                       1
+";
+
+#[test]
+fn tuples_stand_together_in_one_element() {
+    check_table(PANEL, PANEL_TABLE);
+    let related = r#"{"resourceType":"DocumentReference","relatesTo":[{"code":"replaces","target":{"reference":"DocumentReference/1"}},
+        {"code":"signs","target":{"reference":"DocumentReference/2"}}]}"#;
+    check(related, "relationship=replaces$DocumentReference/1", true);
+    check(related, "relationship=replaces$1", true);
+    check(related, "relationship=signs$DocumentReference/1", false);
+    let sequence = r#"{"resourceType":"MolecularSequence","referenceSeq":{"chromosome":{"coding":[{"code":"1"}]},"windowStart":5,"windowEnd":9},
+        "variant":[{"start":128,"end":129},{"start":777,"end":778}]}"#;
+    check(sequence, "chromosome-variant-coordinate=1$lt130$gt128", true);
+    check(sequence, "chromosome-variant-coordinate=1$lt130$gt700", false);
+    check(sequence, "chromosome-window-coordinate=1$5$9", true);
+    check(sequence, "chromosome-window-coordinate=2$5$9", false);
+}
+
 #[test]
 fn every_data_type_is_compared() {
     for (json, query, expected) in OTHER_TABLE {

@@ -50,7 +50,7 @@ fn what_is_unsupported_is_named() {
         ("Patient", "_include=Patient:name", "_include"),
         ("Patient", "_include=Observation:subject", "_include"),
         ("Patient", "_include:foo=Patient:link", "_include:foo"),
-        ("Observation", "code-value-quantity=x$1", "code-value-quantity"),
+        ("Observation", "_sort=code-value-quantity", "_sort"),
         ("Location", "near=1|2", "near"),
         ("", "name=x", "name"),
     ];
@@ -68,6 +68,11 @@ fn what_is_unsupported_is_named() {
 #[test]
 fn what_is_refused_is_an_error_whatever_the_handling() {
     let table = [
+        (
+            "Observation",
+            "code-value-quantity:exact=x$1",
+            "modifier `:exact`; a composite parameter supports :missing",
+        ),
         (
             "Patient",
             "name:foo=1",
@@ -151,6 +156,10 @@ fn what_makes_no_sense_is_always_an_error() {
         ("Observation", "value-quantity=tall"),
         ("Observation", "value-quantity=5|mg"),
         ("Observation", "value-quantity=5|http://u|"),
+        ("Observation", "code-value-quantity=x"),
+        ("Observation", "code-value-quantity=x$"),
+        ("Observation", "code-value-quantity=x$1$2"),
+        ("Observation", "code-value-quantity=x$tall"),
         ("RiskAssessment", "probability=1,5"),
         ("RiskAssessment", "probability=1.5.2"),
         ("", "_type=Foo"),
