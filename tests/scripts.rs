@@ -35,6 +35,18 @@ fn quantity(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/quantity.txt"));
 }
 
+fn terminology(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/terminology.txt"));
+}
+
+fn hierarchy(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/hierarchy.txt"));
+}
+
+fn filter(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/filter.txt"));
+}
+
 on_both!(
     interactions,
     malformed,
@@ -43,5 +55,8 @@ on_both!(
     bundle,
     search,
     pages,
-    quantity
+    quantity,
+    terminology,
+    hierarchy,
+    filter
 );

@@ -7,6 +7,7 @@ use conformance::ParameterType;
 use fhir::document::Document;
 use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
+use query::canonical::{AddressSet, each_key, pointed_to};
 use query::predicate::{Predicate, RecordSet};
 use query::{Include, ParamId, Search, Target, Value, record_hash};
 use search_index::{Clock, Query};
@@ -35,6 +36,13 @@ struct Gathering<'a> {
     held: usize,
     at: u64,
     clock: &'a Clock,
+}
+
+/// The canonical addresses that records hold, and the kinds they may point to.
+#[derive(Default)]
+struct Pointed {
+    addresses: BTreeSet<Box<str>>,
+    kinds: BTreeSet<Kind>,
 }
 
 /// Gathers what comes along with the matches of a page. Rounds and records are bounded by the limits.
@@ -99,6 +107,7 @@ impl Gathering<'_> {
 
     /// Adds what the records refer to.
     fn forward(&mut self, include: &Include, from: &[Record], found: &mut Vec<Record>) -> Result<(), Refusal> {
+        let mut pointed = Pointed::default();
         for record in from
             .iter()
             .filter(|record| include.source.as_ref().is_none_or(|kind| *kind == record.kind))
@@ -112,8 +121,13 @@ impl Gathering<'_> {
                 .iter()
                 .filter(|entry| include.param.is_none_or(|param| param == entry.param))
             {
-                let Value::Reference(Target::Local { kind, id, version }) = &entry.value else {
-                    continue;
+                let (kind, id, version) = match &entry.value {
+                    Value::Reference(Target::Local { kind, id, version }) => (kind, id, version),
+                    Value::Reference(Target::Elsewhere(address)) => {
+                        self.point(include, record, entry.param, address, &mut pointed);
+                        continue;
+                    }
+                    _ => continue,
                 };
                 if include.target.as_ref().is_some_and(|target| target != kind) {
                     continue;
@@ -127,7 +141,26 @@ impl Gathering<'_> {
                 found.extend(self.fetch(kind, id, version.as_deref())?);
             }
         }
-        Ok(())
+        if pointed.addresses.is_empty() {
+            return Ok(());
+        }
+        let condition = pointed_to(pointed.addresses.iter().map(|address| &**address));
+        self.take(pointed.kinds.into_iter().collect(), condition, from.len(), found)
+    }
+
+    /// Remembers a canonical address, where the parameter has such and not only references elsewhere.
+    fn point(&self, include: &Include, record: &Record, param: ParamId, address: &str, pointed: &mut Pointed) {
+        let registry = &self.engine.registry;
+        let code = registry.code(param).unwrap_or_default();
+        let Some(parameter) = registry.parameter(&record.kind, code).filter(|found| found.canonical) else {
+            return;
+        };
+        let target = |kind: &&Kind| include.target.as_ref().is_none_or(|target| target == *kind);
+        let mut targets = parameter.targets.iter().filter(target).cloned().peekable();
+        if targets.peek().is_some() && pointed.addresses.len() < self.engine.limits.includes_max {
+            pointed.kinds.extend(targets);
+            pointed.addresses.insert(address.into());
+        }
     }
 
     fn fetch(&self, kind: &Kind, id: &Id, version: Option<&str>) -> Result<Option<Record>, Refusal> {
@@ -148,19 +181,18 @@ impl Gathering<'_> {
         Ok(found.map(|cached| record(cached.json)))
     }
 
-    /// The kinds that may refer and the parameters they refer by: those named, or all.
-    fn referring(&self, include: &Include) -> (Vec<Kind>, BTreeSet<ParamId>) {
+    /// The kinds that may refer and the parameters they refer by, those named or all; with each whether it may also
+    /// hold canonical addresses.
+    fn referring(&self, include: &Include) -> (Vec<Kind>, BTreeSet<(ParamId, bool)>) {
         let registry = &self.engine.registry;
         let kinds = match &include.source {
             Some(kind) => vec![kind.clone()],
             None => registry.kinds().to_vec(),
         };
-        if let Some(param) = include.param {
-            return (kinds, BTreeSet::from([param]));
-        }
         let parameters = kinds.iter().flat_map(|kind| registry.parameters(kind));
         let references = parameters.filter(|p| p.kind == ParameterType::Reference);
-        let params = references.map(|p| p.id).collect();
+        let wanted = references.filter(|p| include.param.is_none_or(|param| param == p.id));
+        let params = wanted.map(|p| (p.id, p.canonical)).collect();
         (kinds, params)
     }
 
@@ -177,15 +209,41 @@ impl Gathering<'_> {
         }
         let (kinds, params) = self.referring(include);
         let set = Arc::new(set);
-        let refers = |param| Predicate::RefersTo {
-            param,
-            set: Arc::clone(&set),
-        };
+        let mut addresses = AddressSet::default();
+        if params.iter().any(|(_, canonical)| *canonical) {
+            let documents = from.iter().filter(fits).map(|record| &record.json);
+            for document in documents.flat_map(|json| Document::parse(json, Limits::default())) {
+                each_key(document.root(), &mut |key| {
+                    addresses.insert(key.into());
+                });
+            }
+        }
+        let addresses = Arc::new(addresses);
+        let mut choices = Vec::new();
+        for (param, canonical) in params {
+            let set = Arc::clone(&set);
+            choices.push(Predicate::RefersTo { param, set });
+            if canonical && !addresses.is_empty() {
+                let set = Arc::clone(&addresses);
+                choices.push(Predicate::PointsTo { param, set });
+            }
+        }
+        self.take(kinds, Predicate::any(choices), from.len(), found)
+    }
+
+    /// Adds the records of the kinds that meet the condition, as of the page; `from` of them may be known already.
+    fn take(
+        &mut self,
+        kinds: Vec<Kind>,
+        predicate: Predicate,
+        from: usize,
+        found: &mut Vec<Record>,
+    ) -> Result<(), Refusal> {
         let query = Query {
             kinds,
-            predicate: Predicate::any(params.into_iter().map(refers).collect()),
+            predicate,
             sort: Vec::new(),
-            limit: self.engine.limits.includes_max + from.len(),
+            limit: self.engine.limits.includes_max + from,
             place: search_index::Place::First,
             at: Some(self.at),
             total: query::Total::None,
