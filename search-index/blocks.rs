@@ -29,12 +29,13 @@ pub(crate) trait Sieve: Send {
     }
 }
 
-/// Keeps the documents at the places that `keep` names: without a branch, as nobody can foretell what it says.
-pub(crate) fn keep_where(docs: &mut Vec<DocId>, mut keep: impl FnMut(usize) -> bool) {
+/// Keeps the documents that `keep` names by place and number: without a branch, as nobody can foretell what it says.
+pub(crate) fn keep_where(docs: &mut Vec<DocId>, mut keep: impl FnMut(usize, DocId) -> bool) {
     let mut kept = 0;
     for place in 0..docs.len() {
-        docs[kept] = docs[place];
-        kept += usize::from(keep(place));
+        let doc = docs[place];
+        docs[kept] = doc;
+        kept += usize::from(keep(place, doc));
     }
     docs.truncate(kept);
 }
@@ -76,11 +77,11 @@ impl Filter {
                 }
                 None => {
                     let bits = asked.rest();
-                    docs.retain(|doc| bits.contains(*doc));
+                    keep_where(docs, |_, doc| bits.contains(doc));
                     *self = Filter::Bits(bits);
                 }
             },
-            Filter::Bits(bits) => docs.retain(|doc| bits.contains(*doc)),
+            Filter::Bits(bits) => keep_where(docs, |_, doc| bits.contains(doc)),
             Filter::Test(test) => docs.retain(|doc| test(*doc)),
             Filter::Sieve(sieve) => sieve.keep(docs),
             Filter::Watched(filter, probe) => {

@@ -396,7 +396,7 @@ impl Sieve for OfKinds {
     fn keep(&mut self, docs: &mut Vec<DocId>) {
         self.kinds.resize(docs.len(), 0);
         self.columns.kind.values.get_vals(docs, &mut self.kinds);
-        keep_where(docs, |place| self.wanted[self.kinds[place] as usize]);
+        keep_where(docs, |place, _| self.wanted[self.kinds[place] as usize]);
     }
 
     fn holds(&mut self, doc: DocId) -> bool {
@@ -415,7 +415,7 @@ impl<F: Fn(i64) -> bool + Send> Sieve for Valued<F> {
     fn keep(&mut self, docs: &mut Vec<DocId>) {
         self.values.resize(docs.len(), 0);
         self.column.get_vals(docs, &mut self.values);
-        keep_where(docs, |place| (self.holds)(self.values[place]));
+        keep_where(docs, |place, _| (self.holds)(self.values[place]));
     }
 
     fn holds(&mut self, doc: DocId) -> bool {

@@ -224,13 +224,11 @@ impl Run<'_> {
         candidates: &mut Candidates,
         each: &mut dyn FnMut(&[DocId]) -> Result<bool, TantivyError>,
     ) -> Result<(), Trouble> {
-        let conceals = self.snapshot.conceals(segment);
+        let mut veil = self.snapshot.veil(segment, candidates.most());
         let watch = self.clock.watch();
         while let Some(docs) = candidates.next() {
             let came = docs.len();
-            if conceals {
-                docs.retain(|doc| !self.snapshot.hides(segment, *doc));
-            }
+            veil.keep(docs);
             if let Some(watch) = watch {
                 watch.came_out(came, docs.len());
             }

@@ -375,3 +375,22 @@ fn hit(segment: &Segment, doc: DocId) -> Result<Hit, TantivyError> {
         score: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_counts_a_share_and_extrapolates() {
+        let exact = Tally::new(Total::Accurate);
+        assert_eq!((exact.left(), exact.total(3, 10, 10)), (u64::MAX, 3));
+        let none = Tally::new(Total::None);
+        assert!(!none.counts() && none.left() == 0);
+        let about = Tally::new(Total::Estimate);
+        assert_eq!((about.left(), about.total(4_000, 8_000, 8_000)), (COUNTED, 4_000));
+        assert_eq!((about.left(), about.total(6_000, 10_000, 50_000)), (6_000, 30_000));
+        // Nothing is left to count: the share so far stands for the rest.
+        assert_eq!((about.left(), about.total(0, 0, 9_000)), (0, 5_000));
+        assert_eq!(about.total(0, 0, 0), 0);
+    }
+}

@@ -143,7 +143,7 @@ impl Sieve for Ranged {
         docs.clear();
         docs.extend_from_slice(&self.read.docs);
         let fits = &self.fits;
-        keep_where(docs, |place| fits[place]);
+        keep_where(docs, |place, _| fits[place]);
         // The ranges of a document lie side by side.
         docs.dedup();
     }

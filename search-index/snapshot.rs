@@ -9,13 +9,17 @@ use store::{HistoryRange, Scope, Store, Version};
 use tantivy::{DocId, TantivyError};
 
 use crate::among::Among;
+use crate::blocks::keep_where;
 use crate::columns::Segment;
 use crate::entry::{Before, Entry};
 use crate::past::Change;
 use crate::recorded::Records;
 use crate::shared::View;
+use crate::tail::Tail;
 use crate::trouble::Trouble;
 
+/// Finding the document of a record costs about what asking so many documents for their records does.
+const FOUND_COST: usize = 4;
 /// Versions read from the log at once when looking back.
 const CHUNK: usize = 512;
 
@@ -97,6 +101,30 @@ impl Snapshot {
         &self.view.segments
     }
 
+    /// What takes the documents that do not count out of a segment's candidates, of which there are at most so many.
+    pub(crate) fn veil<'a>(&'a self, segment: &'a Segment, candidates: u32) -> Veil<'a> {
+        let tail = &self.view.tail;
+        let replaced = self.past.as_ref().map_or(tail.replacing(), |past| past.shadowed.len());
+        let hidden = (replaced > 0 && replaced * FOUND_COST < candidates as usize).then(|| {
+            let records = match &self.past {
+                None => tail.kinds().flat_map(|kind| tail.replaced(kind)).collect(),
+                Some(past) => past.shadowed.iter().copied().collect(),
+            };
+            Records::new(records).find(&segment.columns.record, segment.reader.max_doc())
+        });
+        Veil {
+            segment,
+            at: self.past.as_ref().map(|_| self.at),
+            known: match (hidden, &self.past) {
+                (Some(docs), _) => Known::Documents(docs, 0),
+                (None, Some(past)) => Known::Records(&past.shadowed),
+                (None, None) if tail.replaces() => Known::Tail(tail),
+                (None, None) => Known::Nothing,
+            },
+            numbers: Vec::new(),
+        }
+    }
+
     /// Whether there may be a document in the segment that does not count.
     pub(crate) fn conceals(&self, segment: &Segment) -> bool {
         self.past.is_some() || segment.reader.has_deletes() || self.view.tail.replaces()
@@ -153,6 +181,51 @@ impl Snapshot {
                 .filter(|(kind, _)| among.has(kind))
                 .flat_map(|(_, list)| list)
                 .collect(),
+        }
+    }
+}
+
+/// What takes documents that do not count out of ascending candidates, a block at a time.
+pub(crate) struct Veil<'a> {
+    segment: &'a Segment,
+    /// Documents of versions after this place do not count.
+    at: Option<u64>,
+    known: Known<'a>,
+    numbers: Vec<u64>,
+}
+
+/// Which records count by another version.
+enum Known<'a> {
+    Nothing,
+    /// Those of these documents, ascending; those before a place were passed.
+    Documents(Vec<DocId>, usize),
+    Records(&'a FxHashSet<u64>),
+    Tail(&'a Tail),
+}
+
+impl Veil<'_> {
+    /// Keeps the documents that count.
+    pub(crate) fn keep(&mut self, docs: &mut Vec<DocId>) {
+        let columns = &self.segment.columns;
+        if let Some(alive) = self.segment.reader.alive_bitset() {
+            keep_where(docs, |_, doc| alive.is_alive(doc));
+        }
+        let numbers = &mut self.numbers;
+        if let Some(at) = self.at {
+            numbers.resize(docs.len(), 0);
+            columns.seq.values.get_vals(docs, numbers);
+            keep_where(docs, |place, _| numbers[place] <= at);
+        }
+        match &mut self.known {
+            Known::Nothing => {}
+            Known::Documents(hidden, passed) => keep_where(docs, |_, doc| {
+                while hidden.get(*passed).is_some_and(|hidden| *hidden < doc) {
+                    *passed += 1;
+                }
+                hidden.get(*passed) != Some(&doc)
+            }),
+            Known::Records(records) => docs.retain(|doc| !records.contains(&columns.record_of(*doc))),
+            Known::Tail(tail) => docs.retain(|doc| !tail.shadows(columns.record_of(*doc))),
         }
     }
 }

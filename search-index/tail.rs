@@ -95,6 +95,11 @@ impl Tail {
             .map(|entry| entry.record)
     }
 
+    /// How many versions here replace another.
+    pub(crate) fn replacing(&self) -> usize {
+        self.replacing
+    }
+
     /// Whether any version here replaces another, so that the index may hold what no longer counts.
     pub(crate) fn replaces(&self) -> bool {
         self.replacing > 0
