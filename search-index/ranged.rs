@@ -71,7 +71,7 @@ impl Ranged {
         self.windows.iter().any(inside) && self.unit_fits(row)
     }
 
-    /// Says of every range that was read whether it fits: without a branch, as nobody can foretell it.
+    /// Says of every range that was read whether it lies in a window: without a branch, as nobody can foretell it.
     fn judge(&mut self) {
         let Read { rows, starts, ends, .. } = &self.read;
         self.fits.clear();
@@ -83,13 +83,6 @@ impl Ranged {
                     & (window.end_min <= *end)
                     & (*end <= window.end_max);
             }
-        }
-        let Some(fitting) = &self.units else {
-            return;
-        };
-        self.ranges.units_at(rows, &mut self.unit);
-        for (fits, unit) in self.fits.iter_mut().zip(&self.unit) {
-            *fits &= fitting.get(*unit as usize).copied().unwrap_or(false);
         }
     }
 }
@@ -128,7 +121,11 @@ impl Read {
         ranges.start.get_vals(&self.rows, &mut self.starts);
         self.ends.resize(self.rows.len(), 0);
         if ends {
-            ranges.length.get_vals(&self.rows, &mut self.ends);
+            // Plain numbers, and days, are all of one length.
+            match (ranges.length.min_value(), ranges.length.max_value()) {
+                (least, greatest) if least == greatest => self.ends.fill(least),
+                _ => ranges.length.get_vals(&self.rows, &mut self.ends),
+            }
             for (end, start) in self.ends.iter_mut().zip(&self.starts) {
                 *end = start.wrapping_add(*end);
             }
@@ -140,10 +137,22 @@ impl Sieve for Ranged {
     fn keep(&mut self, docs: &mut Vec<DocId>) {
         self.read.of(&self.ranges, docs, self.ends);
         self.judge();
-        docs.clear();
-        docs.extend_from_slice(&self.read.docs);
+        let Read { docs: found, rows, .. } = &mut self.read;
         let fits = &self.fits;
-        keep_where(docs, |place, _| fits[place]);
+        keep_where(found, |place, _| fits[place]);
+        if let Some(fitting) = &self.units {
+            // Few rows are left of which the unit has to be read.
+            keep_where(rows, |place, _| fits[place]);
+            self.ranges.units_at(rows, &mut self.unit);
+            let unit = &self.unit;
+            keep_where(found, |place, _| {
+                unit.get(place)
+                    .and_then(|unit| fitting.get(*unit as usize))
+                    .is_some_and(|fits| *fits)
+            });
+        }
+        docs.clear();
+        docs.extend_from_slice(found);
         // The ranges of a document lie side by side.
         docs.dedup();
     }
