@@ -47,12 +47,15 @@ fn token(data_type: &str) -> Option<Vec<Case>> {
             let both = format!("{SYSTEM}|{CODE}");
             let mut found = cases(&[
                 ("", &both, true),
-                ("", &both.to_lowercase(), true),
+                ("", &format!("{SYSTEM}|{}", CODE.to_lowercase()), true),
                 ("", &format!("{SYSTEM}|"), true),
                 ("", &format!("http://example.org/none|{CODE}"), false),
                 ("", &format!("|{CODE}"), false),
                 (":not", &both, false),
             ]);
+            if data_type != "Identifier" {
+                found.extend(terminology());
+            }
             if data_type == "Identifier" {
                 found.extend(cases(&[
                     (":of-type", &format!("{TYPES}|MR|{CODE}"), true),
@@ -71,6 +74,24 @@ fn token(data_type: &str) -> Option<Vec<Case>> {
     };
     found.extend(plain(CODE));
     Some(found)
+}
+
+fn terminology() -> Vec<Case> {
+    let sets = [
+        "http://terminology.hl7.org/ValueSet/v3-ActEncounterCode",
+        "http://hl7.org/fhir/ValueSet/administrative-gender",
+    ];
+    cases(&[
+        (":in", sets[0], true),
+        (":in", sets[1], false),
+        (":not-in", sets[0], false),
+        (":not-in", sets[1], true),
+        (":below", &format!("{SYSTEM}|_ActEncounterCode"), true),
+        (":below", &format!("{SYSTEM}|{CODE}"), true),
+        (":below", &format!("{SYSTEM}|AMB"), false),
+        (":above", &format!("{SYSTEM}|ACUTE"), true),
+        (":above", &format!("{SYSTEM}|AMB"), false),
+    ])
 }
 
 fn plain(code: &str) -> Vec<Case> {
@@ -124,8 +145,16 @@ fn reference(data_type: &str, kind: &str) -> Option<Vec<Case>> {
         return Some(cases(&[("", ADDRESS, true), ("", "http://example.org/none", false)]));
     }
     let named = format!(":{kind}");
+    let mut hierarchy = Vec::new();
+    if matches!(kind, "Organization" | "Location" | "Encounter") {
+        hierarchy = cases(&[
+            (":below", TARGET, true),
+            (":above", &format!("{kind}/{TARGET}"), true),
+            (":below", &format!("{kind}/none"), false),
+        ]);
+    }
     matches!(data_type, "Reference" | "Resource").then(|| {
-        cases(&[
+        let mut found = cases(&[
             ("", &format!("{kind}/{TARGET}"), true),
             ("", TARGET, true),
             ("", &format!("{kind}/none"), false),
@@ -134,7 +163,9 @@ fn reference(data_type: &str, kind: &str) -> Option<Vec<Case>> {
             (&format!("{named}._id"), TARGET, true),
             (&format!("{named}._id"), "none", false),
             (":identifier", "http://example.org/none|none", false),
-        ])
+        ]);
+        found.extend(hierarchy);
+        found
     })
 }
 

@@ -2,10 +2,10 @@
 
 use fhir::tree::Tree;
 
-/// The system of every code made here.
-pub const SYSTEM: &str = "http://example.org/codes";
-/// Every code made here.
-pub const CODE: &str = "Code-1";
+/// The system of every code made here: one whose hierarchy the server knows.
+pub const SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+/// Every code made here; `_ActEncounterCode` lies above it, `ACUTE` below it, `AMB` beside it.
+pub const CODE: &str = "IMP";
 /// The system of the type of every identifier made here.
 pub const TYPES: &str = "http://example.org/types";
 /// Every text made here.
