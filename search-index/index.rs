@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use query::Registry;
+use conformance::SearchParameter;
+use query::{Registry, custom};
 use store::Store;
 use tantivy::TantivyError;
 
@@ -16,7 +17,7 @@ use crate::following::Following;
 use crate::indexing::Indexing;
 use crate::order;
 use crate::orders::Orders;
-use crate::place::{Place, Unusable, mark};
+use crate::place::{CUSTOM, Place, Unusable, mark};
 use crate::segments;
 use crate::settings::Settings;
 use crate::shared::{Shared, State, View};
@@ -85,6 +86,11 @@ impl Index {
         parts.start(index, 0, store, settings).map_err(|_| unusable)
     }
 
+    /// The custom search parameters that the index in a directory was built with; `None` where it does not say.
+    pub fn custom(directory: &Path) -> Option<Vec<SearchParameter>> {
+        custom::parse(&fs::read_to_string(directory.join(CUSTOM)).ok()?)
+    }
+
     /// Whether the index in a directory was built with these parameters by a program like this one.
     pub fn is_built_with(directory: &Path, registry: &Registry) -> bool {
         let wanted = mark(registry, &allot(registry));
@@ -99,6 +105,16 @@ impl Index {
     /// Where the log cannot be read.
     pub fn catch_up(&self, go_on: &mut dyn FnMut(u64, u64) -> bool) -> Result<bool, store::Trouble> {
         self.inner.catch_up(go_on)
+    }
+
+    /// The parameters whose expressions failed, with how often: [`Registry::failures`].
+    pub fn failures(&self) -> Vec<(String, u64)> {
+        self.inner.registry.failures()
+    }
+
+    /// Whether another index was built with the same parameters.
+    pub fn is_like(&self, other: &Index) -> bool {
+        self.inner.place.mark == other.inner.place.mark
     }
 
     /// Whether everything in the log can be found, so that searches are answered.
@@ -232,6 +248,7 @@ impl Parts {
         let place = Place {
             directory: directory.to_owned(),
             mark: mark(&registry, &slots),
+            custom: custom::write(registry.custom()),
         };
         Parts {
             place,

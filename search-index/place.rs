@@ -19,6 +19,8 @@ use crate::slots::Slots;
 const LAYOUT: u32 = 6;
 /// The file that says what the index was built from.
 pub(crate) const FINGERPRINT: &str = "fingerprint";
+/// The file that names the custom search parameters it was built with.
+pub(crate) const CUSTOM: &str = "parameters";
 
 /// Why the index in a folder is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(crate) fn mark(registry: &Registry, slots: &Slots) -> String {
 pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     pub(crate) mark: String,
+    /// The custom search parameters it is built with, as text.
+    pub(crate) custom: String,
 }
 
 impl Place {
@@ -112,6 +116,7 @@ impl Place {
         };
         let directory = MmapDirectory::open(&self.directory).map_err(TantivyError::from)?;
         let index = tantivy::Index::create(directory, schema, settings)?;
+        fs::write(self.directory.join(CUSTOM), &self.custom)?;
         fs::write(self.directory.join(FINGERPRINT), &self.mark)?;
         Ok(index)
     }

@@ -107,7 +107,7 @@ impl ParameterType {
 }
 
 /// A search parameter (<https://hl7.org/fhir/R4/searchparameter.html>).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SearchParameter {
     /// Its canonical address.
     pub url: String,
@@ -134,7 +134,7 @@ pub struct SearchParameter {
 }
 
 /// One part of a composite search parameter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Component {
     /// The canonical address of the parameter that says how the part is compared.
     pub definition: String,

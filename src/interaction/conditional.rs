@@ -71,8 +71,8 @@ pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Resul
         now: now(),
         base: "",
     };
-    let search = query::parse(&engine.registry, std::slice::from_ref(kind), &params, &handling)
-        .map_err(|issues| Refusal::with(Reason::Invalid, issues))?;
+    let search =
+        query::parse(&engine.registry, std::slice::from_ref(kind), &params, &handling).map_err(Refusal::of_search)?;
     if search.predicate == Predicate::All {
         let text = format!(
             "Every {kind} would match; a conditional interaction needs criteria, such as identifier=system|value."

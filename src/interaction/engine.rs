@@ -128,6 +128,7 @@ impl Engine {
         registry: Arc<Registry>,
         store: Store,
         index: Index,
+        upkeep: Arc<Upkeep>,
     ) -> Engine {
         let cache = Arc::new(ReadCache::new(settings.cache_bytes / 2));
         store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
@@ -148,7 +149,7 @@ impl Engine {
             gate,
             zone: settings.zone,
             opened: now(),
-            upkeep: Arc::default(),
+            upkeep,
             cache,
             unique_systems: settings.unique_systems.into(),
         }

@@ -6,17 +6,23 @@
 //!
 //! A new index is built beside the one in use, in a folder of its own, from the log. When it has come to the end of the
 //! log it takes over, and the folder of the other is removed once the last request has let go of it.
+//!
+//! What this server's SearchParameter records define is wanted from the moment they are written. What the index in use
+//! was not built with is barred until one is that was: a search that names it is refused.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use conformance::Definitions;
-use query::Registry;
+use conformance::{Definitions, SearchParameter};
+use query::custom::Unusable as UnusableParameter;
+use query::{Bar, Registry, Why};
 use search_index::{Index, Unusable};
 use store::{Store, Trouble};
 
 use crate::engine::{Engine, Settings};
+use crate::parameters::Parameters;
 use crate::shelf::Shelf;
 use crate::upkeep::{Job, Outcome, Pace, Upkeep};
 
@@ -24,6 +30,8 @@ use crate::upkeep::{Job, Outcome, Pace, Upkeep};
 const AT_ONCE_MAX: u64 = 256;
 /// Findings kept of a comparison.
 const EXAMPLES_MAX: usize = 10;
+/// How long definitions must have rested before an index is built for them: they often come in numbers.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// The engines of one server, one after another. Shared by all threads.
 pub struct Generations {
@@ -34,12 +42,88 @@ pub struct Generations {
 /// What the generations of a server have in common.
 pub(crate) struct House {
     current: RwLock<Arc<Engine>>,
+    parameters: Arc<Parameters>,
+    /// What the next index is to be built with. Held while an engine takes the place of another.
+    wanted: Mutex<Wanted>,
     shelf: Shelf,
+    /// The folder of a build that was left off when the server stopped last.
+    left_off: Mutex<Option<PathBuf>>,
     index: search_index::Settings,
     pub(crate) pace: Pace,
     pub(crate) upkeep: Arc<Upkeep>,
     /// Held by whoever builds: one at a time.
     building: Mutex<()>,
+}
+
+/// The search parameters as the records define them.
+struct Wanted {
+    registry: Arc<Registry>,
+    unusable: Vec<UnusableParameter>,
+    since: Instant,
+}
+
+impl Wanted {
+    fn of(
+        store: &Store,
+        definitions: &Arc<Definitions>,
+        zone: i32,
+        parameters: &Parameters,
+    ) -> Result<Wanted, Trouble> {
+        let (mut usable, mut unusable) = parameters.settled(store)?;
+        let with = |usable: &[SearchParameter]| Registry::with(Arc::clone(definitions), zone, usable.to_vec());
+        let mut registry = with(&usable);
+        let custom = registry
+            .skipped()
+            .iter()
+            .filter(|skipped| registry.is_custom(&skipped.url));
+        unusable.extend(custom.map(|skipped| UnusableParameter {
+            url: skipped.url.clone(),
+            code: skipped.code.clone(),
+            base: vec![skipped.kind.to_string()],
+            why: skipped.why.clone(),
+        }));
+        // Nothing needs to be built for those that are of use for no kind at all.
+        let all = usable.len();
+        usable.retain(|definition| registry.has(&definition.url));
+        if usable.len() < all {
+            registry = with(&usable);
+        }
+        Ok(Wanted {
+            registry: Arc::new(registry),
+            unusable,
+            since: Instant::now(),
+        })
+    }
+
+    /// The parameters that an index built with others lacks.
+    fn missing<'a>(&'a self, built: &'a [SearchParameter]) -> impl Iterator<Item = &'a SearchParameter> {
+        self.registry.custom().iter().filter(|wanted| !built.contains(wanted))
+    }
+
+    /// The parameters as they can be searched by with an index built with those of `built`.
+    fn offered(&self, built: &Registry, upkeep: &Upkeep) -> Registry {
+        let progress = Arc::clone(upkeep.progress());
+        let reached = Arc::new(move || match progress.reached() {
+            (_, 0) => "its turn comes".to_owned(),
+            (read, of) => format!("{read} of {of} versions in the log are read"),
+        });
+        let pending = |definition| Bar::of(definition, Why::Pending(Arc::clone(&reached) as _));
+        let gone = built
+            .custom()
+            .iter()
+            .filter(|built| !self.registry.custom().contains(built));
+        let unusable = self.unusable.iter().map(|unusable| Bar {
+            code: unusable.code.clone(),
+            base: unusable.base.clone(),
+            why: Why::Unusable(unusable.why.clone()),
+        });
+        let bars = gone.map(|definition| Bar::of(definition, Why::Gone));
+        built.barring(
+            bars.chain(self.missing(built.custom()).map(pending))
+                .chain(unusable)
+                .collect(),
+        )
+    }
 }
 
 impl Generations {
@@ -51,25 +135,33 @@ impl Generations {
     /// [`Trouble`], a sentence, where either cannot be opened.
     pub fn open(settings: Settings) -> Result<Generations, Trouble> {
         let definitions = Definitions::r4();
-        let registry = Arc::new(Registry::new(Arc::clone(&definitions), settings.zone));
         let store = Store::open(settings.store.clone())?;
+        let parameters = Parameters::open(&store, &definitions)?;
+        let wanted = Wanted::of(&store, &definitions, settings.zone, &parameters)?;
         let shelf = Shelf::open(&settings.index_folder)?;
         let opening = Opening {
             shelf: &shelf,
             store: &store,
             settings: &settings.index,
+            definitions: &definitions,
         };
-        let index = opening.open(&registry)?;
+        let (index, built, left_off) = opening.open(&wanted.registry)?;
         let (pace, index_settings) = (settings.pace, settings.index.clone());
-        let engine = Engine::new(settings, definitions, registry, store, index);
+        let upkeep = Arc::new(Upkeep::default());
+        let offered = Arc::new(wanted.offered(&built, &upkeep));
+        let engine = Engine::new(settings, definitions, offered, store, index, Arc::clone(&upkeep));
         let house = Arc::new(House {
-            upkeep: Arc::clone(&engine.upkeep),
+            upkeep,
             current: RwLock::new(Arc::new(engine)),
+            parameters,
+            wanted: Mutex::new(wanted),
             shelf,
+            left_off: Mutex::new(left_off),
             index: index_settings,
             pace,
             building: Mutex::new(()),
         });
+        house.tell_unusable(&[]);
         let engine = house.now();
         let missing = engine.store.head().saturating_sub(engine.index.head());
         if !pace.background || missing <= AT_ONCE_MAX {
@@ -120,8 +212,73 @@ impl Drop for Generations {
 }
 
 impl House {
+    /// The engine of this moment. What SearchParameter records said before it was asked for, it knows.
     pub(crate) fn now(&self) -> Arc<Engine> {
+        if self.parameters.has_news()
+            && let Err(trouble) = self.hear()
+        {
+            self.notice(&format!(
+                "The definitions of search parameters cannot be read: {trouble}"
+            ));
+        }
+        self.engine()
+    }
+
+    fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts another engine in the place of the present one.
+    fn put(&self, engine: Engine) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(engine);
+    }
+
+    /// Takes in what the records define now.
+    fn hear(&self) -> Result<(), Trouble> {
+        // Whoever asks meanwhile waits here for the engine that knows.
+        let mut wanted = self.wanted();
+        if !self.parameters.has_news() {
+            return Ok(());
+        }
+        let engine = self.engine();
+        let heard = Wanted::of(&engine.store, &engine.definitions, engine.zone, &self.parameters)?;
+        if heard.registry.custom() == wanted.registry.custom() && heard.unusable == wanted.unusable {
+            self.parameters.heard();
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut *wanted, heard);
+        let offered = Arc::new(wanted.offered(&engine.registry, &self.upkeep));
+        self.put(engine.next(offered, engine.index.clone()));
+        self.parameters.heard();
+        drop(wanted);
+        self.tell_unusable(&before.unusable);
+        Ok(())
+    }
+
+    fn tell_unusable(&self, known: &[UnusableParameter]) {
+        for UnusableParameter { url, code, why, base } in &self.wanted().unusable {
+            if !known.iter().any(|known| known.url == *url && known.why == *why) {
+                let base = base.join(", ");
+                self.notice(&format!(
+                    "The search parameter {code} of {base} ({url}) cannot be used: it {why}."
+                ));
+            }
+        }
+    }
+
+    /// Why an index should be built for what the records define, where one should and they have come to rest.
+    pub(crate) fn wish(&self) -> Option<String> {
+        let (wanted, engine) = (self.wanted(), self.engine());
+        let codes: Vec<&str> = wanted
+            .missing(engine.registry.custom())
+            .map(|p| p.code.as_str())
+            .collect();
+        let rested = wanted.since.elapsed() >= GATHER;
+        (rested && !codes.is_empty()).then(|| format!("Search parameters came or changed: {}.", codes.join(", ")))
     }
 
     /// Tells whoever runs the server.
@@ -151,7 +308,11 @@ impl House {
         };
         let (ended, answer) = match built {
             Ok(Some(outcome)) => (Ok(outcome), Ok(())),
-            Ok(None) => (Err("It was left off, because the server stopped.".to_owned()), Ok(())),
+            Ok(None) if self.upkeep.stops() => (Err("the server stopped.".to_owned()), Ok(())),
+            Ok(None) => (
+                Err("the definitions of search parameters changed meanwhile.".to_owned()),
+                Ok(()),
+            ),
             Err(trouble) => (Err(trouble.to_string()), Err(trouble)),
         };
         if let Some(job) = self.upkeep.end(ended) {
@@ -172,23 +333,49 @@ impl House {
         }))
     }
 
-    /// Builds another index and puts it in the place of the present one.
+    /// Builds another index and puts it in the place of the present one. It is built with what the records define; where
+    /// they change before it is half done, it is left off.
     fn replace(&self, go_on: &mut dyn FnMut(u64, u64) -> bool) -> Result<Option<Outcome>, Trouble> {
         let old = self.now();
-        let registry = Arc::clone(&old.registry);
-        let folder = self.shelf.next();
-        let index = Index::make(&folder, Arc::clone(&registry), old.store.clone(), self.index.clone())?;
-        let built = self.fill(&index, &folder, go_on, &old);
+        let registry = Arc::clone(&self.wanted().registry);
+        let (index, folder) = self.begin(&registry, &old)?;
+        let mut go_on = |read, of| {
+            let meant = || self.wanted().registry.fingerprint() == registry.fingerprint();
+            go_on(read, of) && (read > of / 2 || meant())
+        };
+        let built = self.fill(&index, &folder, &mut go_on, &old);
         let outcome = match built {
             Ok(Some(outcome)) => outcome,
             unfinished => {
-                index.retire();
+                // At the next start it may go on.
+                if !self.upkeep.stops() {
+                    index.retire();
+                }
                 return unfinished;
             }
         };
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(old.next(registry, index));
+        let wanted = self.wanted();
+        let offered = Arc::new(wanted.offered(&registry, &self.upkeep));
+        self.put(old.next(offered, index));
+        drop(wanted);
         old.index.retire();
         Ok(Some(outcome))
+    }
+
+    /// An index to be filled: the one that was left off when the server stopped, where it was to become the same.
+    fn begin(&self, registry: &Arc<Registry>, old: &Engine) -> Result<(Index, PathBuf), Trouble> {
+        let left_off = self.left_off.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (store, settings) = (old.store.clone(), self.index.clone());
+        if let Some(folder) = left_off {
+            let same = registry.fingerprint() == old.registry.fingerprint() || !Index::is_built_with(&folder, registry);
+            let opened = (!same).then(|| Index::open(&folder, Arc::clone(registry), store.clone(), settings.clone()));
+            if let Some(Ok(index)) = opened {
+                return Ok((index, folder));
+            }
+        }
+        let folder = self.shelf.next();
+        let index = Index::make(&folder, Arc::clone(registry), store, settings)?;
+        Ok((index, folder))
     }
 
     fn fill(
@@ -206,8 +393,9 @@ impl House {
             records: index.size().1,
             ..Outcome::default()
         };
-        // An index that cannot be read cannot be compared either.
+        // An index that cannot be read, or was built with other parameters, cannot be compared.
         if old.index.complaint().is_none()
+            && index.is_like(&old.index)
             && let Ok(report) = old.index.check(&|_, _| {}, false)
         {
             outcome.differing = Some(report.differing);
@@ -227,17 +415,24 @@ struct Opening<'a> {
     shelf: &'a Shelf,
     store: &'a Store,
     settings: &'a search_index::Settings,
+    definitions: &'a Arc<Definitions>,
 }
 
+/// An index, what it was built with, and the folder of another build that was left off.
+type Opened = (Index, Arc<Registry>, Option<PathBuf>);
+
 impl Opening<'_> {
-    /// The index in use; where there is none, or it is of no use, a new one that takes its place at once.
-    fn open(&self, registry: &Arc<Registry>) -> Result<Index, Trouble> {
-        let present: Option<PathBuf> = self.shelf.current();
-        if let Some(folder) = &present {
-            match Index::open(folder, Arc::clone(registry), self.store.clone(), self.settings.clone()) {
+    /// The index in use, built with what is wanted now or with what was wanted earlier; where there is none, or it is of
+    /// no use, a new one that takes its place at once.
+    fn open(&self, wanted: &Arc<Registry>) -> Result<Opened, Trouble> {
+        if let Some(folder) = self.shelf.current() {
+            let built = self.built_with(&folder, wanted);
+            match Index::open(&folder, Arc::clone(&built), self.store.clone(), self.settings.clone()) {
                 Ok(index) => {
-                    self.shelf.keep_only(&[folder]);
-                    return Ok(index);
+                    let left_off = self.shelf.left_off();
+                    let kept = left_off.as_deref().unwrap_or(&folder);
+                    self.shelf.keep_only(&[&folder, kept]);
+                    return Ok((index, built, left_off));
                 }
                 Err(Unusable::Absent) => {}
                 Err(Unusable::Because(why)) => (self.settings.notice)(&format!(
@@ -247,9 +442,22 @@ impl Opening<'_> {
             }
         }
         let folder = self.shelf.next();
-        let index = Index::make(&folder, Arc::clone(registry), self.store.clone(), self.settings.clone())?;
+        let index = Index::make(&folder, Arc::clone(wanted), self.store.clone(), self.settings.clone())?;
         self.shelf.choose(&folder)?;
         self.shelf.keep_only(&[&folder]);
-        Ok(index)
+        Ok((index, Arc::clone(wanted), None))
+    }
+
+    /// The parameters that the index in a folder was built with, where they are some that were wanted earlier.
+    fn built_with(&self, folder: &Path, wanted: &Arc<Registry>) -> Arc<Registry> {
+        if !Index::is_built_with(folder, wanted)
+            && let Some(custom) = Index::custom(folder)
+        {
+            let earlier = Registry::with(Arc::clone(self.definitions), wanted.zone(), custom);
+            if Index::is_built_with(folder, &earlier) {
+                return Arc::new(earlier);
+            }
+        }
+        Arc::clone(wanted)
     }
 }

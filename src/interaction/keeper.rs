@@ -74,6 +74,8 @@ impl Keeper {
             upkeep.ask("It lacks part of the log.");
         } else if let Some(complaint) = engine.index.complaint() {
             upkeep.ask(&complaint);
+        } else if let Some(wish) = self.house.wish() {
+            upkeep.ask(&wish);
         }
     }
 

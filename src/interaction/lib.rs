@@ -30,6 +30,9 @@ pub mod include;
 mod keeper;
 pub mod limits;
 pub mod page;
+mod parameters;
+#[cfg(test)]
+mod parameters_tests;
 pub mod patch;
 pub mod patch_json;
 mod patch_path;

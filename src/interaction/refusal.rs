@@ -151,6 +151,13 @@ impl Refusal {
         self
     }
 
+    /// A search that cannot be asked like this; to be tried again where that is all that is wrong.
+    pub fn of_search(issues: Vec<Issue>) -> Refusal {
+        let only_now = issues.iter().all(|issue| issue.code == Code::Transient);
+        let reason = if only_now { Reason::Building } else { Reason::Invalid };
+        Refusal::with(reason, issues)
+    }
+
     /// A fault of the server's; `what` names what it was doing.
     pub fn broken(what: impl std::fmt::Display) -> Refusal {
         Refusal::because(Reason::Broken, format!("The server failed: {what}"))

@@ -2,8 +2,11 @@
 //!
 //! Both answer with a Parameters resource. One build at a time: whoever asks while one is under way is told of that one.
 
+use std::collections::BTreeMap;
+
 use fhir::moment;
 use fhir::tree::Tree;
+use query::Why;
 
 use crate::engine::Engine;
 use crate::reply::Reply;
@@ -32,10 +35,34 @@ fn state(engine: &Engine, job: Option<&Job>) -> Tree {
     }
     let (_, records) = engine.index.size();
     parameters.push(of("inUse", "valueString", Tree::string(in_use(engine, records))));
+    for bar in engine.registry.bars() {
+        let (name, why) = match &bar.why {
+            Why::Gone => continue,
+            Why::Unusable(why) => ("unusable", format!("it {why}")),
+            Why::Pending(reached) => ("pending", reached()),
+        };
+        let text = format!("{} of {}: {why}.", bar.code, bar.base.join(", "));
+        parameters.push(of(name, "valueString", Tree::string(text)));
+    }
+    for (parameter, records) in failures(engine) {
+        let text = format!(
+            "{parameter}: the expression took too long or found too much in {records} records, which have no value for it."
+        );
+        parameters.push(of("tooLong", "valueString", Tree::string(text)));
+    }
     Tree::object([
         ("resourceType", Tree::string("Parameters")),
         ("parameter", Tree::Array(parameters)),
     ])
+}
+
+/// How often custom expressions failed: over what the index read itself, and over what was written since.
+fn failures(engine: &Engine) -> BTreeMap<String, u64> {
+    let mut failures = BTreeMap::new();
+    for (parameter, records) in engine.index.failures().into_iter().chain(engine.registry.failures()) {
+        *failures.entry(parameter).or_default() += records;
+    }
+    failures
 }
 
 fn in_use(engine: &Engine, records: u64) -> String {

@@ -119,8 +119,7 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
         now: now(),
         base: request.base,
     };
-    let search = query::parse(&engine.registry, &own.kinds, &params, &handling)
-        .map_err(|issues| Refusal::with(Reason::Invalid, issues))?;
+    let search = query::parse(&engine.registry, &own.kinds, &params, &handling).map_err(Refusal::of_search)?;
     let predicate = own.predicate.and(search.predicate.clone());
     let path = request.path.trim_end_matches('/');
     let path = path.strip_suffix("_search").unwrap_or(path).trim_end_matches('/');

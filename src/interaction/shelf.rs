@@ -56,6 +56,12 @@ impl Shelf {
         self.folder.join((highest + 1).to_string())
     }
 
+    /// The folder of a build that was left off: the newest, where that is not the one in use.
+    pub(crate) fn left_off(&self) -> Option<PathBuf> {
+        let newest = self.folder.join(self.numbers().into_iter().max()?.to_string());
+        (self.current().as_ref() != Some(&newest)).then_some(newest)
+    }
+
     /// Puts a folder in use: at once and for good, or not at all.
     ///
     /// # Errors

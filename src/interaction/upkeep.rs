@@ -250,6 +250,7 @@ impl Upkeep {
             Ok(outcome) => (job.state, job.outcome) = (JobState::Done, Some(outcome)),
             Err(why) => job.state = JobState::Failed(why),
         }
+        self.progress.reach(0, 0);
         state.last = Some(job.clone());
         Some(job)
     }

@@ -1,5 +1,7 @@
 //! The values of one record: one walk for all plain paths, the FHIRPath engine for the rest.
 
+use std::sync::atomic::Ordering;
+
 use conformance::ParameterType;
 use fhir::document::Node;
 use fhirpath::evaluate::Context;
@@ -9,6 +11,11 @@ use crate::plan::{Leaf, Visit};
 use crate::registry::{Computed, KindParameters, Registry};
 use crate::shape::{Shape, target};
 use crate::values::{Entry, Target, Value, Values};
+
+/// Steps an expression that a record of this server defines may take over one record: it holds up whoever writes it.
+const CUSTOM_STEPS: u64 = 50_000;
+/// Values it may find.
+const CUSTOM_VALUES: usize = 1_000;
 
 /// The values of a record of the kind.
 pub(crate) fn values(registry: &Registry, of_kind: &KindParameters, root: Node<'_>) -> Values {
@@ -56,8 +63,15 @@ fn compute(registry: &Registry, computed: &Computed, root: Node<'_>, entries: &m
     // No standard parameter asks for the time, and a stored record's values may not depend on it.
     let mut context = Context::new(definitions, focus, 0);
     context.zone = registry.zone;
-    let Ok(items) = computed.expression.evaluate(&context, focus) else {
-        return;
+    if computed.custom {
+        context.steps = CUSTOM_STEPS;
+    }
+    let items = match computed.expression.evaluate(&context, focus) {
+        Ok(items) if !computed.custom || items.len() <= CUSTOM_VALUES => items,
+        _ => {
+            computed.failed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
     };
     let param = computed.param;
     for item in items {

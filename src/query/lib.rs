@@ -9,8 +9,10 @@
 //! 4. [`Predicate::matches`] decides for one record. An index decides for all of them with the same
 //!    predicate, through the terms and ranges of [`term`]; a test holds the two to the same answers.
 
+mod bars;
 pub mod canonical;
 mod clause;
+pub mod custom;
 mod describe;
 mod extract;
 mod filter;
@@ -37,6 +39,7 @@ mod tuple;
 pub mod values;
 mod words;
 
+pub use bars::{Bar, Why};
 pub use describe::advice;
 pub use fold::fold;
 pub use predicate::{Join, NoWords, Predicate, RecordSet, Subject, Test, Words};

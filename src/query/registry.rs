@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use conformance::terminology::LazyR4;
 use conformance::{Definitions, ParameterType, SearchParameter, Terminology};
@@ -11,6 +12,8 @@ use fhirpath::expression::Expression;
 use fhirpath::model::Model;
 use rustc_hash::FxHashMap;
 
+use crate::bars::Bar;
+use crate::custom::unknown_element;
 use crate::extract;
 use crate::path::{self, Parts};
 use crate::plan::Plan;
@@ -74,6 +77,10 @@ pub(crate) struct Computed {
     pub(crate) param: ParamId,
     pub(crate) kind: ParameterType,
     pub(crate) expression: Expression,
+    /// Whether a record of this server defines it, so that nobody has seen to its cost.
+    pub(crate) custom: bool,
+    /// How often it gave no values because it took too long or found too many.
+    pub(crate) failed: AtomicU64,
 }
 
 /// The search parameters of every kind.
@@ -85,7 +92,22 @@ pub struct Registry {
     kinds: Vec<Kind>,
     parameters: FxHashMap<Kind, KindParameters>,
     fingerprint: u64,
-    skipped: Vec<String>,
+    skipped: Vec<Skipped>,
+    custom: Vec<SearchParameter>,
+    bars: Vec<Bar>,
+}
+
+/// A parameter that could not be compiled for a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The kind.
+    pub kind: Kind,
+    /// The parameter's code.
+    pub code: String,
+    /// Its canonical address.
+    pub url: String,
+    /// Why, the rest of a sentence that begins with the parameter.
+    pub why: String,
 }
 
 impl std::fmt::Debug for Registry {
@@ -101,6 +123,11 @@ impl Registry {
     /// The parameters of the definitions. `zone` holds for dates that name none, in minutes east of
     /// Greenwich, in records and in searches alike.
     pub fn new(definitions: Arc<Definitions>, zone: i32) -> Registry {
+        Registry::with(definitions, zone, Vec::new())
+    }
+
+    /// The parameters of the definitions, and custom ones that clash with none of them ([`crate::custom::settle`]).
+    pub fn with(definitions: Arc<Definitions>, zone: i32, custom: Vec<SearchParameter>) -> Registry {
         let kinds: Vec<Kind> = definitions.resources().filter_map(Kind::new).collect();
         let searchable = |p: &&SearchParameter| {
             !p.expression.is_empty() && !OF_THE_VERSION.contains(&p.code.as_str()) && p.kind != ParameterType::Special
@@ -108,6 +135,7 @@ impl Registry {
         let found: Vec<SearchParameter> = definitions
             .search_parameters()
             .iter()
+            .chain(&custom)
             .filter(searchable)
             .cloned()
             .collect();
@@ -121,6 +149,8 @@ impl Registry {
             fingerprint: fingerprint(&found, zone),
             parameters: FxHashMap::default(),
             skipped: Vec::new(),
+            bars: Vec::new(),
+            custom,
             definitions,
             codes,
             kinds,
@@ -139,12 +169,18 @@ impl Registry {
             computed: Vec::new(),
             bases: Bases::default(),
         };
-        for definition in found.iter().filter(|p| applies(p, kind)) {
+        for definition in found.iter().filter(|p| applies(&p.base, kind)) {
             let id = ParamId::of(&definition.code);
             let code = Arc::clone(&self.codes[&id]);
+            let skipped = |why: String| Skipped {
+                kind: kind.clone(),
+                code: definition.code.clone(),
+                url: definition.url.clone(),
+                why,
+            };
             if *code != *definition.code {
-                let why = format!("its number is that of {code}; give one of them another code");
-                self.skipped.push(format!("{kind}.{}: {why}", definition.code));
+                let why = format!("has the number of {code}; give one of them another code");
+                self.skipped.push(skipped(why));
                 continue;
             }
             let parts = path::parts_for(&definition.expression, kind.as_str());
@@ -160,7 +196,7 @@ impl Registry {
                     canonical: definition.kind == ParameterType::Reference && self.is_canonical(kind, &parts),
                     components,
                 }),
-                Err(why) => self.skipped.push(format!("{kind}.{}: {why}", definition.code)),
+                Err(why) => self.skipped.push(skipped(why)),
             }
         }
         of_kind.parameters.sort_by(|a, b| a.code.cmp(&b.code));
@@ -180,27 +216,46 @@ impl Registry {
         let record = self.definitions.type_id(kind.as_str());
         let record = record.ok_or("its kind is no type of the definitions")?;
         if parts.is_empty() {
-            return Err("its expression says nothing about this kind".into());
+            return Err("has an expression that says nothing about this kind".into());
         }
         if definition.kind == ParameterType::Composite {
             let components = self.components(definition, kind, found)?;
             let (bases, plan) = (&mut of_kind.bases, &mut of_kind.plan);
-            bases.add(&self.definitions, (record, plan), id, parts, &components)?;
+            let added = bases.add(&self.definitions, (record, plan), id, parts, &components);
+            added.map_err(|why| format!("cannot be a composite: {why}"))?;
             return Ok(components);
         }
+        let custom = self.is_custom(&definition.url);
         for part in &parts.list {
             let planned = match &part.steps {
                 Some(steps) => of_kind.plan.add(&self.definitions, record, steps, id, definition.kind),
                 None => false,
             };
             if !planned {
-                let expression = Expression::parse(part.text).map_err(|invalid| invalid.to_string())?;
+                let unknown = part.path(kind.as_str()).filter(|_| custom);
+                if let Some(name) =
+                    unknown.and_then(|path| unknown_element(&self.definitions, kind, &path).map(str::to_owned))
+                {
+                    return Err(format!("asks for {name}, which {kind} does not have"));
+                }
+                let invalid =
+                    |error: fhirpath::expression::Invalid| format!("has an expression that cannot be read: {error}");
+                let expression = Expression::parse(part.text).map_err(invalid)?;
                 of_kind.computed.push(Computed {
                     param: id,
                     kind: definition.kind,
                     expression,
+                    custom,
+                    failed: AtomicU64::new(0),
                 });
             }
+        }
+        let computed = of_kind.computed.iter().any(|computed| computed.param == id);
+        if custom && !computed && !of_kind.plan.has(id) {
+            let what = definition.kind.as_str();
+            return Err(format!(
+                "names elements whose values are none that a {what} parameter compares"
+            ));
         }
         Ok(Vec::new())
     }
@@ -213,12 +268,17 @@ impl Registry {
         found: &[SearchParameter],
     ) -> Result<Vec<Component>, String> {
         if definition.components.len() < 2 {
-            return Err("a composite has two components or more".into());
+            return Err("has fewer than two components".into());
         }
         let component = |component: &conformance::Component| {
             let named = found.iter().find(|p| p.url == component.definition);
             let named = named.filter(|p| p.kind != ParameterType::Composite);
-            let named = named.ok_or_else(|| format!("{} can't be a component", component.definition))?;
+            let named = named.ok_or_else(|| {
+                format!(
+                    "has the component {}, which is none of a parameter known here",
+                    component.definition
+                )
+            })?;
             let parts = path::parts_for(&named.expression, kind.as_str());
             Ok(Component {
                 id: ParamId::of(&named.code),
@@ -348,8 +408,56 @@ impl Registry {
     }
 
     /// The parameters that could not be compiled for a kind, each with the reason.
-    pub fn skipped(&self) -> &[String] {
+    pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// The custom parameters it was made with.
+    pub fn custom(&self) -> &[SearchParameter] {
+        &self.custom
+    }
+
+    /// Whether some kind can be searched by the parameter with the address.
+    pub fn has(&self, url: &str) -> bool {
+        let mut known = self.parameters.values().flat_map(|of_kind| &of_kind.parameters);
+        known.any(|parameter| *parameter.url == *url)
+    }
+
+    /// Whether a custom parameter has the address.
+    pub fn is_custom(&self, url: &str) -> bool {
+        self.custom.iter().any(|custom| custom.url == url)
+    }
+
+    /// The same parameters, some of which are not to be searched by. Values are extracted as before.
+    pub fn barring(&self, bars: Vec<Bar>) -> Registry {
+        let mut barred = Registry::with(Arc::clone(&self.definitions), self.zone, self.custom.clone());
+        for (kind, of_kind) in &mut barred.parameters {
+            let custom = |url: &str| self.is_custom(url);
+            let is_barred = |p: &Parameter| bars.iter().any(|bar| bar.code == *p.code && bar.is_on(kind));
+            of_kind.parameters.retain(|p| !custom(&p.url) || !is_barred(p));
+        }
+        barred.bars = bars;
+        barred
+    }
+
+    /// The parameters that are not to be searched by just now.
+    pub fn bars(&self) -> &[Bar] {
+        &self.bars
+    }
+
+    /// The custom parameters whose expressions took too long or found too much, as `Kind.code`, with how often records
+    /// were left without values for it since the server was started.
+    pub fn failures(&self) -> Vec<(String, u64)> {
+        let mut failures = Vec::new();
+        for kind in &self.kinds {
+            for computed in self.parameters.get(kind).map_or(&[][..], |of_kind| &of_kind.computed) {
+                let failed = computed.failed.load(Ordering::Relaxed);
+                if let Some(code) = self.code(computed.param).filter(|_| failed > 0) {
+                    failures.push((format!("{kind}.{code}"), failed));
+                }
+            }
+        }
+        failures
     }
 
     /// The parameters that need the FHIRPath engine, as `Kind.code`, sorted.
@@ -364,7 +472,7 @@ impl Registry {
     /// The type of a parameter of the kind that the definitions have and that cannot be searched here.
     pub fn not_searchable(&self, kind: &Kind, code: &str) -> Option<ParameterType> {
         let defined = self.definitions.search_parameters().iter();
-        let mut of_kind = defined.filter(|p| p.code == code && applies(p, kind));
+        let mut of_kind = defined.filter(|p| p.code == code && applies(&p.base, kind));
         of_kind
             .next()
             .filter(|_| self.parameter(kind, code).is_none())
@@ -408,10 +516,11 @@ impl Registry {
 /// What the standard calls the parameters that make a hierarchy.
 const PART_OF: [&str; 3] = ["part-of", "partof", "parent"];
 
-fn applies(definition: &SearchParameter, kind: &Kind) -> bool {
+/// Whether a definition for these bases is for a kind.
+pub(crate) fn applies(base: &[String], kind: &Kind) -> bool {
     let is_domain = !matches!(kind.as_str(), "Bundle" | "Binary" | "Parameters");
     let fits = |base: &String| base == kind.as_str() || base == "Resource" || (base == "DomainResource" && is_domain);
-    definition.base.iter().any(fits)
+    base.iter().any(fits)
 }
 
 /// Bump when extraction or the terms change their meaning.

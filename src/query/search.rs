@@ -9,6 +9,7 @@ use conformance::ParameterType;
 use fhir::identity::Kind;
 use fhir::outcome::{Code, Issue};
 
+use crate::bars;
 use crate::clause::Reader;
 use crate::predicate::Predicate;
 use crate::registry::Registry;
@@ -178,6 +179,10 @@ pub fn parse(
                 Err(problem) => errors.push(issue(problem, name, true)),
             }
         }
+    }
+    let barred = bars::refusals(registry, &search.kinds, params);
+    if !barred.is_empty() {
+        return Err(barred);
     }
     for (name, value) in params {
         let applied = match name.as_str() {

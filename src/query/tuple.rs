@@ -19,6 +19,9 @@ use crate::values::{Entry, ParamId, Value};
 /// How many tuples one element may give: beyond it, what has several values for several components is cut.
 const TUPLES_MAX: usize = 64;
 
+/// Steps one component's expression may take over one element; beyond it the element gives no tuple.
+const STEPS: u64 = 10_000;
+
 /// The base elements of one kind.
 #[derive(Default)]
 pub(crate) struct Bases {
@@ -166,6 +169,7 @@ impl Base {
         let definitions = &*registry.definitions;
         let mut context = Context::new(definitions, Element::resource(definitions, root), 0);
         context.zone = registry.zone();
+        context.steps = STEPS;
         let focus = Element {
             node,
             sibling: None,

@@ -143,7 +143,7 @@ fn the_walk_agrees_with_the_engine() {
 #[test]
 fn every_parameter_is_compiled() {
     let registry = registry();
-    assert_eq!(registry.skipped(), [] as [String; 0]);
+    assert_eq!(registry.skipped(), []);
     let with_engine: Vec<String> = registry.computed().collect();
     assert_eq!(
         with_engine,
