@@ -76,14 +76,42 @@ impl Ranged {
         let Read { rows, starts, ends, .. } = &self.read;
         self.fits.clear();
         self.fits.resize(rows.len(), false);
-        for window in &self.windows {
-            for ((fits, start), end) in self.fits.iter_mut().zip(starts).zip(ends) {
-                *fits |= (window.start_min <= *start)
-                    & (*start <= window.start_max)
-                    & (window.end_min <= *end)
-                    & (*end <= window.end_max);
+        let empty = |window: &&Window| window.start_min > window.start_max || window.end_min > window.end_max;
+        for window in self.windows.iter().filter(|window| !empty(window)) {
+            let begins = Within::new(window.start_min, window.start_max);
+            let finishes = Within::new(window.end_min, window.end_max);
+            let fits = self.fits.iter_mut();
+            match (begins.all, finishes.all) {
+                (true, true) => fits.for_each(|fits| *fits = true),
+                (false, true) => fits.zip(starts).for_each(|(fits, start)| *fits |= begins.has(*start)),
+                (true, false) => fits.zip(ends).for_each(|(fits, end)| *fits |= finishes.has(*end)),
+                (false, false) => fits
+                    .zip(starts.iter().zip(ends))
+                    .for_each(|(fits, (start, end))| *fits |= begins.has(*start) & finishes.has(*end)),
             }
         }
+    }
+}
+
+/// A closed range of numbers that is not empty, asked with one comparison.
+#[derive(Clone, Copy)]
+struct Within {
+    least: i64,
+    width: u64,
+    all: bool,
+}
+
+impl Within {
+    fn new(least: i64, greatest: i64) -> Within {
+        Within {
+            least,
+            width: greatest.wrapping_sub(least) as u64,
+            all: (least, greatest) == (i64::MIN, i64::MAX),
+        }
+    }
+
+    fn has(self, number: i64) -> bool {
+        number.wrapping_sub(self.least) as u64 <= self.width
     }
 }
 
@@ -108,10 +136,15 @@ impl Read {
                 index.start_index_column.get_vals(&self.ranks, &mut self.firsts);
                 self.ranks.iter_mut().for_each(|rank| *rank += 1);
                 index.start_index_column.get_vals(&self.ranks, &mut self.lasts);
-                for ((doc, first), last) in self.found.iter().zip(&self.firsts).zip(&self.lasts) {
-                    for row in *first..*last {
-                        self.docs.push(*doc);
-                        self.rows.push(row);
+                let lengths = self.firsts.iter().zip(&self.lasts);
+                if lengths.fold(0, |most, (first, last)| (last - first).max(most)) <= 1 {
+                    // Whoever has any has one.
+                    self.docs.extend_from_slice(&self.found);
+                    self.rows.extend_from_slice(&self.firsts);
+                } else {
+                    for ((doc, first), last) in self.found.iter().zip(&self.firsts).zip(&self.lasts) {
+                        self.docs.extend(std::iter::repeat_n(*doc, (last - first) as usize));
+                        self.rows.extend(*first..*last);
                     }
                 }
             }

@@ -32,7 +32,7 @@ impl Default for Settings {
             tail_max: 16_384,
             changes_max: 10_000,
             orders_bytes: 256 << 20,
-            orders_from: 256,
+            orders_from: 64,
             notice: Arc::new(|_| {}),
         }
     }
