@@ -424,7 +424,12 @@ fn restart(target: &mut Target, report: &mut Report) {
     target.world.start();
     target.address = address(&target.world);
     target.process = target.world.process().expect("runs");
-    let total = target.json("Patient?_summary=count&gender=male")["total"].clone();
+    // Where the index still reads the log's end, a search is refused until it has.
+    let mut total = serde_json::Value::Null;
+    tests::world::eventually("the first search", || {
+        total = target.world.get("Patient?_summary=count&gender=male").json()["total"].clone();
+        total.is_u64()
+    });
     report.goal(
         "restart after a kill to the first answer",
         format!("{total} men counted"),
