@@ -121,6 +121,50 @@ fn drift_is_found_and_repaired() {
 }
 
 #[test]
+fn what_the_index_says_otherwise_is_found_and_repaired() {
+    let world = filled(Settings::default());
+    let before = world.index().find(&everything()).unwrap();
+    let wrong = &before.hits[2];
+    let version = world.store.by_seq(&[wrong.seq]).unwrap().remove(0);
+    let mut entry = Entry::read(&world.registry, &version);
+    Arc::make_mut(&mut entry.values).entries.pop();
+    (entry.before, entry.again) = (Before::Somewhere, true);
+    let inner = &world.index().inner;
+    {
+        let mut state = inner.shared.lock();
+        state.queue.push_back(Arc::new(entry));
+        (state.repairing, state.flush_to) = (1, u64::MAX);
+    }
+    inner.shared.ring();
+    while inner.shared.lock().repairing > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let round = |repair| {
+        let mut round = world.index().round().unwrap();
+        let step = crate::Step {
+            records: 7,
+            deep_one_in: 1,
+            repair,
+        };
+        while world.index().step(&mut round, &step).unwrap() {}
+        round.report
+    };
+    let report = round(false);
+    assert_eq!(report.findings.len(), 1, "{report:?}");
+    assert!(
+        report.findings[0].contains(&format!("{}/{}", wrong.kind, wrong.id)),
+        "{report:?}"
+    );
+    assert_eq!(
+        (report.records, report.deep),
+        (before.hits.len() as u64, before.hits.len() as u64)
+    );
+    assert_eq!(round(true).repairs.len(), 1);
+    let report = round(true);
+    assert_eq!((report.findings.len(), report.repairs.len()), (0, 0), "{report:?}");
+}
+
+#[test]
 fn a_snapshot_too_far_back_has_expired() {
     let mut world = filled(Settings {
         changes_max: 10,

@@ -9,6 +9,7 @@ macro_rules! on_both {
 }
 
 mod crash;
+mod generations;
 mod house;
 mod import;
 mod licences;

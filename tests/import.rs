@@ -67,6 +67,8 @@ fn a_damaged_index_is_found_and_mended(engine: Engine) {
     world.kill();
     world.check().expect("a clean store");
     let index = world.folder().join("index");
+    let current = fs::read_to_string(index.join("current")).expect("an index in use");
+    let index = index.join(current.trim());
     let files: Vec<_> = fs::read_dir(&index)
         .expect("an index")
         .flatten()

@@ -1,8 +1,13 @@
 //! Search parameters that records define: refused until they are indexed, then searched by like any other.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fhir::document::Document;
+use fhir::parse::Limits;
 use fhir::tree::Tree;
+use query::Registry;
+use search_index::Index;
 
 use crate::generations_tests::{World, background};
 use crate::upkeep::Pace;
@@ -133,6 +138,34 @@ fn a_posted_parameter_is_refused_until_it_is_indexed() {
     works(&world);
     world.generations().rebuild(&|_, _| {}).unwrap();
     works(&world);
+}
+
+#[test]
+fn a_build_that_was_left_off_goes_on_at_the_next_start() {
+    let mut world = World::new(Pace::default());
+    shod(&world);
+    define(&world, "shoe", "shoe", "number", SHOE);
+    let engine = world.generations().now();
+    let json = parameter("shoe", "shoe", "number", SHOE);
+    let document = Document::parse(json.as_bytes(), Limits::default()).unwrap();
+    let shoe = query::custom::read(&engine.definitions, document.root())
+        .unwrap()
+        .unwrap();
+    let registry = Registry::with(Arc::clone(&engine.definitions), engine.zone, vec![shoe]);
+    let folder = world.folder.join("index/2");
+    let settings = search_index::Settings::default();
+    let begun = Index::make(&folder, Arc::new(registry), engine.store.clone(), settings).unwrap();
+    begun.catch_up(&mut |_, _| false).unwrap();
+    drop((begun, engine));
+    world.open();
+    assert_eq!(world.get("Patient?shoe=43").0, 503);
+    world.generations().rebuild(&|_, _| {}).unwrap();
+    assert_eq!(ids(&world, "Patient?shoe=43"), "s3");
+    let current = std::fs::read_to_string(world.folder.join("index/current")).unwrap();
+    assert_eq!(current, "2\n", "what was begun is used");
+    world.generations().rebuild(&|_, _| {}).unwrap();
+    let current = std::fs::read_to_string(world.folder.join("index/current")).unwrap();
+    assert_eq!(current, "3\n", "a build that is asked for begins at the beginning");
 }
 
 #[test]
