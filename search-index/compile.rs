@@ -153,6 +153,7 @@ impl Compiler<'_> {
                 let terms = set.iter().map(|key| Term::new(*param, Form::Canonical, &**key).hash());
                 Part::Listed(self.any_of(terms)?)
             }
+            Predicate::Contains { kinds, inner, .. } => self.holding(kinds, inner)?,
             Predicate::OneOf(set) => self.one_of(set)?,
         })
     }

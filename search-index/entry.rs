@@ -215,6 +215,7 @@ impl Entry {
             updated: self.updated,
             values: &self.values,
             words,
+            contained: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fhir::identity::{Id, Kind};
-use query::{Predicate, SortKey, Total};
+use query::{Predicate, Registry, SortKey, Total};
 use store::Store;
 use tantivy::{DocId, TantivyError};
 
@@ -88,6 +88,7 @@ pub(crate) struct Run<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) slots: &'a Slots,
     pub(crate) store: &'a Store,
+    pub(crate) registry: &'a Registry,
     pub(crate) orders: &'a Orders,
     pub(crate) clock: Clock,
 }
@@ -126,7 +127,7 @@ impl Run<'_> {
         total += self.add_from_memory(&wanted, &mut hits)?;
         let total = wanted.tally.counts().then_some(total);
         let found = self.found(query, wanted.turn, hits, total);
-        self.clock.answered(&self.outcome(&found));
+        self.clock.answered(&self.outcome(found.total, found.hits.len()));
         Ok(found)
     }
 
@@ -157,14 +158,15 @@ impl Run<'_> {
         }
     }
 
-    fn outcome(&self, found: &Found) -> Outcome {
+    /// What is told of an answer with so many matches, so many of them on the page.
+    pub(crate) fn outcome(&self, total: Option<u64>, hits: usize) -> Outcome {
         let segments = self.snapshot.segments();
         let documents = segments.iter().map(|segment| u64::from(segment.reader.num_docs()));
         Outcome {
-            at: found.at,
+            at: self.snapshot.at,
             segments: (segments.len(), documents.sum()),
-            total: found.total,
-            hits: found.hits.len(),
+            total,
+            hits,
         }
     }
 

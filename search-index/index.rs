@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use conformance::SearchParameter;
-use query::{Registry, custom};
+use fhir::identity::Kind;
+use query::{Predicate, Registry, custom};
 use store::Store;
 use tantivy::TantivyError;
 
+use crate::clock::Clock;
 use crate::columns::Fields;
+use crate::containers::Containers;
 use crate::find::{Found, Query, Run};
 use crate::following::Following;
 use crate::indexing::Indexing;
@@ -195,26 +198,46 @@ impl Index {
     /// # Errors
     /// [`Trouble`]; nothing is ever answered short.
     pub fn find(&self, query: &Query<'_>) -> Result<Found, Trouble> {
-        let snapshot = self.inner.snapshot(query.at)?;
+        let found = self.run(query.at, &query.clock, |run| run.page(query));
+        found.map_err(|trouble| trouble.advised(&query::advice(&query.kinds, &query.predicate, &self.inner.registry)))
+    }
+
+    /// The records, as of a log position, that contain a resource of one of the kinds which meets the condition.
+    ///
+    /// # Errors
+    /// [`Trouble`]; nothing is ever answered short.
+    pub fn containers(
+        &self,
+        kinds: &[Kind],
+        inner: &Predicate,
+        at: Option<u64>,
+        clock: &Clock,
+    ) -> Result<Containers, Trouble> {
+        let found = self.run(at, clock, |run| run.containers(kinds, inner));
+        found.map_err(|trouble| trouble.advised(&query::advice(kinds, inner, &self.inner.registry)))
+    }
+
+    fn run<T>(
+        &self,
+        at: Option<u64>,
+        clock: &Clock,
+        work: impl FnOnce(&Run<'_>) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
         let inner = &self.inner;
-        let clock = query.clock.clone();
+        let snapshot = inner.snapshot(at)?;
         let run = Run {
             snapshot: &snapshot,
             slots: &inner.slots,
             store: &inner.store,
+            registry: &inner.registry,
             orders: &inner.orders,
-            clock,
+            clock: clock.clone(),
         };
         // Reading a damaged file may panic.
-        let answered = panic::catch_unwind(AssertUnwindSafe(|| run.page(query)));
+        let answered = panic::catch_unwind(AssertUnwindSafe(|| work(&run)));
         let damage = match answered {
             Ok(Err(Trouble::Damaged(why))) => why,
-            Ok(answer) => {
-                return answer.map_err(|trouble| {
-                    let advice = query::advice(&query.kinds, &query.predicate, &inner.registry);
-                    trouble.advised(&advice)
-                });
-            }
+            Ok(answer) => return answer,
             Err(_) => UNREADABLE.to_owned(),
         };
         self.distrust(damage);

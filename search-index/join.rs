@@ -53,12 +53,14 @@ impl Run<'_> {
                 canonical,
             } => {
                 let set = Arc::new(self.records(&targets, &inner)?);
-                let by_id = Predicate::RefersTo { param, set };
-                if !canonical {
-                    return Ok(by_id);
+                let mut found = vec![Predicate::RefersTo { param, set }];
+                if canonical {
+                    let set = Arc::new(self.addresses(&targets, &inner)?);
+                    found.push(Predicate::PointsTo { param, set });
                 }
-                let set = Arc::new(self.addresses(&targets, &inner)?);
-                Ok(Predicate::any(vec![by_id, Predicate::PointsTo { param, set }]))
+                // What a record contains is found by chains as well.
+                found.extend(self.containing(Some(param), &targets, &inner)?);
+                Ok(Predicate::any(found))
             }
             Join::Has {
                 kind,
@@ -87,6 +89,9 @@ impl Run<'_> {
                         pointed_to(addresses.iter().map(String::as_str)),
                     ])),
                 }
+            }
+            Join::Contains { by, kinds, inner } => {
+                Ok(self.containing(by, &kinds, &inner)?.unwrap_or(Predicate::Nothing))
             }
             Join::Within { param, hierarchy } => {
                 let set = Arc::new(self.within(&hierarchy)?);

@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod columns;
 mod compile;
+mod containers;
 mod cursor;
 mod deep;
 mod documents;
@@ -46,6 +47,7 @@ mod turn;
 
 pub use check::{Report, Round, Step};
 pub use clock::{Clock, Gate};
+pub use containers::{Container, Containers};
 pub use cursor::{Cursor, NoCursor};
 pub use entry::Prepared;
 pub use find::{Found, Hit, Place, Query, STEPS_PER_RECORD};

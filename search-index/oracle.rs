@@ -40,6 +40,7 @@ impl Known {
             updated: self.updated,
             values: &self.values,
             words,
+            contained: false,
         }
     }
 }
@@ -282,6 +283,11 @@ impl World {
         }
         if random.once_in(6) {
             (kinds, predicate) = self.groups(random, kinds, predicate);
+        }
+        if random.once_in(6) && !kinds.is_empty() {
+            let inner = Box::new(predicate);
+            predicate = Predicate::Contains { by: None, kinds, inner };
+            kinds = Vec::new();
         }
         let sort = self.sort(random, &kinds);
         let head = self.index().head();

@@ -27,6 +27,10 @@ fn search(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/search.txt"));
 }
 
+fn contained(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/contained.txt"));
+}
+
 fn pages(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/pages.txt"));
 }
@@ -54,6 +58,7 @@ on_both!(
     patch,
     bundle,
     search,
+    contained,
     pages,
     quantity,
     terminology,

@@ -177,6 +177,7 @@ impl Depends {
             updated: appended.updated,
             values: &carried.values,
             words: carried,
+            contained: false,
         })
     }
 }

@@ -169,6 +169,7 @@ impl Gathering<'_> {
             kind: kind.clone(),
             id: id.clone(),
             json,
+            inside: None,
             score: None,
         };
         if let Some(version) = version.and_then(|text| text.parse().ok()) {

@@ -16,6 +16,7 @@ mod cache;
 pub mod capabilities;
 pub mod compartment;
 pub mod conditional;
+mod contained;
 pub mod create;
 pub mod cursor;
 pub mod delete;

@@ -61,7 +61,7 @@ impl Page {
         self.entries += 1;
     }
 
-    fn full_url(&mut self, base: &str, kind: &Kind, id: &Id) {
+    fn full_url(&mut self, base: &str, kind: &Kind, id: &Id, fragment: Option<&Id>) {
         self.out.extend_from_slice(b"\"fullUrl\":\"");
         // A base address comes from the settings or a Host header and may hold anything a URL may.
         let mut quoted = Vec::with_capacity(base.len() + 2);
@@ -70,13 +70,28 @@ impl Page {
         for part in ["/", kind.as_str(), "/", id.as_str()] {
             self.out.extend_from_slice(part.as_bytes());
         }
+        if let Some(fragment) = fragment {
+            self.out.push(b'#');
+            self.out.extend_from_slice(fragment.as_str().as_bytes());
+        }
         self.out.push(b'"');
     }
 
     /// Adds a found record; `write` appends its JSON.
     pub fn found(&mut self, base: &str, kind: &Kind, id: &Id, mode: Mode, write: impl FnOnce(&mut Vec<u8>)) {
+        self.found_inside(base, (kind, id, None), mode, write);
+    }
+
+    /// Adds a found record, or what lies in it under an id of its own; `write` appends its JSON.
+    pub fn found_inside(
+        &mut self,
+        base: &str,
+        (kind, id, inside): (&Kind, &Id, Option<&Id>),
+        mode: Mode,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         self.open_entry();
-        self.full_url(base, kind, id);
+        self.full_url(base, kind, id, inside);
         self.out.extend_from_slice(b",\"resource\":");
         write(&mut self.out);
         match mode {
@@ -104,7 +119,7 @@ impl Page {
     /// Adds one version of a history; `write` appends its JSON, and is `None` for a deletion.
     pub fn happened(&mut self, base: &str, past: &Past<'_>, write: Option<Append<'_>>) {
         self.open_entry();
-        self.full_url(base, past.kind, past.id);
+        self.full_url(base, past.kind, past.id, None);
         if let Some(write) = write {
             self.out.extend_from_slice(b",\"resource\":");
             write(&mut self.out);

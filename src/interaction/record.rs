@@ -18,6 +18,8 @@ pub struct Record {
     pub id: Id,
     /// The whole of it.
     pub json: Arc<[u8]>,
+    /// The id of what is meant within the record, where the JSON is only that.
+    pub inside: Option<Id>,
     /// How well its words fit, in millionths, where words were asked for.
     pub score: Option<u32>,
 }
@@ -48,6 +50,7 @@ pub fn fetch(engine: &Engine, hits: &[Hit]) -> Result<Vec<Record>, Refusal> {
             kind: hit.kind.clone(),
             id: hit.id.clone(),
             json: json?,
+            inside: None,
             score: hit.score,
         })
     };

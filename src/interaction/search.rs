@@ -5,10 +5,11 @@
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
 use query::predicate::Predicate;
-use query::{Search, SortKey, Summary, Total};
+use query::{Containing, Search, SortKey, Summary, Total};
 use search_index::{Clock, Cursor, Hit, Place, Query};
 
 use crate::compartment::Belonging;
+use crate::contained;
 use crate::cursor::{self, Token, Turn, link};
 use crate::engine::{Engine, now};
 use crate::include::{self, Included};
@@ -43,6 +44,9 @@ const EXPLAIN: &str = "__explain";
 /// A search taken apart: what is asked of the index and how it is answered.
 struct Plan {
     search: Search,
+    /// The kinds of record that can be answered; every kind where none is named.
+    kinds: Vec<Kind>,
+    /// What a record has to meet; of a search for contained resources by themselves, what those have to meet.
     predicate: Predicate,
     shape: Shape,
     /// The address without a query.
@@ -82,7 +86,7 @@ pub fn search(
 ) -> Result<Reply, Refusal> {
     let plan = plan(engine, request, within, params)?;
     let wanted = Wanted {
-        kinds: &plan.search.kinds,
+        kinds: &plan.kinds,
         predicate: &plan.predicate,
         sort: &plan.search.sort,
         limit: plan.limit,
@@ -92,8 +96,13 @@ pub fn search(
         },
         clock: plan.clock.clone(),
     };
-    let matches = find(engine, &wanted, plan.token.as_ref())?;
-    let records = record::fetch(engine, &matches.hits)?;
+    let (matches, records) = if plan.search.alone {
+        contained::find(engine, &plan.search.kinds, &wanted, plan.token.as_ref())?
+    } else {
+        let matches = find(engine, &wanted, plan.token.as_ref())?;
+        let records = record::fetch(engine, &matches.hits)?;
+        (matches, records)
+    };
     let included = include::gather(engine, &plan.search, &records, matches.at, &plan.clock)?;
     let page = write(engine, request, &plan, &matches, &records, &included);
     Ok(Reply::json(200, page))
@@ -120,7 +129,7 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
         base: request.base,
     };
     let search = query::parse(&engine.registry, &own.kinds, &params, &handling).map_err(Refusal::of_search)?;
-    let predicate = own.predicate.and(search.predicate.clone());
+    let (kinds, predicate) = question(engine, within, own, &search)?;
     let path = request.path.trim_end_matches('/');
     let path = path.strip_suffix("_search").unwrap_or(path).trim_end_matches('/');
     // The address of this server is no part of the question: it may be known by several, and by others after a restart.
@@ -141,6 +150,7 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
     Ok(Plan {
         shape: Shape::of_search(search.summary, &search.elements),
         search,
+        kinds,
         predicate,
         path,
         question,
@@ -150,6 +160,32 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
         limit,
         clock: engine.clock(explain == Some(true)),
     })
+}
+
+/// The kinds of record that can be answered and what they have to meet. Within a compartment, it is the record that
+/// belongs to it, whether it is found by itself or by what it contains.
+fn question(
+    engine: &Engine,
+    within: &Within,
+    own: Belonging,
+    search: &Search,
+) -> Result<(Vec<Kind>, Predicate), Refusal> {
+    let Within::Compartment { center, id, .. } = within else {
+        return Ok(match search.alone {
+            true => (Vec::new(), search.predicate.clone()),
+            false => search.question(),
+        });
+    };
+    if search.contained == Containing::Records {
+        return Ok((own.kinds, own.predicate.and(search.predicate.clone())));
+    }
+    if search.alone {
+        let text =
+            "In a compartment contained resources are not answered by themselves; leave _containedType=contained out.";
+        return Err(Refusal::because(Reason::NotSupported, text).at("http._containedType"));
+    }
+    let belonging = engine.compartments.of(&engine.registry, center, id, None)?;
+    Ok((belonging.kinds, belonging.predicate.and(search.question().1)))
 }
 
 /// Whether the search shall be explained; `None` where nothing is said of that.
@@ -225,7 +261,7 @@ fn on_last(limit: usize, total: u64) -> usize {
     }
 }
 
-fn damaged() -> Refusal {
+pub(crate) fn damaged() -> Refusal {
     Refusal::because(Reason::Invalid, "The page link is damaged; start again without _page.").at("http._page")
 }
 
@@ -274,7 +310,8 @@ fn write(
         .iter()
         .map(|record| (record, record.score.map_or(Mode::Match, Mode::Scored)));
     for (record, mode) in all.chain(included.records.iter().map(|record| (record, Mode::Include))) {
-        page.found(request.base, &record.kind, &record.id, mode, |out| {
+        let place = (&record.kind, &record.id, record.inside.as_ref());
+        page.found_inside(request.base, place, mode, |out| {
             plan.shape.write(&engine.definitions, &record.json, out);
         });
     }

@@ -43,6 +43,14 @@ impl Predicate {
             Predicate::Has { kind, param, .. } => {
                 format!("a record of {kind} refers here by {} and meets", code(param))
             }
+            Predicate::Contains { by, kinds, inner } => {
+                let by = by.map_or(String::new(), |by| format!(", referred to by {},", code(&by)));
+                let kinds = some(kinds.iter().map(Kind::as_str));
+                format!(
+                    "contains a resource of {kinds}{by} that meets ({})",
+                    inner.describe(registry)
+                )
+            }
             Predicate::Within { param, hierarchy } => {
                 let way = if hierarchy.up { "above" } else { "below" };
                 let (kind, id) = (&hierarchy.kind, &hierarchy.id);
@@ -92,6 +100,10 @@ impl Join {
     /// The join in words, on one line.
     pub fn describe(&self, registry: &Registry) -> String {
         let (outer, inner) = match self {
+            Join::Contains { by, kinds, inner } => {
+                let (by, kinds, inner) = (*by, kinds.clone(), Box::new(inner.clone()));
+                return Predicate::Contains { by, kinds, inner }.heading(registry);
+            }
             Join::Within { param, hierarchy } => {
                 let (param, hierarchy) = (*param, hierarchy.clone());
                 return Predicate::Within { param, hierarchy }.heading(registry);

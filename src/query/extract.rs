@@ -4,13 +4,14 @@ use std::sync::atomic::Ordering;
 
 use conformance::ParameterType;
 use fhir::document::Node;
+use fhir::identity::Id;
 use fhirpath::evaluate::Context;
 use fhirpath::value::{Element, Item};
 
 use crate::plan::{Leaf, Visit};
 use crate::registry::{Computed, KindParameters, Registry};
 use crate::shape::{Shape, target};
-use crate::values::{Entry, Target, Value, Values};
+use crate::values::{Contained, Entry, Target, Value, Values};
 
 /// Steps an expression that a record of this server defines may take over one record: it holds up whoever writes it.
 const CUSTOM_STEPS: u64 = 50_000;
@@ -30,7 +31,22 @@ pub(crate) fn values(registry: &Registry, of_kind: &KindParameters, root: Node<'
     for computed in &of_kind.computed {
         compute(registry, computed, root, &mut entries);
     }
-    Values { entries }
+    Values {
+        entries,
+        contained: Vec::new(),
+    }
+}
+
+/// The resources a record contains. One without an id cannot be referred to and is not found.
+pub(crate) fn contained(registry: &Registry, root: Node<'_>) -> Vec<Contained> {
+    let items = root.get("contained").into_iter().flat_map(|list| list.items());
+    let one = |item: Node<'_>| {
+        let kind = registry.kind(&item.string("resourceType")?)?.clone();
+        let id = Id::new(&item.string("id")?)?;
+        let values = registry.extract_flat(&kind, item);
+        Some(Contained { kind, id, values })
+    };
+    items.filter_map(one).collect()
 }
 
 /// What the walk over a record has found so far.

@@ -44,7 +44,7 @@ pub use describe::advice;
 pub use fold::fold;
 pub use predicate::{Join, NoWords, Predicate, RecordSet, Subject, Test, Words};
 pub use registry::{Component, Parameter, Registry};
-pub use search::{Handling, Include, Search, SortBy, SortKey, Summary, Total, parse};
+pub use search::{Containing, Handling, Include, Search, SortBy, SortKey, Summary, Total, parse};
 pub use sort::{SortValue, sort_key};
 pub use span::{Span, Window};
 pub use values::{Canonical, Entry, ParamId, Quantity, Target, Value, Values, record_hash};

@@ -181,11 +181,11 @@ impl Plan {
     /// Tells of every element that is a value or a base.
     pub(crate) fn walk(&self, root: Node<'_>, found: &mut dyn Visit) {
         if !self.places.is_empty() {
-            self.visit(0, root, found);
+            self.visit(0, root, root, found);
         }
     }
 
-    fn visit(&self, at: u32, node: Node<'_>, found: &mut dyn Visit) {
+    fn visit<'a>(&self, at: u32, root: Node<'a>, node: Node<'a>, found: &mut dyn Visit) {
         let place = &self.places[at as usize];
         for leaf in &place.leaves {
             found.value(leaf, node);
@@ -194,8 +194,8 @@ impl Plan {
             found.base(*base, node);
         }
         for (filter, to) in &place.filters {
-            if passes(filter, node) {
-                self.visit(*to, node, found);
+            if passes(filter, root, node) {
+                self.visit(*to, root, node, found);
             }
         }
         if place.children.is_empty() || !node.is_object() {
@@ -204,7 +204,7 @@ impl Plan {
         for (name, value) in node.members() {
             if let Some((_, to)) = place.children.iter().find(|(child, _)| **child == *name) {
                 for item in value.each() {
-                    self.visit(*to, item, found);
+                    self.visit(*to, root, item, found);
                 }
             }
         }
@@ -265,9 +265,9 @@ fn children(definitions: &Definitions, way: &Way, name: &str) -> Option<Vec<Way>
     None
 }
 
-fn passes(filter: &Filter, node: Node<'_>) -> bool {
+fn passes(filter: &Filter, root: Node<'_>, node: Node<'_>) -> bool {
     match filter {
-        Filter::Resolves(kind) => names_kind(node, kind),
+        Filter::Resolves(kind) => names_kind(root, node, kind),
         Filter::Equals(name, value) => node.get(name).is_some_and(|member| {
             member
                 .each()
@@ -280,12 +280,20 @@ fn passes(filter: &Filter, node: Node<'_>) -> bool {
     }
 }
 
-/// Whether a reference names a record of the kind, by its text or by its `type`.
-fn names_kind(reference: Node<'_>, wanted: &str) -> bool {
-    if let Some(text) = reference.string("reference")
-        && let Reference::Literal { kind, .. } | Reference::Conditional { kind, .. } = Reference::parse(&text)
-    {
-        return kind == wanted;
+/// Whether a reference names a record of the kind, or a resource of the kind in this one, by its text or by its `type`.
+fn names_kind(root: Node<'_>, reference: Node<'_>, wanted: &str) -> bool {
+    if let Some(text) = reference.string("reference") {
+        match Reference::parse(&text) {
+            Reference::Literal { kind, .. } | Reference::Conditional { kind, .. } => return kind == wanted,
+            Reference::Contained(id) => {
+                let mut held = root.get("contained").into_iter().flat_map(|list| list.items());
+                let held = held.find(|held| held.string("id").is_some_and(|found| *found == *id));
+                if let Some(held) = held {
+                    return held.string("resourceType").is_some_and(|kind| *kind == *wanted);
+                }
+            }
+            _ => {}
+        }
     }
     reference.string("type").is_some_and(|kind| kind == wanted)
 }

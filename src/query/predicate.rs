@@ -12,7 +12,7 @@ use fhir::moment::Stretch;
 
 use crate::canonical::{AddressSet, key};
 use crate::span::Span;
-use crate::values::{ParamId, Value, Values, record_hash};
+use crate::values::{Contained, ParamId, Target, Value, Values, record_hash};
 
 pub use crate::test::{ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest};
 
@@ -78,6 +78,16 @@ pub enum Predicate {
         /// Where the hierarchy starts.
         hierarchy: Hierarchy,
     },
+    /// The record contains a resource of one of the kinds that meets the inner condition
+    /// (<https://hl7.org/fhir/R4/search.html#contained>). Resolved, it stands beside the records that were found so.
+    Contains {
+        /// The parameter of the record that has to refer to what is contained; none where it need not.
+        by: Option<ParamId>,
+        /// The kinds it may be of.
+        kinds: Vec<Kind>,
+        /// The condition on it.
+        inner: Box<Predicate>,
+    },
     /// A resolved chain: the parameter refers to one of the records.
     RefersTo {
         /// The reference parameter.
@@ -140,6 +150,16 @@ pub enum Join {
         /// Whether the canonical addresses it holds count too.
         canonical: bool,
     },
+    /// Find the records that contain a resource of one of the kinds that meets `inner`; the answer is
+    /// [`Predicate::Contains`] and [`Predicate::OneOf`] their set.
+    Contains {
+        /// The parameter that has to refer to what is contained, where one has to.
+        by: Option<ParamId>,
+        /// The kinds it may be of.
+        kinds: Vec<Kind>,
+        /// The condition on it.
+        inner: Predicate,
+    },
     /// Find the records of a hierarchy; the answer is [`Predicate::RefersTo`] their set.
     Within {
         /// The reference parameter.
@@ -188,6 +208,8 @@ pub struct Subject<'a> {
     pub values: &'a Values,
     /// Its words; a [`Node`](fhir::document::Node) has them.
     pub words: &'a dyn Words,
+    /// Whether it is contained in another record: then its id is no record's, and no other record refers to it.
+    pub contained: bool,
 }
 
 impl Predicate {
@@ -228,6 +250,16 @@ impl Predicate {
         self.judge(subject) == Some(true)
     }
 
+    /// What the record contains that makes it meet the condition, where that is [`Predicate::Contains`].
+    pub fn found_inside<'s>(&self, subject: &Subject<'s>) -> Vec<&'s Contained> {
+        let Predicate::Contains { by, kinds, inner } = self else {
+            return Vec::new();
+        };
+        candidates(*by, kinds, subject)
+            .filter(|held| inner.matches(&held.subject(subject.updated)))
+            .collect()
+    }
+
     /// `None` where it depends on an unresolved join.
     fn judge(&self, subject: &Subject<'_>) -> Option<bool> {
         Some(match self {
@@ -245,7 +277,10 @@ impl Predicate {
             Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. } => return None,
             Predicate::PointsTo { param, set } => subject.values.of(*param).any(|value| points_to(value, set)),
             Predicate::RefersTo { param, set } => subject.values.of(*param).any(|value| refers_to(value, set)),
-            Predicate::OneOf(set) => set.contains(&record_hash(subject.kind.as_str(), subject.id.as_str())),
+            Predicate::Contains { by, kinds, inner } => return contains(*by, kinds, inner, subject),
+            Predicate::OneOf(set) => {
+                !subject.contained && set.contains(&record_hash(subject.kind.as_str(), subject.id.as_str()))
+            }
         })
     }
 
@@ -292,6 +327,10 @@ impl Predicate {
                 })?
             }
             Predicate::Within { param, hierarchy } => look_up(Join::Within { param, hierarchy })?,
+            Predicate::Contains { by, kinds, inner } => {
+                let inner = inner.resolve(look_up)?;
+                look_up(Join::Contains { by, kinds, inner })?
+            }
             other => other,
         })
     }
@@ -302,7 +341,7 @@ impl Predicate {
         self.walk(&mut |part| {
             if matches!(
                 part,
-                Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. }
+                Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. } | Predicate::Contains { .. }
             ) {
                 found.push(part);
             }
@@ -331,8 +370,52 @@ impl Predicate {
         each(self);
         match self {
             Predicate::And(list) | Predicate::Or(list) => list.iter().for_each(|part| part.walk(each)),
-            Predicate::Not(inner) | Predicate::Chain { inner, .. } | Predicate::Has { inner, .. } => inner.walk(each),
+            Predicate::Not(inner)
+            | Predicate::Chain { inner, .. }
+            | Predicate::Has { inner, .. }
+            | Predicate::Contains { inner, .. } => inner.walk(each),
             _ => {}
+        }
+    }
+}
+
+/// Whether a record contains what is asked for; `None` where that depends on an unresolved join.
+fn contains(by: Option<ParamId>, kinds: &[Kind], inner: &Predicate, subject: &Subject<'_>) -> Option<bool> {
+    let mut known = Some(false);
+    for held in candidates(by, kinds, subject) {
+        match inner.judge(&held.subject(subject.updated)) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => known = None,
+        }
+    }
+    known
+}
+
+/// What a record contains of the kinds, and refers to by the parameter where one is named.
+fn candidates<'s>(by: Option<ParamId>, kinds: &[Kind], subject: &Subject<'s>) -> impl Iterator<Item = &'s Contained> {
+    let values = subject.values;
+    let referred = move |held: &Contained| {
+        let is_it = |value: &Value| match value {
+            Value::Reference(Target::Elsewhere(address)) => address.strip_prefix('#') == Some(held.id.as_str()),
+            _ => false,
+        };
+        by.is_none_or(|by| values.of(by).any(is_it))
+    };
+    let of_kinds = values.contained.iter().filter(|held| kinds.contains(&held.kind));
+    of_kinds.filter(move |held| referred(held))
+}
+
+impl Contained {
+    /// What is contained, as a predicate sees it: it was written with its record, and has no words of its own.
+    fn subject(&self, updated: i64) -> Subject<'_> {
+        Subject {
+            kind: &self.kind,
+            id: &self.id,
+            updated,
+            values: &self.values,
+            words: &NoWords,
+            contained: true,
         }
     }
 }

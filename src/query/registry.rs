@@ -482,6 +482,14 @@ impl Registry {
     /// All values of a record, parameter by parameter. A kind unknown has none; an element that is not
     /// as the definitions say has none either.
     pub fn extract(&self, kind: &Kind, root: Node<'_>) -> Values {
+        Values {
+            contained: extract::contained(self, root),
+            ..self.extract_flat(kind, root)
+        }
+    }
+
+    /// The values of a resource itself, without those of what it contains.
+    pub(crate) fn extract_flat(&self, kind: &Kind, root: Node<'_>) -> Values {
         match self.parameters.get(kind) {
             Some(of_kind) => extract::values(self, of_kind, root),
             None => Values::default(),
@@ -524,7 +532,7 @@ pub(crate) fn applies(base: &[String], kind: &Kind) -> bool {
 }
 
 /// Bump when extraction or the terms change their meaning.
-const EXTRACTION_VERSION: u32 = 5;
+const EXTRACTION_VERSION: u32 = 6;
 
 fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
     let facts: BTreeMap<&str, String> = found

@@ -4,7 +4,7 @@ use conformance::ParameterType;
 use fhir::identity::Kind;
 
 use crate::registry::{Parameter, Registry};
-use crate::search::{Include, Problem, Search, SortBy, SortKey, Summary, Total};
+use crate::search::{Containing, Include, Problem, Search, SortBy, SortKey, Summary, Total};
 
 /// Whether the parameter shapes the answer rather than choosing records.
 pub(crate) fn is_result_parameter(name: &str) -> bool {
@@ -44,15 +44,13 @@ pub(crate) fn apply(registry: &Registry, search: &mut Search, name: &str, value:
         "_total" => search.total = total(value)?,
         "_summary" => search.summary = summary(value)?,
         "_elements" => search.elements = elements(value)?,
-        "_contained" if value == "false" => {}
+        "_contained" => search.contained = containing(value)?,
+        "_containedType" => search.alone = alone(value)?,
         "_type" => {
             let text = "`_type` belongs to a search over all kinds; here the path names the kind.";
             return Err(Problem::Unsupported(text.into()));
         }
-        _ => {
-            let text = format!("`{bare}={value}` is not supported: contained resources are not searched on their own.");
-            return Err(Problem::Unsupported(text));
-        }
+        _ => return Err(Problem::Unsupported(format!("`{bare}` is not supported."))),
     }
     Ok(())
 }
@@ -105,6 +103,60 @@ fn summary(value: &str) -> Result<Summary, Problem> {
             "The value of `_summary` can't be read: write true, text, data, count or false.".into(),
         )),
     }
+}
+
+fn containing(value: &str) -> Result<Containing, Problem> {
+    match value {
+        "false" => Ok(Containing::Records),
+        "true" => Ok(Containing::Contained),
+        "both" => Ok(Containing::Both),
+        _ => Err(Problem::Wrong(
+            "The value of `_contained` can't be read: write true, false or both.".into(),
+        )),
+    }
+}
+
+fn alone(value: &str) -> Result<bool, Problem> {
+    match value {
+        "container" => Ok(false),
+        "contained" => Ok(true),
+        _ => Err(Problem::Wrong(
+            "The value of `_containedType` can't be read: write container or contained.".into(),
+        )),
+    }
+}
+
+/// Takes out of a search of contained resources what cannot be had together; each by its name, with the reason.
+pub(crate) fn settle(search: &mut Search) -> Vec<(&'static str, &'static str)> {
+    let mut taken = Vec::new();
+    if search.contained == Containing::Records {
+        search.alone = false;
+        return taken;
+    }
+    if search.contained == Containing::Both && search.alone {
+        search.alone = false;
+        taken.push((
+            "_containedType",
+            "`_containedType=contained` goes with `_contained=true`, not with both: ask for the records and for what is contained in two searches.",
+        ));
+    }
+    let inner = |key: &SortKey| search.alone || matches!(key.by, SortBy::Parameter(..) | SortBy::Score);
+    if search.sort.iter().any(inner) {
+        search.sort.clear();
+        taken.push((
+            "_sort",
+            "What is contained is not sorted by; records that contain something can be sorted by `_id` and `_lastUpdated`.",
+        ));
+    }
+    if search.alone && !search.includes.is_empty() {
+        search.includes.clear();
+        taken.push(("_include", "`_include` is not followed from contained resources."));
+    }
+    if search.alone && !search.revincludes.is_empty() {
+        search.revincludes.clear();
+        taken.push(("_revinclude", "Nothing but its record refers to a contained resource."));
+    }
+    taken
 }
 
 fn elements(value: &str) -> Result<Vec<String>, Problem> {

@@ -49,6 +49,10 @@ pub struct Search {
     pub summary: Summary,
     /// The only elements to answer; empty is all.
     pub elements: Vec<String>,
+    /// Whether records are searched or what they contain.
+    pub contained: Containing,
+    /// Whether what is contained is answered by itself, and not the record that contains it.
+    pub alone: bool,
     /// The parameters applied, as given, for the self link; percent-encoding is the caller's.
     pub used: Vec<(String, String)>,
     /// A warning for each parameter that was ignored.
@@ -105,6 +109,18 @@ pub enum Summary {
     Count,
 }
 
+/// What is searched (<https://hl7.org/fhir/R4/search.html#contained>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Containing {
+    /// Records.
+    #[default]
+    Records,
+    /// Resources that records contain.
+    Contained,
+    /// Both.
+    Both,
+}
+
 /// One `_include` or `_revinclude`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {
@@ -131,8 +147,28 @@ impl Search {
             revincludes: Vec::new(),
             summary: Summary::default(),
             elements: Vec::new(),
+            contained: Containing::default(),
+            alone: false,
             used: Vec::new(),
             issues: Vec::new(),
+        }
+    }
+
+    /// The kinds of record that can be answered, every kind where none is named, and what they have to meet: where
+    /// contained resources are searched, that is to contain one of the kinds searched which meets the condition.
+    pub fn question(&self) -> (Vec<Kind>, Predicate) {
+        let inside = || Predicate::Contains {
+            by: None,
+            kinds: self.kinds.clone(),
+            inner: Box::new(self.predicate.clone()),
+        };
+        match self.contained {
+            Containing::Records => (self.kinds.clone(), self.predicate.clone()),
+            Containing::Contained => (Vec::new(), inside()),
+            Containing::Both => {
+                let outside = Predicate::Kind(self.kinds.clone()).and(self.predicate.clone());
+                (Vec::new(), Predicate::any(vec![outside, inside()]))
+            }
         }
     }
 
@@ -198,6 +234,15 @@ pub fn parse(
                 list.push(issue(problem, name, !ignored));
             }
         }
+    }
+    for (name, text) in results::settle(&mut search) {
+        search.used.retain(|(used, _)| used.split(':').next() != Some(name));
+        let list = if handling.strict {
+            &mut errors
+        } else {
+            &mut search.issues
+        };
+        list.push(issue(Problem::Unsupported(text.into()), name, handling.strict));
     }
     if errors.is_empty() { Ok(search) } else { Err(errors) }
 }

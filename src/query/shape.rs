@@ -215,10 +215,9 @@ fn reference(node: Node<'_>, each: &mut dyn FnMut(Value)) {
     }
 }
 
-/// Where a literal reference or a canonical points; `None` for contained resources.
+/// Where a literal reference or a canonical points; a contained resource is an address that starts with `#`.
 pub(crate) fn target(literal: &str) -> Option<Target> {
     match Reference::parse(literal) {
-        Reference::Contained(_) => None,
         Reference::Literal {
             base: "",
             kind,

@@ -18,6 +18,8 @@
 
 use std::borrow::Cow;
 
+use fhir::identity::Kind;
+
 use fhir::moment::Stretch;
 
 use crate::canonical::key;
@@ -62,6 +64,8 @@ pub enum Form {
     Uri = 14,
     /// Another address as joins compare it: [`canonical::key`](crate::canonical::key).
     Canonical = 15,
+    /// A resource the record contains: its kind ([`Term::holds`]), and its own terms ([`Term::held`]).
+    Contained = 16,
 }
 
 impl Form {
@@ -110,6 +114,17 @@ impl<'a> Term<'a> {
     /// The hash of the [`Form::Record`] term that refers to a record, from [`record_hash`].
     pub fn record(param: ParamId, record: u64) -> u64 {
         hash(&[&param.0.to_be_bytes(), &[Form::Record as u8], &record.to_le_bytes()])
+    }
+
+    /// The term of a record that contains a resource of a kind.
+    pub fn holds(kind: &Kind) -> Term<'_> {
+        Term::new(ParamId(0), Form::Contained, kind.as_str())
+    }
+
+    /// The term of a record that contains a resource of a kind which has this term.
+    pub fn held(&self, kind: &Kind) -> Term<'static> {
+        let text = format!("{kind}|{}|{}", self.form as u8, self.text);
+        Term::new(self.param, Form::Contained, text)
     }
 
     /// The same term with a text of its own.
@@ -365,6 +380,10 @@ pub fn each_term(values: &Values, each: &mut dyn FnMut(Term<'_>)) {
             }
             value => terms_of(entry.param, value, each),
         }
+    }
+    for held in &values.contained {
+        each(Term::holds(&held.kind));
+        each_term(&held.values, &mut |term| each(term.held(&held.kind)));
     }
 }
 

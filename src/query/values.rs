@@ -26,6 +26,8 @@ impl ParamId {
 pub struct Values {
     /// The values.
     pub entries: Vec<Entry>,
+    /// The resources the record contains, in their order. What they hold is not among the values above.
+    pub contained: Vec<Contained>,
 }
 
 impl Values {
@@ -36,6 +38,18 @@ impl Values {
             .filter(move |entry| entry.param == param)
             .map(|entry| &entry.value)
     }
+}
+
+/// A resource inside a record, which nothing but that record refers to
+/// (<https://hl7.org/fhir/R4/references.html#contained>).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contained {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its id within the record: references say `#id`.
+    pub id: Id,
+    /// Its values.
+    pub values: Values,
 }
 
 /// One value of one parameter.

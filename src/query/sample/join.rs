@@ -59,7 +59,17 @@ pub fn look_up<'a>(join: Join, find: &dyn Fn(&[Kind], &Predicate) -> Vec<Found<'
             }
             let (set, addresses) = (Arc::new(set), Arc::new(addresses));
             let by_address = Predicate::PointsTo { param, set: addresses };
-            Predicate::Or(vec![Predicate::RefersTo { param, set }, by_address])
+            let inside = Predicate::Contains {
+                by: Some(param),
+                kinds: targets,
+                inner: Box::new(inner),
+            };
+            let inside: RecordSet = find(&[], &inside).iter().map(Found::record).collect();
+            Predicate::Or(vec![
+                Predicate::RefersTo { param, set },
+                by_address,
+                Predicate::OneOf(Arc::new(inside)),
+            ])
         }
         Join::Has {
             kind,
@@ -75,6 +85,11 @@ pub fn look_up<'a>(join: Join, find: &dyn Fn(&[Kind], &Predicate) -> Vec<Found<'
                 _ => None,
             });
             Predicate::Or(vec![Predicate::OneOf(Arc::new(set)), pointed_to(addresses)])
+        }
+        Join::Contains { by, kinds, inner } => {
+            let inner = Box::new(inner);
+            let found = find(&[], &Predicate::Contains { by, kinds, inner });
+            Predicate::OneOf(Arc::new(found.iter().map(Found::record).collect()))
         }
         Join::Within { param, hierarchy } => {
             let set = Arc::new(within(

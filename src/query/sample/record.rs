@@ -5,8 +5,25 @@ use super::{
     VERSIONS, WORDS,
 };
 
-/// A record of one of [`KINDS`] as JSON.
+/// Kinds that other records contain.
+const INSIDE: [&str; 4] = ["Patient", "Practitioner", "Organization", "Observation"];
+
+/// A record of one of [`KINDS`] as JSON; some contain others, `c0` and `c1`.
 pub fn record(random: &mut Random, kind: &str, id: &str) -> String {
+    let mut record = resource(random, kind, id);
+    if random.once_in(5) {
+        let mut inside = Vec::new();
+        for number in 0..=random.below(2) {
+            let kind = random.pick(&INSIDE);
+            inside.push(resource(random, kind, &format!("c{number}")));
+        }
+        record.pop();
+        record.push_str(&format!(r#","contained":[{}]}}"#, inside.join(",")));
+    }
+    record
+}
+
+fn resource(random: &mut Random, kind: &str, id: &str) -> String {
     let mut members = vec![format!(r#""resourceType":"{kind}","id":"{id}""#)];
     if random.once_in(2) {
         let profile = random.pick(&PROFILES);
@@ -73,7 +90,8 @@ fn identifier(random: &mut Random) -> String {
 
 fn reference(random: &mut Random, kinds: &[&str]) -> String {
     let (kind, id) = (random.pick(kinds), random.below(IDS));
-    match random.below(8) {
+    match random.below(10) {
+        8 | 9 => format!(r##"{{"reference":"#c{}"}}"##, random.below(2)),
         0 => format!(r#"{{"reference":"{kind}/a{id}/_history/0-1"}}"#),
         1 => format!(r#"{{"reference":"http://other.org/fhir/{kind}/a{id}"}}"#),
         2 => format!(r#"{{"identifier":{}}}"#, identifier(random)),

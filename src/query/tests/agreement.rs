@@ -139,6 +139,7 @@ impl Index {
                     .collect()
             }
             Predicate::OneOf(set) => self.rows(|s| set.contains(&record_hash(s.kind.as_str(), s.id.as_str()))),
+            Predicate::Contains { .. } => self.rows(|s| s.with(|subject| predicate.matches(subject))),
             Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. } => panic!("an unresolved join"),
         }
     }
@@ -152,7 +153,7 @@ impl Index {
     fn resolve(&self, predicate: Predicate, find: &dyn Fn(&Predicate) -> Rows) -> Predicate {
         let found = |kinds: &[Kind], inner: &Predicate| -> Vec<Found<'_>> {
             let rows = find(inner).into_iter().map(|row| &self.records[row]);
-            let wanted = rows.filter(|sample| kinds.contains(&sample.kind));
+            let wanted = rows.filter(|sample| kinds.is_empty() || kinds.contains(&sample.kind));
             wanted
                 .map(|sample| Found {
                     kind: &sample.kind,

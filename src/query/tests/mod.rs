@@ -81,6 +81,7 @@ impl Sample {
             updated: self.updated,
             values: &self.values,
             words: &root,
+            contained: false,
         })
     }
 }

@@ -45,7 +45,7 @@ fn what_is_unsupported_is_named() {
             "_has:Observation:patient:foo",
         ),
         ("Patient", "_type=Patient", "_type"),
-        ("Patient", "_contained=true", "_contained"),
+        ("Patient", "_contained=true&_sort=name", "_sort"),
         ("Patient", "_sort=foo", "_sort"),
         ("Patient", "_include=Patient:name", "_include"),
         ("Patient", "_include=Observation:subject", "_include"),
