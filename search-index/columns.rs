@@ -140,7 +140,7 @@ enum Part {
 
 fn parts(family: Family) -> &'static [Part] {
     match family {
-        Family::Date | Family::Number => &[Part::Start, Part::Length],
+        Family::Date | Family::Number | Family::Position => &[Part::Start, Part::Length],
         Family::Quantity => &[Part::Start, Part::Length, Part::Unit],
         Family::Reference | Family::Order => &[Part::Bytes],
     }
@@ -291,7 +291,7 @@ impl Columns {
                 .flat_map(|f| (0..slots.count(*f)).map(|number| (*f, number)))
                 .collect()
         };
-        let ranges = numbered(&[Family::Date, Family::Number, Family::Quantity]);
+        let ranges = numbered(&[Family::Date, Family::Number, Family::Position, Family::Quantity]);
         let bytes = numbered(&[Family::Reference, Family::Order]);
         Ok(Columns {
             terms: reader.inverted_index(fields.terms)?,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use fhir::identity::{Id, Kind};
 use query::span::Span;
-use query::term::{Form, Lookup, Term, UnitKey};
+use query::term::{Form, Lookup, Range, Term, UnitKey};
 use query::values::hash;
-use query::{ParamId, Predicate, RecordSet};
+use query::{Near, ParamId, Predicate, RecordSet};
 use rustc_hash::FxHashMap;
 use tantivy::columnar::{BytesColumn, ColumnValues};
 use tantivy::postings::TermInfo;
@@ -249,6 +249,7 @@ impl Compiler<'_> {
                 Part::Listed(self.scan(&start, &mut |key: &[u8]| key[skip..].ends_with(wanted))?)
             }
             Lookup::Ranges { param, span, unit } => self.ranges(*param, span, *unit)?,
+            Lookup::Near { param, near } => self.near(*param, *near),
             Lookup::Tuple { param, heads, parts } => self.tuple(*param, heads, parts)?,
             Lookup::AnyOf(lookups) => self.any(lookups)?,
         })
@@ -345,6 +346,23 @@ impl Compiler<'_> {
             let kind = columns.kind.values.get_val(doc) as usize;
             checked[kind].as_mut().is_some_and(|checked| checked.holds(doc))
         })))
+    }
+
+    fn near(&self, param: ParamId, near: Near) -> Part {
+        let places = self.by_kind(|kind| self.columns.ranges(self.slots.slot(kind, param, Family::Position)?));
+        if places.iter().all(Option::is_none) {
+            return Part::nothing();
+        }
+        let columns = Arc::clone(self.columns);
+        Part::Tested(Box::new(move |doc| {
+            let kind = columns.kind.values.get_val(doc) as usize;
+            places[kind].as_ref().is_some_and(|places| {
+                places.index.value_row_ids(doc).any(|row| {
+                    let (latitude, longitude) = places.at(row);
+                    Range::place(latitude, longitude).is_some_and(|place| near.holds(place))
+                })
+            })
+        }))
     }
 
     /// The documents of any of the hashed terms.

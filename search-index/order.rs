@@ -82,7 +82,8 @@ pub(crate) fn family(kind: ParameterType) -> Option<Family> {
         ParameterType::Quantity => Some(Family::Quantity),
         ParameterType::Reference => Some(Family::Reference),
         ParameterType::String | ParameterType::Token | ParameterType::Uri => Some(Family::Order),
-        ParameterType::Composite | ParameterType::Special => None,
+        ParameterType::Special => Some(Family::Position),
+        ParameterType::Composite => None,
     }
 }
 
@@ -454,6 +455,8 @@ fn source<'a>(columns: &Columns, slots: &Slots, among: &Among<'_>, key: &SortKey
     };
     let slot = |kind: &Kind| slots.slot(kind, param, family).filter(|_| wanted(kind));
     match family {
+        // Places have no order.
+        Family::Position => Source::Nothing,
         Family::Date | Family::Number | Family::Quantity => {
             let ranges = |kind: &Kind| slot(kind).and_then(|slot| columns.ranges(slot));
             Source::Numbers(columns.kinds.iter().map(ranges).collect())

@@ -17,6 +17,8 @@ pub(crate) enum Family {
     Date,
     /// Numbers: start and length.
     Number,
+    /// Places: latitude, and how far the longitude lies above it.
+    Position,
     /// Quantities: start, length and unit.
     Quantity,
     /// The records referred to, by hash.
@@ -26,9 +28,10 @@ pub(crate) enum Family {
 }
 
 /// All families, in the order of their letters.
-pub(crate) const FAMILIES: [Family; 5] = [
+pub(crate) const FAMILIES: [Family; 6] = [
     Family::Date,
     Family::Number,
+    Family::Position,
     Family::Quantity,
     Family::Reference,
     Family::Order,
@@ -40,6 +43,7 @@ impl Family {
         match self {
             Family::Date => 'd',
             Family::Number => 'n',
+            Family::Position => 'p',
             Family::Quantity => 'q',
             Family::Reference => 'r',
             Family::Order => 'o',

@@ -15,6 +15,7 @@ fn sample(kind: &str, name: &str) -> &'static str {
         (_, "_type") => "Patient",
         ("date", _) => "ge2020",
         ("number" | "quantity", _) => "1",
+        ("special", _) => "27.47|89.64|10|km",
         ("uri", _) => "http://example.org/a",
         ("reference", _) => "Patient/a",
         _ => "a",

@@ -20,6 +20,7 @@ mod contained;
 pub mod create;
 pub mod cursor;
 pub mod delete;
+mod distance;
 pub mod engine;
 pub mod everything;
 pub mod format;

@@ -7,6 +7,9 @@ use fhir::moment;
 use fhir::outcome::{Issue, write_outcome};
 use fhir::parse::write_string;
 
+/// The extension that says how far a match is from what it was searched near to.
+const DISTANCE: &str = "http://hl7.org/fhir/StructureDefinition/location-distance";
+
 /// A Bundle being written. Links and total come first, then the entries, then [`Page::finish`].
 pub struct Page {
     out: Vec<u8>,
@@ -21,6 +24,13 @@ pub type Append<'a> = &'a dyn Fn(&mut Vec<u8>);
 pub enum Mode {
     /// It matches.
     Match,
+    /// It matches, and lies so many metres from where was asked.
+    Near {
+        /// The metres.
+        metres: u32,
+        /// How well it fits, in millionths, where words were asked for.
+        score: Option<u32>,
+    },
     /// It matches, so well in millionths.
     Scored(u32),
     /// A match refers to it, or it to a match.
@@ -97,6 +107,17 @@ impl Page {
         match mode {
             Mode::Match => self.out.extend_from_slice(b",\"search\":{\"mode\":\"match\"}}"),
             Mode::Include => self.out.extend_from_slice(b",\"search\":{\"mode\":\"include\"}}"),
+            Mode::Near { metres, score } => {
+                let score = score.map_or_else(String::new, |millionths| format!(",\"score\":{}", decimal(millionths)));
+                let text = format!(
+                    ",\"search\":{{\"extension\":[{{\"url\":\"{DISTANCE}\",\"valueDistance\":{{\"value\":{}.{:03},\
+                     \"unit\":\"km\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"km\"}}}}],\
+                     \"mode\":\"match\"{score}}}}}",
+                    metres / 1000,
+                    metres % 1000
+                );
+                self.out.extend_from_slice(text.as_bytes());
+            }
             Mode::Scored(millionths) => {
                 let score = decimal(millionths);
                 let text = format!(",\"search\":{{\"mode\":\"match\",\"score\":{score}}}}}");

@@ -11,6 +11,7 @@ use search_index::{Clock, Cursor, Hit, Place, Query};
 use crate::compartment::Belonging;
 use crate::contained;
 use crate::cursor::{self, Token, Turn, link};
+use crate::distance;
 use crate::engine::{Engine, now};
 use crate::include::{self, Included};
 use crate::page::{Mode, Page};
@@ -306,9 +307,15 @@ fn write(
         .total
         .filter(|_| plan.search.total != Total::None || plan.limit == 0);
     let mut page = Page::start("searchset", now(), total, &links);
-    let all = records
-        .iter()
-        .map(|record| (record, record.score.map_or(Mode::Match, Mode::Scored)));
+    let places = distance::places(&plan.search.predicate);
+    let mode = |record: &Record| match distance::metres(engine, &places, record) {
+        Some(metres) => Mode::Near {
+            metres,
+            score: record.score,
+        },
+        None => record.score.map_or(Mode::Match, Mode::Scored),
+    };
+    let all = records.iter().map(|record| (record, mode(record)));
     for (record, mode) in all.chain(included.records.iter().map(|record| (record, Mode::Include))) {
         let place = (&record.kind, &record.id, record.inside.as_ref());
         page.found_inside(request.base, place, mode, |out| {

@@ -177,6 +177,7 @@ fn of_test(test: &Test) -> String {
         Test::Uri(UriTest::Ends(text)) => format!("ends with {text}"),
         Test::Uri(UriTest::Below(uri)) => format!("is {uri} or lies below it"),
         Test::Uri(UriTest::Above(uri)) => format!("is {uri} or lies above it"),
+        Test::Near(near) => format!("is within {} metres of a place", near.metres),
         Test::Composite(tests) => {
             let parts: Vec<String> = tests.iter().map(|(_, test)| of_test(test)).collect();
             format!("has in one element what {}", parts.join(", and what "))
@@ -237,11 +238,20 @@ fn times(span: &Span) -> String {
 
 fn numbers(span: &Span) -> String {
     windows(span, |which, bound| match which {
-        0 => format!("is at least {}", number(bound)),
-        1 => format!("is less than {}", number(bound.saturating_add(1))),
-        2 => format!("is more than {}", number(bound.saturating_sub(2))),
-        _ => format!("is at most {}", number(bound.saturating_sub(1))),
+        0 => format!("is at least {}", told(bound)),
+        1 => format!("is less than {}", told(bound.saturating_add(1))),
+        2 => format!("is more than {}", told(bound.saturating_sub(2))),
+        _ => format!("is at most {}", told(bound.saturating_sub(1))),
     })
+}
+
+/// A bound as a number; what is just above zero in a few digits, not in hundreds.
+fn told(bound: i64) -> String {
+    let found = number(bound);
+    match found.abs() {
+        size if size != 0.0 && !(1e-9..1e15).contains(&size) => format!("{found:e}"),
+        _ => found.to_string(),
+    }
 }
 
 /// How to narrow a search that costs too much: a sentence about what in it costs most.

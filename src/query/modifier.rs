@@ -10,6 +10,7 @@ use fhir::identity::Kind;
 
 use crate::clause::{Common, Reader, names, wrong};
 use crate::literal;
+use crate::position;
 use crate::predicate::{Hierarchy, Predicate};
 use crate::search::Problem;
 use crate::test::{CodeSet, ReferenceTest, StringTest, Test, TokenTest, UriTest};
@@ -94,6 +95,7 @@ impl Reader<'_> {
             (ParameterType::Uri, Some("below")) => Ok(asked.is(Test::Uri(UriTest::Below(plain())))),
             (ParameterType::Uri, Some("above")) => Ok(asked.is(Test::Uri(UriTest::Above(plain())))),
             (ParameterType::Uri, _) => Err(asked.unsupported(":above, :below and :missing")),
+            (ParameterType::Special, None) => asked.read(position::near(text), Test::Near),
             (ParameterType::Composite, None) => self.tuple(asked, text),
             _ => Err(asked.unsupported(":missing")),
         }

@@ -129,9 +129,7 @@ impl Registry {
     /// The parameters of the definitions, and custom ones that clash with none of them ([`crate::custom::settle`]).
     pub fn with(definitions: Arc<Definitions>, zone: i32, custom: Vec<SearchParameter>) -> Registry {
         let kinds: Vec<Kind> = definitions.resources().filter_map(Kind::new).collect();
-        let searchable = |p: &&SearchParameter| {
-            !p.expression.is_empty() && !OF_THE_VERSION.contains(&p.code.as_str()) && p.kind != ParameterType::Special
-        };
+        let searchable = |p: &&SearchParameter| !p.expression.is_empty() && !OF_THE_VERSION.contains(&p.code.as_str());
         let found: Vec<SearchParameter> = definitions
             .search_parameters()
             .iter()
@@ -250,8 +248,9 @@ impl Registry {
                 });
             }
         }
-        let computed = of_kind.computed.iter().any(|computed| computed.param == id);
-        if custom && !computed && !of_kind.plan.has(id) {
+        let special = definition.kind == ParameterType::Special;
+        let computed = !special && of_kind.computed.iter().any(|computed| computed.param == id);
+        if (custom || special) && !computed && !of_kind.plan.has(id) {
             let what = definition.kind.as_str();
             return Err(format!(
                 "names elements whose values are none that a {what} parameter compares"

@@ -10,6 +10,7 @@ use fhir::moment::{BEGINNING, END, Stretch, stretch};
 use fhirpath::model::{Model, TypeId};
 
 use crate::measure;
+use crate::position::Position;
 use crate::values::{Quantity, Target, Value};
 
 /// A data type, as far as search tells them apart.
@@ -30,13 +31,15 @@ pub(crate) enum Shape {
     Quantity,
     Money,
     Range,
+    /// Where a Location is.
+    Position,
     /// An extension: its `value[x]`.
     Extension,
     /// A data type without search values: SampledData, Attachment, a backbone element.
     Other,
 }
 
-const SHAPES: [(&str, Shape); 12] = [
+const SHAPES: [(&str, Shape); 13] = [
     ("Coding", Shape::Coding),
     ("CodeableConcept", Shape::CodeableConcept),
     ("Identifier", Shape::Identifier),
@@ -49,6 +52,7 @@ const SHAPES: [(&str, Shape); 12] = [
     ("Money", Shape::Money),
     ("Range", Shape::Range),
     ("Extension", Shape::Extension),
+    ("Location.position", Shape::Position),
 ];
 
 impl Shape {
@@ -87,7 +91,8 @@ impl Shape {
             Shape::Period | Shape::Timing => search == P::Date,
             Shape::Quantity | Shape::Money => search == P::Quantity,
             Shape::Range => matches!(search, P::Quantity | P::Number),
-            Shape::Extension => true,
+            Shape::Position => search == P::Special,
+            Shape::Extension => search != P::Special,
             Shape::Other => false,
         }
     }
@@ -110,9 +115,16 @@ impl Shape {
             Shape::Money => each_if(money(node), each),
             Shape::Range => each_if(range(search, node), each),
             Shape::Extension => extension(search, node, zone, each),
+            Shape::Position => each_if(position(node), each),
             Shape::Other => {}
         }
     }
+}
+
+fn position(node: Node<'_>) -> Option<Value> {
+    let degrees = |name: &str| node.get(name)?.scalar();
+    let place = Position::parse(&degrees("latitude")?, &degrees("longitude")?)?;
+    Some(Value::Position(place))
 }
 
 const ADDRESS: [&str; 7] = ["text", "line", "city", "district", "state", "postalCode", "country"];

@@ -28,7 +28,7 @@ fn sort_value(value: &Value) -> Option<SortValue> {
     match value {
         Value::Token { code: Some(code), .. } => text(&fold_code(code)),
         Value::Token { text: label, .. } => text(&fold(label.as_deref()?)),
-        Value::OfType { .. } | Value::Composite(_) => None,
+        Value::OfType { .. } | Value::Position(_) | Value::Composite(_) => None,
         Value::String(string) => text(&fold(string)),
         Value::Reference(Target::Local { kind, id, .. }) => text(&format!("{kind}/{id}")),
         Value::Reference(Target::Elsewhere(address)) => text(address),

@@ -24,6 +24,7 @@ use fhir::moment::Stretch;
 
 use crate::canonical::key;
 use crate::fold::{fold, fold_code};
+use crate::position::{Near, Position};
 use crate::span::{Span, numeric};
 use crate::test::{ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest, bare};
 use crate::values::{Entry, ParamId, Quantity, Target, Value, Values, hash, record_hash};
@@ -133,7 +134,7 @@ impl<'a> Term<'a> {
     }
 }
 
-/// A range of a record: a date, number or quantity.
+/// A range of a record: a date, number or quantity; also a place, as its latitude and its longitude.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Range {
     /// The parameter.
@@ -144,6 +145,16 @@ pub struct Range {
     pub end: i64,
     /// The unit of a quantity; all zero for a date or number.
     pub unit: Unit,
+}
+
+impl Range {
+    /// The place that a range stands for, from its latitude and its longitude; `None` where it is none.
+    pub fn place(start: i64, end: i64) -> Option<Position> {
+        Some(Position {
+            latitude: i32::try_from(start).ok()?,
+            longitude: i32::try_from(end).ok()?,
+        })
+    }
 }
 
 /// The unit of a quantity, by hashes; zero where there is none.
@@ -239,6 +250,13 @@ pub enum Lookup {
         /// The unit.
         unit: UnitKey,
     },
+    /// Records with a range of the parameter that is a place near another: see [`Range::place`].
+    Near {
+        /// The parameter.
+        param: ParamId,
+        /// What is near.
+        near: Near,
+    },
     /// Records that any of these finds.
     AnyOf(Vec<Lookup>),
     /// Records with a tuple of the parameter whose every part is found by the look-up in its place.
@@ -295,6 +313,7 @@ impl Lookup {
             Test::Uri(UriTest::Above(leaf)) => {
                 Lookup::AnyOf(above(leaf).iter().map(|uri| term(Form::Uri, uri)).collect())
             }
+            Test::Near(near) => Lookup::Near { param, near: *near },
             Test::Composite(tests) => tuple(param, tests),
         }
     }
@@ -391,7 +410,7 @@ pub fn each_term(values: &Values, each: &mut dyn FnMut(Term<'_>)) {
 /// composite's own parameter, so that [`Lookup::Tuple`] always has where to begin.
 fn covers(value: &Value, part: &Value) -> bool {
     match (value, part) {
-        (_, Value::Date(_) | Value::Number { .. } | Value::Quantity(_)) => true,
+        (_, Value::Date(_) | Value::Number { .. } | Value::Quantity(_) | Value::Position(_)) => true,
         (Value::Token { system, code, .. }, Value::Token { system: s, code: c, .. }) => system == s && code == c,
         (value, part) => value == part,
     }
@@ -421,7 +440,7 @@ fn terms_of(param: ParamId, value: &Value, each: &mut dyn FnMut(Term<'_>)) {
         }
         Value::Reference(target) => terms_of_target(param, target, each),
         Value::Uri(uri) => terms_of_address(param, Form::Uri, uri, each),
-        Value::Date(_) | Value::Number { .. } | Value::Quantity(_) | Value::Composite(_) => {}
+        Value::Date(_) | Value::Number { .. } | Value::Quantity(_) | Value::Position(_) | Value::Composite(_) => {}
     }
 }
 
@@ -490,6 +509,10 @@ pub fn part_ranges(entry: &Entry, each: &mut dyn FnMut(Range)) {
     };
     match &entry.value {
         Value::Date(found) => range(*found, Unit::default()),
+        Value::Position(place) => {
+            let (start, end) = (i64::from(place.latitude), i64::from(place.longitude));
+            range(Stretch { start, end }, Unit::default());
+        }
         Value::Number { low, high } => range(numeric(*low, *high), Unit::default()),
         Value::Quantity(quantity) => {
             range(numeric(quantity.low, quantity.high), Unit::of(quantity));

@@ -7,6 +7,7 @@ use fhir::identity::{Id, Kind};
 use fhir::moment::Stretch;
 
 use crate::fold::{fold, fold_code};
+use crate::position::Near;
 use crate::span::{Span, numeric};
 use crate::values::{ParamId, Quantity, Target, Value};
 
@@ -40,6 +41,8 @@ pub enum Test {
     Quantity(Span, UnitTest),
     /// A URI.
     Uri(UriTest),
+    /// A place within a distance of another.
+    Near(Near),
     /// A tuple: each part by the test in its place, which stands with its component's own parameter.
     Composite(Box<[(ParamId, Test)]>),
 }
@@ -177,6 +180,7 @@ impl Test {
                 unit.range(quantity).is_some_and(|range| span.holds(range))
             }
             (Test::Uri(test), Value::Uri(uri)) => test.passes(uri),
+            (Test::Near(near), Value::Position(place)) => near.holds(*place),
             (Test::Composite(tests), Value::Composite(parts)) => {
                 let mut pairs = tests.iter().zip(parts);
                 tests.len() == parts.len() && pairs.all(|((_, test), part)| test.passes(&part.value))

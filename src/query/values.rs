@@ -4,6 +4,7 @@ use fhir::identity::{Id, Kind};
 use fhir::moment::Stretch;
 
 pub use crate::hash::hash;
+use crate::position::Position;
 
 /// A search parameter's number: one for each code, shared by all kinds that have the code.
 ///
@@ -99,6 +100,8 @@ pub enum Value {
     Quantity(Box<Quantity>),
     /// A URI, as written.
     Uri(Box<str>),
+    /// A place on earth.
+    Position(Position),
     /// What stands together in one element, a value for each component with the component's own parameter.
     Composite(Box<[Entry]>),
 }

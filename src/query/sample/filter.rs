@@ -1,6 +1,6 @@
 //! Random filters (`_filter`).
 
-use super::search::{PARAMETERS, Sort, address, escaped, quoted_amount, tuple};
+use super::search::{PARAMETERS, Sort, address, escaped, near, quoted_amount, tuple};
 use super::{ACT, ACT_CODES, CODES, DATES, IDS, NAMES, NUMBERS, PROFILES, Random, SYSTEMS, VALUE_SETS};
 
 /// A filter on records of the kind. Always valid.
@@ -57,6 +57,7 @@ fn comparison(random: &mut Random, kind: &str, depth: usize) -> String {
                 _ => ("ew", part.to_owned()),
             }
         }
+        Sort::Near => ("eq", format!("\"{}\"", near(random))),
         Sort::Tuple(parts) => ("eq", format!("\"{}\"", tuple(random, parts))),
         Sort::Reference(targets) | Sort::Canonical(targets) => {
             let target = random.pick(targets);

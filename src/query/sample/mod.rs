@@ -47,7 +47,7 @@ impl Random {
 }
 
 /// The kinds that samples are made of.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "Patient",
     "Practitioner",
     "Organization",
@@ -60,6 +60,7 @@ pub const KINDS: [&str; 12] = [
     "List",
     "Group",
     "DocumentReference",
+    "Location",
 ];
 /// How many records of a kind a sample refers to: their ids are `a0`, `a1` and so on.
 pub const IDS: usize = 12;
@@ -131,6 +132,17 @@ const PROFILES: [&str; 5] = [
     "http://a.bt/fhir",
     "http://a.bt/fhir/one/two",
     "urn:uuid:5",
+];
+/// Latitudes and longitudes: places close to one another, at the date line and at a pole.
+const PLACES: [(&str, &str); 8] = [
+    ("27.4728", "89.6390"),
+    ("27.4305", "89.4134"),
+    ("27.3317", "91.5544"),
+    ("27.47281", "89.63901"),
+    ("-12.5", "179.99"),
+    ("-12.5", "-179.99"),
+    ("89.99", "10"),
+    ("90", "-170"),
 ];
 const RELATIONS: [&str; 3] = ["replaces", "appends", "signs"];
 const WORDS: [&str; 4] = ["severe asthma", "Asthma, mild", "no known allergy", "éclair"];

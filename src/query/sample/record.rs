@@ -1,8 +1,8 @@
 //! Random records.
 
 use super::{
-    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, NAMES, NUMBERS, PROFILES, RELATIONS, Random, SYSTEMS, UNITS, URLS,
-    VERSIONS, WORDS,
+    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, NAMES, NUMBERS, PLACES, PROFILES, RELATIONS, Random, SYSTEMS, UNITS,
+    URLS, VERSIONS, WORDS,
 };
 
 /// Kinds that other records contain.
@@ -45,6 +45,7 @@ fn resource(random: &mut Random, kind: &str, id: &str) -> String {
         "Questionnaire" => questionnaire(random, &mut members),
         "QuestionnaireResponse" => response(random, &mut members),
         "List" => list(random, &mut members),
+        "Location" => location(random, &mut members),
         "Group" => group(random, &mut members),
         "DocumentReference" => document(random, &mut members),
         _ => risk(random, &mut members),
@@ -261,6 +262,19 @@ fn encounter(random: &mut Random, members: &mut Vec<String>) {
     }
     if random.once_in(2) {
         members.push(format!(r#""partOf":{}"#, reference(random, &["Encounter"])));
+    }
+}
+
+fn location(random: &mut Random, members: &mut Vec<String>) {
+    members.push(format!(r#""name":"{}""#, random.pick(&NAMES)));
+    if !random.once_in(4) {
+        let (latitude, longitude) = PLACES[random.below(PLACES.len())];
+        members.push(format!(
+            r#""position":{{"longitude":{longitude},"latitude":{latitude}}}"#
+        ));
+    }
+    if random.once_in(2) {
+        members.push(format!(r#""partOf":{}"#, reference(random, &["Location"])));
     }
 }
 

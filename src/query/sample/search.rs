@@ -4,8 +4,8 @@ use fhir::identity::Kind;
 
 use super::filter::filter;
 use super::{
-    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PROFILES, RELATIONS, Random, SYSTEMS, UNITS,
-    URLS, VALUE_SETS, VERSIONS,
+    ACT, ACT_CODES, AMOUNTS, CODES, DATES, IDS, KINDS, NAMES, NUMBERS, PLACES, PROFILES, RELATIONS, Random, SYSTEMS,
+    UNITS, URLS, VALUE_SETS, VERSIONS,
 };
 
 #[derive(Clone, Copy)]
@@ -20,11 +20,12 @@ pub(super) enum Sort {
     Address,
     Reference(&'static [&'static str]),
     Canonical(&'static [&'static str]),
+    Near,
     /// A composite of these.
     Tuple(&'static [Sort]),
 }
 
-pub(super) const PARAMETERS: [(&str, &str, Sort); 62] = [
+pub(super) const PARAMETERS: [(&str, &str, Sort); 65] = [
     ("Patient", "name", Sort::Text),
     ("Patient", "family", Sort::Text),
     ("Patient", "given", Sort::Text),
@@ -130,6 +131,9 @@ pub(super) const PARAMETERS: [(&str, &str, Sort); 62] = [
         "component-code-value-quantity",
         Sort::Tuple(&[Sort::Token, Sort::Quantity]),
     ),
+    ("Location", "near", Sort::Near),
+    ("Location", "name", Sort::Text),
+    ("Location", "partof", Sort::Reference(&["Location"])),
     ("Group", "characteristic", Sort::Token),
     (
         "Group",
@@ -238,6 +242,7 @@ fn value(random: &mut Random, sort: Sort, depth: usize) -> (String, String) {
         Sort::Address => ("", address(random)),
         Sort::Reference(targets) => return to(random, targets, depth),
         Sort::Canonical(targets) => return by_address(random, targets, depth),
+        Sort::Near => ("", list(random, near)),
         Sort::Tuple(parts) => match random.below(4) {
             0 => ("", format!("{},{}", tuple(random, parts), tuple(random, parts))),
             _ => ("", tuple(random, parts)),
@@ -280,6 +285,7 @@ fn part(random: &mut Random, sort: Sort) -> String {
         Sort::Uri => escaped(random.pick(&PROFILES)),
         Sort::Reference(targets) => format!("{}/a{}", random.pick(targets), random.below(IDS)),
         Sort::Address => address(random),
+        Sort::Near => near(random),
         Sort::Tuple(_) | Sort::Canonical(_) => unreachable!("a composite has no composite and no canonical in it"),
     }
 }
@@ -295,6 +301,12 @@ const PREFIXES: [&str; 10] = ["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb"
 
 fn date(random: &mut Random) -> String {
     format!("{}{}", random.pick(&PREFIXES), random.pick(&DATES))
+}
+
+pub(super) fn near(random: &mut Random) -> String {
+    let (latitude, longitude) = PLACES[random.below(PLACES.len())];
+    let distance = random.pick(&["", "|0", "|5", "|30|km", "|15|[mi_us]", "|250|m", "|300", "|2300"]);
+    format!("{latitude}|{longitude}{distance}")
 }
 
 fn number(random: &mut Random) -> String {

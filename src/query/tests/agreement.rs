@@ -79,6 +79,12 @@ impl Index {
                     .map(|(_, row)| *row)
                     .collect()
             }
+            Lookup::Near { param, near } => {
+                let place = |range: &Range| Range::place(range.start, range.end).expect("a place");
+                let meets = |range: &Range| range.param == *param && near.holds(place(range));
+                let found = self.ranges.iter().filter(|(range, _)| meets(range));
+                found.map(|(_, row)| *row).collect()
+            }
             Lookup::AnyOf(all) => all.iter().flat_map(|lookup| self.look_up(lookup)).collect(),
             Lookup::Tuple { param, heads, parts } => {
                 let tuples = self
@@ -188,7 +194,7 @@ fn finds(lookup: &Lookup, part: &Entry) -> bool {
             found |= unit.holds(range.unit) && span.holds(fhir::moment::Stretch { start, end });
         }),
         Lookup::AnyOf(all) => found = all.iter().any(|lookup| finds(lookup, part)),
-        Lookup::Tuple { .. } => panic!("a tuple in a tuple"),
+        Lookup::Near { .. } | Lookup::Tuple { .. } => panic!("no part of a tuple"),
     }
     found
 }

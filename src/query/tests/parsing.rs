@@ -51,7 +51,7 @@ fn what_is_unsupported_is_named() {
         ("Patient", "_include=Observation:subject", "_include"),
         ("Patient", "_include:foo=Patient:link", "_include:foo"),
         ("Observation", "_sort=code-value-quantity", "_sort"),
-        ("Location", "near=1|2", "near"),
+        ("Location", "_sort=near", "_sort"),
         ("", "name=x", "name"),
     ];
     for (kind, query, name) in table {
@@ -158,6 +158,9 @@ fn what_makes_no_sense_is_always_an_error() {
         ("Observation", "value-quantity=5|http://u|"),
         ("Observation", "code-value-quantity=x"),
         ("Observation", "code-value-quantity=x$"),
+        ("Location", "near=91|0"),
+        ("Location", "near=27.47"),
+        ("Location", "near=27.47|89.64|10|kg"),
         ("Observation", "code-value-quantity=x$1$2"),
         ("Observation", "code-value-quantity=x$tall"),
         ("RiskAssessment", "probability=1,5"),
