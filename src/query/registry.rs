@@ -531,7 +531,7 @@ pub(crate) fn applies(base: &[String], kind: &Kind) -> bool {
 }
 
 /// Bump when extraction or the terms change their meaning.
-const EXTRACTION_VERSION: u32 = 6;
+const EXTRACTION_VERSION: u32 = 7;
 
 fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
     let facts: BTreeMap<&str, String> = found
