@@ -1,5 +1,6 @@
-//! Pages of contained resources, each by itself: `_contained=true&_containedType=contained`
-//! (<https://hl7.org/fhir/R4/search.html#contained>).
+//! Pages of contained resources, each by itself: `_contained=true&_containedType=contained`.
+//!
+//! See <https://hl7.org/fhir/R4/search.html#contained>.
 //!
 //! What contains them is found as a whole, within the cost of a search; a page is a stretch of that.
 

@@ -26,8 +26,9 @@ use crate::parameters::Parameters;
 use crate::shelf::Shelf;
 use crate::upkeep::{Job, Outcome, Pace, Upkeep};
 
-/// Versions that are read before anything is answered, also where the rest is left to the background.
-const AT_ONCE_MAX: u64 = 256;
+/// Versions that are read before anything is answered, also where the rest is left to the background: what an index that
+/// was killed can be behind, and a second or two of waiting.
+const AT_ONCE_MAX: u64 = 16_384;
 /// Findings kept of a comparison.
 const EXAMPLES_MAX: usize = 10;
 /// How long definitions must have rested before an index is built for them: they often come in numbers.
