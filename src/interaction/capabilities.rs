@@ -8,6 +8,7 @@ use fhir::moment;
 use fhir::tree::Tree;
 
 use crate::engine::Engine;
+use crate::operation::{self, At, Operation};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::shape::Shape;
@@ -104,7 +105,7 @@ fn rest(engine: &Engine) -> Tree {
             "searchParam",
             Tree::Array(OF_EVERY_KIND.map(|(name, kind)| parameter(name, kind, None)).into()),
         ),
-        ("operation", Tree::Array(vec![reindex()])),
+        ("operation", operations(|operation| operation.is_at(At::System))),
         ("compartment", Tree::Array(compartments.collect())),
     ])
 }
@@ -127,17 +128,22 @@ fn limits(engine: &Engine) -> String {
     )
 }
 
-/// The operation that builds the index anew. Its definition is this server's own, and says what it does.
-fn reindex() -> Tree {
-    let text = "POST builds the search index anew, beside the one in use; GET tells how that stands.";
-    Tree::object([
-        ("name", Tree::string(crate::reindex::NAME)),
-        (
-            "definition",
-            Tree::string(format!("{BASE}/OperationDefinition/reindex")),
-        ),
-        ("documentation", Tree::string(text)),
-    ])
+/// The operations that a test picks. One that is this server's own is defined by what is said of it here.
+fn operations(picks: impl Fn(&Operation) -> bool) -> Tree {
+    let picked = operation::OPERATIONS.iter().filter(|operation| picks(operation));
+    let entry = |operation: &Operation| {
+        let own = || format!("{BASE}/OperationDefinition/{}", operation.name);
+        let definition = operation.definition.map_or_else(own, str::to_owned);
+        let mut members = vec![
+            ("name".to_owned(), Tree::string(operation.name)),
+            ("definition".to_owned(), Tree::string(definition)),
+        ];
+        if !operation.text.is_empty() {
+            members.push(("documentation".to_owned(), Tree::string(operation.text)));
+        }
+        Tree::Object(members)
+    };
+    Tree::Array(picked.map(entry).collect())
 }
 
 fn codes(codes: &[&str]) -> Tree {
@@ -179,15 +185,8 @@ fn resource(engine: &Engine, kind: &Kind) -> Tree {
         ("searchInclude", Tree::Array(includes)),
         ("searchRevInclude", Tree::Array(reverse_includes(engine, kind))),
         ("searchParam", Tree::Array(listed)),
+        ("operation", operations(|operation| operation.is_of(kind.as_str()))),
     ];
-    if kind.as_str() == "Patient" {
-        let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
-        let everything = [
-            ("name", Tree::string("everything")),
-            ("definition", Tree::string(definition)),
-        ];
-        members.push(("operation", Tree::Array(vec![Tree::object(everything)])));
-    }
     // FHIR has no empty arrays.
     members.retain(|(_, value)| !matches!(value, Tree::Array(items) if items.is_empty()));
     Tree::Object(

@@ -15,6 +15,7 @@ use search_index::{Clock, Gate, Index};
 use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Version, Write};
 
 use crate::cache::{Cached, ReadCache, VersionCache};
+use crate::canonical::Canonicals;
 use crate::compartment::Compartments;
 use crate::format;
 use crate::limits::Limits;
@@ -87,6 +88,8 @@ pub struct Engine {
     /// Versions that pages were lately made of.
     pub(crate) versions: Arc<VersionCache>,
     cache: Arc<ReadCache>,
+    /// Definitions by address.
+    pub(crate) canonicals: Arc<Canonicals>,
     /// The places for long searches.
     gate: Gate,
     unique_systems: Arc<[String]>,
@@ -132,6 +135,8 @@ impl Engine {
     ) -> Engine {
         let cache = Arc::new(ReadCache::new(settings.cache_bytes / 2));
         store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
+        let canonicals = Arc::new(Canonicals::default());
+        store.follow(Arc::clone(&canonicals) as Arc<dyn Follower>);
         let limits = settings.limits;
         let gate = match limits.long_searches {
             0 => Gate::for_half_the_processors(limits.long_searches_waiting),
@@ -151,6 +156,7 @@ impl Engine {
             opened: now(),
             upkeep,
             cache,
+            canonicals,
             unique_systems: settings.unique_systems.into(),
         }
     }
@@ -171,6 +177,7 @@ impl Engine {
             opened: self.opened,
             upkeep: Arc::clone(&self.upkeep),
             cache: Arc::clone(&self.cache),
+            canonicals: Arc::clone(&self.canonicals),
             unique_systems: Arc::clone(&self.unique_systems),
         }
     }

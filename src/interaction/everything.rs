@@ -6,6 +6,7 @@ use query::predicate::Predicate;
 
 use crate::cursor::{self, Token, link};
 use crate::engine::{Engine, now};
+use crate::operation::Call;
 use crate::page::{Mode, Page};
 use crate::record;
 use crate::refusal::{Reason, Refusal};
@@ -28,16 +29,11 @@ struct Asked {
 ///
 /// # Errors
 /// 404, 410 where there is no such patient; 400 for parameters that are not understood.
-pub fn everything(
-    engine: &Engine,
-    _caller: &Caller,
-    request: &Request<'_>,
-    id: &Id,
-    params: &[(String, String)],
-) -> Result<Reply, Refusal> {
+pub fn everything(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let patient = engine.kind("Patient")?;
+    let id = call.id.expect("it is asked of records only");
     engine.record(&patient, id)?;
-    let asked = read(engine, params)?;
+    let asked = read(engine, call.params)?;
     let path = format!("{}/Patient/{id}/$everything", request.base);
     let question = link(&path, &asked.question, None);
     let token = asked

@@ -13,6 +13,7 @@ mod bundle_search;
 mod bundle_transaction;
 mod bundle_value;
 mod cache;
+pub mod canonical;
 pub mod capabilities;
 pub mod compartment;
 pub mod conditional;
@@ -29,8 +30,10 @@ pub mod generations;
 mod generations_tests;
 pub mod history;
 pub mod include;
+pub mod inputs;
 mod keeper;
 pub mod limits;
+pub mod operation;
 pub mod page;
 mod parameters;
 #[cfg(test)]

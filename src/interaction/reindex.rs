@@ -9,22 +9,22 @@ use fhir::tree::Tree;
 use query::Why;
 
 use crate::engine::Engine;
+use crate::operation::Call;
+use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::request::Caller;
+use crate::request::{Caller, Method, Request};
 use crate::upkeep::{Job, JobState};
 
-/// What the operation is called in the CapabilityStatement.
-pub const NAME: &str = "reindex";
-
-/// Asks for a build: 202 with the job.
-pub fn reindex(engine: &Engine, _caller: &Caller) -> Reply {
-    let job = engine.upkeep.ask("It was asked for.");
-    Reply::json(202, state(engine, Some(&job)).to_bytes())
-}
-
-/// Tells of the build under way, or else of the last: 200.
-pub fn status(engine: &Engine, _caller: &Caller) -> Reply {
-    Reply::json(200, state(engine, engine.upkeep.job().as_ref()).to_bytes())
+/// By POST, asks for a build: 202 with the job. Otherwise tells of the build under way, or else of the last: 200.
+///
+/// # Errors
+/// None.
+pub fn reindex(engine: &Engine, _caller: &Caller, request: &Request<'_>, _call: &Call<'_>) -> Result<Reply, Refusal> {
+    if request.method == Method::Post {
+        let job = engine.upkeep.ask("It was asked for.");
+        return Ok(Reply::json(202, state(engine, Some(&job)).to_bytes()));
+    }
+    Ok(Reply::json(200, state(engine, engine.upkeep.job().as_ref()).to_bytes()))
 }
 
 fn state(engine: &Engine, job: Option<&Job>) -> Tree {

@@ -7,12 +7,13 @@ use crate::address;
 use crate::conditional::{bad_encoding, too_long};
 use crate::engine::Engine;
 use crate::format;
+use crate::operation::{self, At, Call, Operation};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::{Body, Reply};
 use crate::request::{Caller, Method, Request};
 use crate::search::{self, Within};
 use crate::shape::Shape;
-use crate::{bundle, capabilities, create, delete, everything, history, patch, read, reindex, update, vread};
+use crate::{bundle, capabilities, create, delete, history, patch, read, update, vread};
 
 /// A path, read (<https://hl7.org/fhir/R4/http.html#summary>).
 enum Place {
@@ -25,8 +26,8 @@ enum Place {
     Version(Kind, Id, String),
     /// Records of one kind, or of all, in the compartment of a record; with `_search` or without.
     Compartment(Kind, Id, Option<Kind>, bool),
-    Everything(Id),
-    Reindex,
+    /// An operation, with the kind and the id in its address.
+    Operation(&'static Operation, Option<Kind>, Option<Id>),
 }
 
 /// The parameters that every interaction has (<https://hl7.org/fhir/R4/http.html#parameters>), and the rest.
@@ -117,13 +118,19 @@ fn place(engine: &Engine, path: &str) -> Result<Place, Refusal> {
         ["metadata"] => Place::Metadata,
         ["_history"] => Place::History(Scope::All),
         ["_search"] => Place::Search(None),
-        ["$reindex"] => Place::Reindex,
-        [name] if name.starts_with('$') => return Err(no_operation(name)),
+        [name] if name.starts_with('$') => Place::Operation(operation_at(name, At::System)?, None, None),
         [kind] => Place::Kind(engine.kind(kind)?),
         [kind, "_search"] => Place::Search(Some(engine.kind(kind)?)),
         [kind, "_history"] => Place::History(Scope::Kind(engine.kind(kind)?)),
-        ["Patient", record, "$everything"] => Place::Everything(id(record)?),
-        [_, name] | [_, _, name] if name.starts_with('$') => return Err(no_operation(name)),
+        [kind, name] if name.starts_with('$') => {
+            let kind = engine.kind(kind)?;
+            Place::Operation(operation_at(name, At::Kind(kind.as_str()))?, Some(kind), None)
+        }
+        [kind, record, name] if name.starts_with('$') => {
+            let kind = engine.kind(kind)?;
+            let operation = operation_at(name, At::Record(kind.as_str()))?;
+            Place::Operation(operation, Some(kind), Some(id(record)?))
+        }
         [kind, record] => Place::Record(engine.kind(kind)?, id(record)?),
         [kind, record, "_history"] => Place::History(Scope::Record(engine.kind(kind)?, id(record)?)),
         [kind, record, "_history", version] => Place::Version(engine.kind(kind)?, id(record)?, (*version).to_owned()),
@@ -143,9 +150,11 @@ fn bad_id(text: &str) -> Refusal {
     Refusal::because(Reason::Invalid, sentence)
 }
 
-fn no_operation(name: &str) -> Refusal {
-    let text = format!("This server has no operation {name} here; GET /fhir/metadata lists those it has.");
-    Refusal::because(Reason::NoSuchPath, text)
+fn operation_at(name: &str, at: At<'_>) -> Result<&'static Operation, Refusal> {
+    operation::find(name, at).ok_or_else(|| {
+        let text = format!("This server has no operation {name} here; GET /fhir/metadata lists those it has.");
+        Refusal::because(Reason::NoSuchPath, text)
+    })
 }
 
 impl Place {
@@ -158,7 +167,7 @@ impl Place {
             Place::Kind(_) => "GET, HEAD, POST, PUT, PATCH, DELETE",
             Place::Record(..) => "GET, HEAD, PUT, PATCH, DELETE",
             Place::Compartment(_, _, _, false) => "GET, HEAD",
-            Place::Everything(_) | Place::Reindex => "GET, HEAD, POST",
+            Place::Operation(operation, ..) => operation.methods(),
         }
     }
 }
@@ -185,11 +194,16 @@ fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Co
         (Method::Get, Place::History(scope)) => {
             history::history(engine, caller, request, scope, (&common.without_shape(), shape))
         }
-        (Method::Get, Place::Everything(id)) | (Method::Post, Place::Everything(id)) => {
-            everything::everything(engine, caller, request, id, &common.rest)
+        (_, Place::Operation(operation, kind, id))
+            if method == Method::Post || operation.safe && method == Method::Get =>
+        {
+            let call = Call {
+                kind: kind.as_ref(),
+                id: id.as_ref(),
+                params: &common.rest,
+            };
+            (operation.answer)(engine, caller, request, &call)
         }
-        (Method::Get, Place::Reindex) => Ok(reindex::status(engine, caller)),
-        (Method::Post, Place::Reindex) => Ok(reindex::reindex(engine, caller)),
         (Method::Post, Place::Base) => bundle::bundle(engine, caller, request),
         (Method::Post, Place::Kind(kind)) => create::create(engine, caller, request, kind),
         (Method::Put, Place::Kind(kind)) => update::update_conditionally(engine, caller, request, kind),

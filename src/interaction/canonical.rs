@@ -1,0 +1,186 @@
+//! Finds the record that defines something by its canonical address: the version asked for, or the newest.
+//!
+//! See <https://hl7.org/fhir/R4/references.html#canonical>. What was found is kept, parsed, until a record of any kind
+//! that has a canonical address is written.
+
+use std::cmp::Ordering as Order;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fhir::document::{Document, Node};
+use fhir::identity::Kind;
+use fhir::parse::Limits;
+use query::Total;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use store::{Appended, Follower};
+
+use crate::engine::{Engine, now};
+use crate::record;
+use crate::refusal::Refusal;
+use crate::search::{Wanted, find};
+
+/// What definitions may take in memory, in bytes of their JSON.
+const KEPT_BYTES: u64 = 64 << 20;
+/// Of so many versions of one definition the newest is looked for.
+const VERSIONS_MAX: usize = 200;
+
+/// A kind and an address.
+type Name = (Kind, String);
+/// The definition, where there is one, and after how many changes that was so.
+type Known = (u64, Option<Arc<Document>>);
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Name, Known> for Bytes {
+    fn weight(&self, name: &Name, (_, found): &Known) -> u64 {
+        // The tape over the text takes about as much again as the text.
+        (name.1.len() + 100 + found.as_ref().map_or(0, |found| 2 * found.text().len())) as u64
+    }
+}
+
+/// Definitions that were looked for lately.
+pub struct Canonicals {
+    /// How many definitions were written so far.
+    changes: AtomicU64,
+    kept: Cache<Name, Known, Bytes>,
+}
+
+impl Default for Canonicals {
+    fn default() -> Canonicals {
+        Canonicals {
+            changes: AtomicU64::new(0),
+            kept: Cache::with_weighter(1_000, KEPT_BYTES, Bytes),
+        }
+    }
+}
+
+impl Follower for Canonicals {
+    fn committed(&self, appended: &[Appended]) {
+        // Whether a kind has addresses is the registry's to know; definitions are written seldom enough to count these.
+        let defines = |kind: &Kind| DEFINING.contains(&kind.as_str());
+        if appended.iter().any(|appended| defines(&appended.kind)) {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// The kinds that define something other records name by its address.
+pub const DEFINING: [&str; 9] = [
+    "CodeSystem",
+    "ConceptMap",
+    "NamingSystem",
+    "OperationDefinition",
+    "Questionnaire",
+    "SearchParameter",
+    "StructureDefinition",
+    "StructureMap",
+    "ValueSet",
+];
+
+impl Engine {
+    /// How many definitions were written since the server started: what was compiled from some holds as long as it stays.
+    pub fn definitions_written(&self) -> u64 {
+        self.canonicals.changes.load(Ordering::Acquire)
+    }
+
+    /// The record of one of the kinds of [`DEFINING`] with an address, written `url` or `url|version`.
+    ///
+    /// Without a version it is the newest: active before retired, then by version, then by when it was written.
+    ///
+    /// # Errors
+    /// Those of a search.
+    pub fn canonical(&self, kind: &Kind, address: &str) -> Result<Option<Arc<Document>>, Refusal> {
+        let changes = self.definitions_written();
+        let name = (kind.clone(), address.to_owned());
+        if let Some((then, found)) = self.canonicals.kept.get(&name)
+            && then == changes
+        {
+            return Ok(found);
+        }
+        let found = self.look_for(kind, address)?;
+        self.canonicals.kept.insert(name, (changes, found.clone()));
+        Ok(found)
+    }
+
+    fn look_for(&self, kind: &Kind, address: &str) -> Result<Option<Arc<Document>>, Refusal> {
+        let (url, version) = match address.split_once('|') {
+            Some((url, version)) => (url, Some(version)),
+            None => (address, None),
+        };
+        let handling = query::Handling {
+            strict: true,
+            now: now(),
+            base: "",
+        };
+        let escaped = url.replace('\\', "\\\\").replace(',', "\\,").replace('|', "\\|");
+        let asked = [("url".to_owned(), escaped)];
+        let search = query::parse(&self.registry, std::slice::from_ref(kind), &asked, &handling);
+        let predicate = search.map_err(Refusal::of_search)?.predicate;
+        let wanted = Wanted {
+            kinds: std::slice::from_ref(kind),
+            predicate: &predicate,
+            sort: &[],
+            limit: VERSIONS_MAX,
+            total: Total::None,
+            clock: self.clock(false),
+        };
+        let hits = find(self, &wanted, None)?.hits;
+        let records = record::fetch(self, &hits)?;
+        let parsed = records
+            .iter()
+            .filter_map(|record| Document::parse(&record.json, Limits::default()).ok());
+        let fits = |document: &Document| {
+            let has = document.root().string("version").unwrap_or_default();
+            version.is_none_or(|version| version == has)
+        };
+        let best = parsed.filter(fits).max_by(|a, b| by_age(a.root(), b.root()));
+        Ok(best.map(Arc::new))
+    }
+}
+
+/// Which of two versions of a definition is the newer, where the later in the log is the second.
+fn by_age(a: Node<'_>, b: Node<'_>) -> Order {
+    let retired = |node: Node<'_>| node.string("status").is_some_and(|status| status == "retired");
+    let version = |node: Node<'_>| node.string("version").unwrap_or_default().into_owned();
+    let status = retired(b).cmp(&retired(a));
+    status.then_with(|| compare_versions(&version(a), &version(b)))
+}
+
+/// Orders versions part by part, whole numbers by their value: `1.9` before `1.10`, `2019-01` before `2020`.
+pub fn compare_versions(a: &str, b: &str) -> Order {
+    let parts = |text: &str| -> Vec<(Option<u64>, String)> {
+        let split = text.split(['.', '-', '+', '_']);
+        split.map(|part| (part.parse().ok(), part.to_owned())).collect()
+    };
+    for (a, b) in parts(a).iter().zip(&parts(b)) {
+        let order = match (a, b) {
+            ((Some(a), _), (Some(b), _)) => a.cmp(b),
+            // A number is later than a word: 1.0.0 is later than 1.0.alpha.
+            ((Some(_), _), (None, _)) => Order::Greater,
+            ((None, _), (Some(_), _)) => Order::Less,
+            ((None, a), (None, b)) => a.cmp(b),
+        };
+        if order != Order::Equal {
+            return order;
+        }
+    }
+    parts(a).len().cmp(&parts(b).len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_ordered_by_their_parts() {
+        let rising = [
+            "", "0.9", "1.alpha", "1.0", "1.0.1", "1.9", "1.10", "2.0", "2019-01", "2020",
+        ];
+        for pair in rising.windows(2) {
+            assert_eq!(compare_versions(pair[0], pair[1]), Order::Less, "{pair:?}");
+            assert_eq!(compare_versions(pair[1], pair[1]), Order::Equal);
+        }
+    }
+}

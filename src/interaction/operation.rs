@@ -1,0 +1,142 @@
+//! The operations: what each is called, where it can be asked for, and who answers it.
+//!
+//! One table, from which requests find their way and the CapabilityStatement is written
+//! (<https://hl7.org/fhir/R4/operations.html>). Of one name there may be several rows, each for its own kinds.
+
+use fhir::identity::{Id, Kind};
+
+use crate::engine::Engine;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::request::{Caller, Request};
+use crate::{everything, reindex};
+
+/// Stands for every kind of record, as in `OperationDefinition.resource`.
+const EVERY: &str = "Resource";
+
+/// What an operation is asked, besides the request itself.
+pub struct Call<'a> {
+    /// The kind in the address, where there is one.
+    pub kind: Option<&'a Kind>,
+    /// The id in the address, where there is one.
+    pub id: Option<&'a Id>,
+    /// The parameters in the address, but `_format` and `_pretty`.
+    pub params: &'a [(String, String)],
+}
+
+/// Who answers an operation.
+type Answer = fn(&Engine, &Caller, &Request<'_>, &Call<'_>) -> Result<Reply, Refusal>;
+
+/// One operation.
+pub struct Operation {
+    /// The name, without the `$`.
+    pub name: &'static str,
+    /// The canonical address of its definition; `None` where it is this server's own.
+    pub definition: Option<&'static str>,
+    /// What it does, where its definition does not say it already.
+    pub text: &'static str,
+    /// Whether it can be asked for at the base address.
+    pub system: bool,
+    /// The kinds that it can be asked of as a whole; [`EVERY`] for all.
+    pub kinds: &'static [&'static str],
+    /// The kinds whose records it can be asked of.
+    pub records: &'static [&'static str],
+    /// Whether it leaves everything as it is, so that it can be asked for by GET as well.
+    pub safe: bool,
+    /// Who answers it.
+    pub answer: Answer,
+}
+
+/// All operations, by name.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "everything",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Patient-everything"),
+        text: "",
+        system: false,
+        kinds: &[],
+        records: &["Patient"],
+        safe: true,
+        answer: everything::everything,
+    },
+    Operation {
+        name: "reindex",
+        definition: None,
+        text: "POST builds the search index anew, beside the one in use; GET tells how that stands.",
+        system: true,
+        kinds: &[],
+        records: &[],
+        safe: true,
+        answer: reindex::reindex,
+    },
+];
+
+/// Where an operation is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum At<'a> {
+    /// At the base address.
+    System,
+    /// Of a kind as a whole.
+    Kind(&'a str),
+    /// Of a record of a kind.
+    Record(&'a str),
+}
+
+impl Operation {
+    /// Whether it can be asked for there.
+    pub fn is_at(&self, at: At<'_>) -> bool {
+        let among = |kinds: &[&str], kind: &str| kinds.iter().any(|k| *k == kind || *k == EVERY);
+        match at {
+            At::System => self.system,
+            At::Kind(kind) => among(self.kinds, kind),
+            At::Record(kind) => among(self.records, kind),
+        }
+    }
+
+    /// Whether the CapabilityStatement lists it under a kind.
+    pub fn is_of(&self, kind: &str) -> bool {
+        self.is_at(At::Kind(kind)) || self.is_at(At::Record(kind))
+    }
+
+    /// The methods it is asked for by, for `Allow`.
+    pub fn methods(&self) -> &'static str {
+        if self.safe { "GET, HEAD, POST" } else { "POST" }
+    }
+}
+
+/// The operation of that name, `$` included, where it can be asked for there.
+pub fn find(name: &str, at: At<'_>) -> Option<&'static Operation> {
+    let name = name.strip_prefix('$')?;
+    OPERATIONS.iter().find(|o| o.name == name && o.is_at(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_where_it_is_and_nowhere_else() {
+        let table = [
+            ("$reindex", At::System, true),
+            ("$reindex", At::Kind("Patient"), false),
+            ("reindex", At::System, false),
+            ("$everything", At::Record("Patient"), true),
+            ("$everything", At::Record("Observation"), false),
+            ("$everything", At::System, false),
+        ];
+        for (name, at, there) in table {
+            assert_eq!(find(name, at).is_some(), there, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_in_order_and_no_two_rows_are_for_the_same_place() {
+        assert!(OPERATIONS.is_sorted_by_key(|o| o.name));
+        for pair in OPERATIONS.windows(2).filter(|pair| pair[0].name == pair[1].name) {
+            assert!(!(pair[0].system && pair[1].system), "{}", pair[0].name);
+            for kind in pair[0].kinds.iter().chain(pair[0].records) {
+                assert!(!pair[1].is_of(kind), "{} of {kind}", pair[0].name);
+            }
+        }
+    }
+}
