@@ -1,5 +1,6 @@
 //! What is handed in with a record, and why an evaluation may come to nothing.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::model::Model;
@@ -12,6 +13,43 @@ pub const STEPS: u64 = 5_000_000;
 pub trait Resolver {
     /// The resource, where it is at hand.
     fn resolve(&self, reference: &str) -> Option<Element<'_>>;
+}
+
+/// A code as a coded element names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code<'c> {
+    /// The code system's address; `None` for an element of type `code`, and for a string.
+    pub system: Option<Cow<'c, str>>,
+    /// The code system's version, where the element says it.
+    pub version: Option<Cow<'c, str>>,
+    /// The code itself.
+    pub code: Cow<'c, str>,
+}
+
+/// Answers what expressions ask of terminology (<https://hl7.org/fhir/R4/fhirpath.html#functions>).
+pub trait Terminology {
+    /// Whether one of the codes is in the value set with an address, `url` or `url|version`. A code without a
+    /// system is in it where the value set has that code of one system or another.
+    ///
+    /// # Errors
+    /// A [`Failure`] where there is no such value set or it cannot be told.
+    fn member_of(&self, codes: &[Code<'_>], value_set: &str) -> Result<bool, Failure>;
+
+    /// Whether the first code is the second one or a broader one.
+    ///
+    /// # Errors
+    /// A [`Failure`] where their code systems are unknown or have nothing to do with one another.
+    fn subsumes(&self, broader: &Code<'_>, narrower: &Code<'_>) -> Result<bool, Failure>;
+}
+
+/// Judges elements by profiles, for `conformsTo()`.
+pub trait Profiles {
+    /// Whether a resource or an element conforms to the StructureDefinition with an address, `url` or
+    /// `url|version`.
+    ///
+    /// # Errors
+    /// A [`Failure`] where there is no such definition or it cannot be told.
+    fn conforms(&self, element: Element<'_>, profile: &str) -> Result<bool, Failure>;
 }
 
 /// Hears what `trace()` says.
@@ -36,6 +74,10 @@ pub struct Context<'a> {
     /// Finds referenced resources. Without one, `resolve()` finds contained resources and entries of the
     /// same Bundle, and yields [`Item::Elsewhere`] for the rest.
     pub resolver: Option<&'a dyn Resolver>,
+    /// Answers `memberOf()`, `subsumes()` and `subsumedBy()`, which fail without.
+    pub terminology: Option<&'a dyn Terminology>,
+    /// Answers `conformsTo()`; without, it only tells the types of HL7's base definitions apart.
+    pub profiles: Option<&'a dyn Profiles>,
     /// Further `%variables` by name.
     pub variables: &'a [(&'a str, Vec<Item<'a>>)],
     /// Hears `trace()`.
@@ -56,6 +98,8 @@ impl<'a> Context<'a> {
             now,
             zone: 0,
             resolver: None,
+            terminology: None,
+            profiles: None,
             variables: &[],
             tracer: None,
             strict: false,
@@ -87,6 +131,14 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A failure for want of something that isn't at hand.
+    pub fn unsupported(message: impl Into<String>) -> Failure {
+        Failure {
+            reason: Reason::Unsupported,
+            message: message.into(),
+        }
+    }
+
     pub(crate) fn values(message: impl Into<String>) -> Failure {
         Failure {
             reason: Reason::Values,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::compare;
-pub use crate::context::{Context, Failure, Reason, Resolver, STEPS, Tracer};
+pub use crate::context::{Code, Context, Failure, Profiles, Reason, Resolver, STEPS, Terminology, Tracer};
 use crate::quantity::{Quantity, Unit};
 use crate::syntax::{Expr, Operator};
 use crate::value::{Element, Item};

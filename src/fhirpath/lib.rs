@@ -8,6 +8,7 @@
 mod boundary;
 pub mod calendar;
 mod calls;
+mod coded;
 mod compare;
 mod context;
 mod convert;

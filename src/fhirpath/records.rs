@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use crate::calendar::DateTime;
-use crate::context::{Failure, Reason};
+use crate::context::Failure;
 use crate::evaluate::{Evaluator, List, Scope, only};
 use crate::functions::Records;
 use crate::syntax::Call;
 use crate::value::{Element, Item, is_kind};
-use crate::{html, kinds, navigate};
+use crate::{coded, html, kinds, navigate};
 
 /// Where HL7's own definitions have their addresses.
 const DEFINITIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
@@ -49,9 +49,7 @@ pub(crate) fn apply<'a>(
             None => return Ok(input),
         },
         Records::MemberOf | Records::Subsumes | Records::SubsumedBy => {
-            return Err(unsupported(
-                "memberOf(), subsumes() and subsumedBy() need a terminology service",
-            ));
+            return coded::apply(run, function, call, input, scope);
         }
         Records::Now | Records::Today | Records::TimeOfDay => {
             let moment = moment(run, function)?;
@@ -66,13 +64,6 @@ pub(crate) fn apply<'a>(
         }
     };
     Ok(run.one(input, Item::Boolean(answer)))
-}
-
-fn unsupported(message: &str) -> Failure {
-    Failure {
-        reason: Reason::Unsupported,
-        message: format!("{message}, which isn't at hand here"),
-    }
 }
 
 fn moment<'a>(run: &Evaluator<'_, 'a>, function: Records) -> Result<Item<'a>, Failure> {
@@ -127,7 +118,8 @@ fn has_extension<'a>(
     Ok(run.one(input, Item::Boolean(answer)))
 }
 
-/// Whether the item is of the type that one of HL7's base definitions defines.
+/// Whether the item conforms to a profile; without anybody to ask, whether it is of the type that one of HL7's
+/// base definitions defines.
 fn conforms<'a>(
     run: &mut Evaluator<'_, 'a>,
     call: &'a Call,
@@ -136,12 +128,16 @@ fn conforms<'a>(
 ) -> Result<bool, Failure> {
     let url = run.single(&call.arguments[0], scope)?.and_then(|item| item.text());
     let url = url.ok_or_else(|| Failure::values("conformsTo() takes a url as a string"))?;
+    if let (Some(profiles), Some(element)) = (run.context.profiles, item.element()) {
+        return profiles.conforms(element, &url);
+    }
     let model = run.context.model;
     let name = url
         .strip_prefix(DEFINITIONS)
         .filter(|name| model.type_id(name).is_some());
     let (Some(name), Some(kind)) = (name, item.element().and_then(|element| element.kind)) else {
-        return Err(unsupported(&format!("Judging by {url} needs the profile")));
+        let text = format!("Judging by {url} needs the profile, which isn't at hand here");
+        return Err(Failure::unsupported(text));
     };
     Ok(is_kind(model, kind, name))
 }
