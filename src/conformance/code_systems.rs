@@ -151,6 +151,11 @@ impl CodeSystem {
         exact.or_else(|| folded().filter(|_| !self.case).map(|place| place as u32))
     }
 
+    /// Whether it has a code, case counting.
+    pub(crate) fn has(&self, code: &str) -> bool {
+        self.places.contains_key(code)
+    }
+
     /// All codes, in the order of the definition.
     pub(crate) fn codes(&self) -> impl Iterator<Item = &'static str> {
         self.codes.iter().copied()

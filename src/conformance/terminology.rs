@@ -21,6 +21,19 @@ pub trait Terminology: Send + Sync {
     /// [`Unanswered`], which names the value set.
     fn members(&self, value_set: &str) -> Result<Codes, Unanswered>;
 
+    /// Whether a code belongs to a value set. Without a system, as the code of a `code` element stands, any system of the
+    /// set may have it.
+    ///
+    /// # Errors
+    /// [`Unanswered`], which names the value set.
+    fn validate(&self, value_set: &str, system: Option<&str>, code: &str) -> Result<bool, Unanswered> {
+        let members = self.members(value_set)?;
+        match system {
+            Some(system) => Ok(members.has(system, code)),
+            None => Ok(members.codes.iter().any(|(_, member)| **member == *code)),
+        }
+    }
+
     /// A code with all codes it subsumes.
     ///
     /// # Errors
@@ -141,6 +154,10 @@ impl Terminology for LazyR4 {
         R4::shared().members(value_set)
     }
 
+    fn validate(&self, value_set: &str, system: Option<&str>, code: &str) -> Result<bool, Unanswered> {
+        R4::shared().validate(value_set, system, code)
+    }
+
     fn below(&self, system: &str, code: &str) -> Result<Codes, Unanswered> {
         R4::shared().below(system, code)
     }
@@ -153,6 +170,10 @@ impl Terminology for LazyR4 {
 impl Terminology for R4 {
     fn members(&self, value_set: &str) -> Result<Codes, Unanswered> {
         self.sets.members(&self.systems, value_set, CODES_MAX)
+    }
+
+    fn validate(&self, value_set: &str, system: Option<&str>, code: &str) -> Result<bool, Unanswered> {
+        self.sets.validate(&self.systems, value_set, system, code)
     }
 
     fn below(&self, system: &str, code: &str) -> Result<Codes, Unanswered> {
@@ -246,6 +267,32 @@ mod tests {
                 assert!(down.into_iter().all(|down| known.above(down).contains(&(place as u32))));
             }
         }
+    }
+
+    #[test]
+    fn one_code_is_judged_as_the_whole_set_would_be() {
+        let r4 = R4::shared();
+        for url in r4.sets.urls() {
+            let Ok(members) = r4.members(url) else { continue };
+            for (system, code) in members.codes.iter().step_by(97) {
+                assert_eq!(r4.validate(url, Some(system), code), Ok(true), "{url}: {system} {code}");
+                assert_eq!(r4.validate(url, None, code), Ok(true), "{url}: {code}");
+                assert_eq!(
+                    r4.validate(url, Some("urn:other"), code),
+                    Ok(members.systems.contains("urn:other"))
+                );
+            }
+            assert_eq!(r4.validate(url, None, "no such code"), Ok(false), "{url}");
+        }
+        let act =
+            |set: &str, code: &str| r4.validate(&format!("http://terminology.hl7.org/ValueSet/{set}"), Some(ACT), code);
+        assert_eq!(act("v3-ActEncounterCode", "IMP"), Ok(true));
+        assert_eq!(act("v3-ActEncounterCode", "ACCTRECEIVABLE"), Ok(false));
+        // A part that cannot be worked out leaves open only what it could have had.
+        let findings = "http://hl7.org/fhir/ValueSet/clinical-findings";
+        assert_eq!(r4.validate(findings, Some(ACT), "IMP"), Ok(false));
+        assert!(r4.validate(findings, Some("http://snomed.info/sct"), "1").is_err());
+        assert!(r4.validate("http://hl7.org/fhir/ValueSet/nothing", None, "a").is_err());
     }
 
     #[test]

@@ -46,6 +46,13 @@ impl Rule {
     }
 }
 
+/// A code to be looked for, in one system or in any.
+#[derive(Clone, Copy)]
+struct Coded<'a> {
+    system: Option<&'a str>,
+    code: &'a str,
+}
+
 /// Works out one value set.
 struct Expansion<'a> {
     sets: &'a ValueSets,
@@ -78,6 +85,24 @@ impl ValueSets {
         expansion.set(asked, 0)
     }
 
+    /// Whether a value set has a code; without a system, whether any of its systems does.
+    pub(crate) fn validate(
+        &self,
+        systems: &CodeSystems,
+        asked: &str,
+        system: Option<&str>,
+        code: &str,
+    ) -> Result<bool, Unanswered> {
+        let (sets, most) = (self, usize::MAX);
+        let expansion = Expansion {
+            sets,
+            systems,
+            asked,
+            most,
+        };
+        expansion.has(asked, Coded { system, code }, 0)
+    }
+
     #[cfg(test)]
     pub(crate) fn urls(&self) -> impl Iterator<Item = &'static str> {
         self.sets.keys().copied()
@@ -89,7 +114,8 @@ impl Expansion<'_> {
         Unanswered::NotLoaded(format!("The value set {} cannot be expanded here: {why}", self.asked))
     }
 
-    fn set(&self, address: &str, depth: u32) -> Result<Codes, Unanswered> {
+    /// The rules of a value set.
+    fn rules(&self, address: &str, depth: u32) -> Result<impl Iterator<Item = Rule> + use<>, Unanswered> {
         if depth > DEPTH_MAX {
             return Err(self.missing("value sets use each other too deeply"));
         }
@@ -110,8 +136,12 @@ impl Expansion<'_> {
                 _ => self.missing(&format!("it uses the value set {address}, which is not known")),
             });
         };
+        Ok(entry.rules.lines().map(Rule::read))
+    }
+
+    fn set(&self, address: &str, depth: u32) -> Result<Codes, Unanswered> {
         let (mut found, mut excluded) = (Codes::default(), Codes::default());
-        for rule in entry.rules.lines().map(Rule::read) {
+        for rule in self.rules(address, depth)? {
             let codes = self.rule(&rule, depth)?;
             let into = if rule.includes { &mut found } else { &mut excluded };
             into.unite(codes);
@@ -123,6 +153,57 @@ impl Expansion<'_> {
             .remove(&excluded)
             .map_err(|system| self.missing(&format!("it excludes codes of {system}, which is not loaded")))?;
         Ok(found)
+    }
+
+    /// Whether a value set has a code: what [`Expansion::set`] would list, without listing it.
+    fn has(&self, address: &str, coded: Coded<'_>, depth: u32) -> Result<bool, Unanswered> {
+        let (included, excluded): (Vec<_>, Vec<_>) = self.rules(address, depth)?.partition(|rule| rule.includes);
+        let any = |rules: &[Rule]| {
+            // What one rule cannot say, another may settle.
+            let mut open = None;
+            for rule in rules {
+                match self.rule_has(rule, coded, depth) {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => {}
+                    Err(why) => open = open.or(Some(why)),
+                }
+            }
+            open.map_or(Ok(false), Err)
+        };
+        Ok(any(&included)? && !any(&excluded)?)
+    }
+
+    fn rule_has(&self, rule: &Rule, coded: Coded<'_>, depth: u32) -> Result<bool, Unanswered> {
+        let system = rule.system.split('|').next().unwrap_or_default();
+        if !system.is_empty() {
+            let other = coded.system.is_some_and(|asked| asked != system);
+            if other || !self.system_has(rule, coded, system)? {
+                return Ok(false);
+            }
+        }
+        let mut sets = rule.sets.split(' ').filter(|address| !address.is_empty()).peekable();
+        if system.is_empty() && sets.peek().is_none() {
+            return Ok(false);
+        }
+        for address in sets {
+            if !self.has(address, coded, depth + 1)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn system_has(&self, rule: &Rule, coded: Coded<'_>, system: &'static str) -> Result<bool, Unanswered> {
+        if !rule.codes.is_empty() {
+            return Ok(rule.codes.contains(&coded.code));
+        }
+        match self.systems.complete(rule.system) {
+            Some(known) if rule.filters.is_empty() => Ok(known.has(coded.code)),
+            Some(_) => Ok(self.of_system(rule)?.has(system, coded.code)),
+            // A system that is not loaded may have any code, but an element without a system is not thought to mean it.
+            None if coded.system.is_none() => Ok(false),
+            None => Ok(self.of_system(rule)?.has(system, coded.code)),
+        }
     }
 
     fn too_many(&self) -> Unanswered {
