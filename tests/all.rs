@@ -8,6 +8,7 @@ macro_rules! on_both {
     };
 }
 
+mod conformance;
 mod crash;
 mod generations;
 mod house;
