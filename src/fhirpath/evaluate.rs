@@ -6,7 +6,7 @@ use crate::compare;
 pub use crate::context::{Code, Context, Failure, Profiles, Reason, Resolver, STEPS, Terminology, Tracer};
 use crate::quantity::{Quantity, Unit};
 use crate::syntax::{Expr, Operator};
-use crate::value::{Element, Item};
+use crate::value::Item;
 use crate::{kinds, operate, sets};
 
 /// A collection.
@@ -35,7 +35,7 @@ impl<'s, 'a> Scope<'s, 'a> {
 pub(crate) struct Evaluator<'c, 'a> {
     pub(crate) context: &'c Context<'a>,
     /// `%context`
-    pub(crate) focus: Element<'a>,
+    pub(crate) focus: &'c [Item<'a>],
     /// How many steps are left.
     steps: u64,
     /// What `defineVariable()` defined and is still in sight, innermost last.
@@ -44,11 +44,11 @@ pub(crate) struct Evaluator<'c, 'a> {
     spare: Vec<List<'a>>,
 }
 
-/// Evaluates a compiled expression with `focus` as `$this`, and appends what it yields.
+/// Evaluates a compiled expression with `focus` as `$this` and `%context`, and appends what it yields.
 pub(crate) fn evaluate<'a>(
     expr: &'a Expr,
     context: &Context<'a>,
-    focus: Element<'a>,
+    focus: &[Item<'a>],
     out: &mut List<'a>,
 ) -> Result<(), Failure> {
     let mut evaluator = Evaluator {
@@ -58,9 +58,8 @@ pub(crate) fn evaluate<'a>(
         defined: Vec::new(),
         spare: Vec::new(),
     };
-    let this = [Item::Element(focus)];
     let scope = Scope {
-        this: &this,
+        this: focus,
         index: None,
         total: None,
     };

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::context::{Context, Failure};
 use crate::syntax::Expr;
 use crate::value::{Element, Item};
-use crate::{evaluate, parse};
+use crate::{evaluate, inspect, parse};
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Expression {
     /// ([`Node::place`](fhir::document::Node::place)) in the record.
     pub fn evaluate<'a>(&'a self, context: &Context<'a>, focus: Element<'a>) -> Result<Vec<Item<'a>>, Failure> {
         let mut out = Vec::new();
-        evaluate::evaluate(&self.compiled, context, focus, &mut out)?;
+        self.append(context, focus, &mut out)?;
         Ok(out)
     }
 
@@ -64,7 +64,22 @@ impl Expression {
         focus: Element<'a>,
         out: &mut Vec<Item<'a>>,
     ) -> Result<(), Failure> {
+        self.append_at(context, &[Item::Element(focus)], out)
+    }
+
+    /// As [`append`](Expression::append), with any items as `$this` and `%context`: computed ones, several, none.
+    pub fn append_at<'a>(
+        &'a self,
+        context: &Context<'a>,
+        focus: &[Item<'a>],
+        out: &mut Vec<Item<'a>>,
+    ) -> Result<(), Failure> {
         evaluate::evaluate(&self.compiled, context, focus, out)
+    }
+
+    /// The names of the `%variables` it asks for and does not define itself, sorted.
+    pub fn variables(&self) -> Vec<&str> {
+        inspect::variables(&self.compiled)
     }
 }
 

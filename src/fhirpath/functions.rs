@@ -112,6 +112,7 @@ pub(crate) enum Records {
     HtmlChecks,
     MemberOf,
     Now,
+    ResourceKey,
     SubsumedBy,
     Subsumes,
     TimeOfDay,
@@ -135,7 +136,7 @@ pub(crate) enum Target {
 use Function as F;
 
 /// Name, function, least and most arguments; alphabetical.
-const FUNCTIONS: [(&str, Function, usize, usize); 97] = [
+const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
     ("abs", F::Numbers(Numbers::Abs), 0, 0),
     ("aggregate", F::Loops(Loops::Aggregate), 1, 2),
     ("all", F::Loops(Loops::All), 1, 1),
@@ -170,6 +171,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 97] = [
     ("exp", F::Numbers(Numbers::Exp), 0, 0),
     ("first", F::Sets(Sets::First), 0, 0),
     ("floor", F::Numbers(Numbers::Floor), 0, 0),
+    ("getResourceKey", F::Records(Records::ResourceKey), 0, 0),
     ("getValue", F::Records(Records::GetValue), 0, 0),
     ("hasExtension", F::Records(Records::HasExtension), 1, 1),
     ("hasValue", F::Records(Records::HasValue), 0, 0),

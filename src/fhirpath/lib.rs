@@ -17,6 +17,8 @@ pub mod evaluate;
 pub mod expression;
 mod functions;
 mod html;
+mod inspect;
+mod keys;
 mod kinds;
 mod loops;
 pub mod model;

@@ -388,6 +388,17 @@ impl Parser {
             };
             return self.step(left, step, 0);
         }
+        if name == "getReferenceKey" {
+            let wanted = match self.accept(")") {
+                true => None,
+                false => {
+                    let named = self.type_name()?;
+                    self.expect(")")?;
+                    Some(named)
+                }
+            };
+            return self.step(left, Step::ReferenceKey(wanted), 0);
+        }
         let opened = self.at - 2;
         let mut call = Arguments::default();
         let before = self.indexes;

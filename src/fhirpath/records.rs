@@ -8,7 +8,7 @@ use crate::evaluate::{Evaluator, List, Scope, only};
 use crate::functions::Records;
 use crate::syntax::Call;
 use crate::value::{Element, Item, is_kind};
-use crate::{coded, html, kinds, navigate};
+use crate::{coded, html, keys, kinds, navigate};
 
 /// Where HL7's own definitions have their addresses.
 const DEFINITIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
@@ -54,6 +54,12 @@ pub(crate) fn apply<'a>(
         Records::Now | Records::Today | Records::TimeOfDay => {
             let moment = moment(run, function)?;
             return Ok(run.one(input, moment));
+        }
+        Records::ResourceKey => {
+            let key = only(&input)?.and_then(Item::element).and_then(keys::of_resource);
+            input.clear();
+            input.extend(key);
+            return Ok(input);
         }
         Records::Type => {
             let model = run.context.model;

@@ -56,6 +56,8 @@ pub(crate) enum Step {
     Select(Expr),
     /// `extension(url)`
     Extension(Expr),
+    /// `getReferenceKey(T)`: the key of the record a reference names, where that is of the type.
+    ReferenceKey(Option<TypeName>),
     /// `resolve()`
     Resolve,
     /// `children()`

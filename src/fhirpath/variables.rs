@@ -16,9 +16,13 @@ impl<'a> Evaluator<'_, 'a> {
             out.extend_from_slice(items);
             return self.weigh(&out[start..]);
         }
+        if name == "context" {
+            self.weigh(self.focus)?;
+            out.extend_from_slice(self.focus);
+            return Ok(());
+        }
         let text = |text: String| Item::String(Cow::Owned(text));
         out.push(match name {
-            "context" => Item::Element(self.focus),
             "resource" => Item::Element(self.context.resource),
             "rootResource" => Item::Element(self.context.root),
             "sct" => Item::String(Cow::Borrowed("http://snomed.info/sct")),

@@ -6,7 +6,7 @@ use crate::evaluate::{Evaluator, List, Scope, only};
 use crate::functions::{Function, Records};
 use crate::syntax::{Call, Expr, Path, Step};
 use crate::value::{Element, Item};
-use crate::{convert, kinds, loops, navigate, numbers, records, sets, strings};
+use crate::{convert, keys, kinds, loops, navigate, numbers, records, sets, strings};
 
 impl<'a> Evaluator<'_, 'a> {
     /// Walks a path: items flow through its steps one by one, except where a step needs them all.
@@ -106,6 +106,12 @@ impl<'a> Evaluator<'_, 'a> {
                     return self.each(rest, found, scope, out);
                 }
                 Step::Extension(url) => return self.extension(url, rest, element, scope, out),
+                Step::ReferenceKey(wanted) => {
+                    return match keys::of_reference(self.context, &element, wanted.as_ref())? {
+                        Some(key) => self.computed(rest, key, scope, out),
+                        None => Ok(()),
+                    };
+                }
                 Step::Resolve => {
                     return match navigate::resolve(self.context, &element) {
                         Some(found) => self.flow(rest, found, scope, out),
@@ -152,7 +158,7 @@ impl<'a> Evaluator<'_, 'a> {
                 let found = self.list(projection, scope.on(this))?;
                 return self.each(rest, found, scope, out);
             }
-            Step::Extension(_) | Step::Resolve | Step::Children => false,
+            Step::Extension(_) | Step::ReferenceKey(_) | Step::Resolve | Step::Children => false,
             Step::At(_) | Step::Is(_) | Step::Call(_) => true,
         };
         match passes {

@@ -15,6 +15,7 @@ mod queue;
 mod read;
 mod readers;
 mod recent;
+mod records;
 mod rows;
 mod seal;
 mod settings;
@@ -176,6 +177,21 @@ impl Store {
     /// As [`Store::current`].
     pub fn records(&self) -> Result<u64, Trouble> {
         self.shared.records()
+    }
+
+    /// The records of a kind as they were at a place in the log, in the order of their ids: of the next `limit` after
+    /// an id those that were there and not deleted, and the last id looked at; `None` where there are no more.
+    ///
+    /// # Errors
+    /// As [`Store::current`].
+    pub fn records_of(
+        &self,
+        kind: &Kind,
+        after: Option<&Id>,
+        at: u64,
+        limit: usize,
+    ) -> Result<(Vec<Version>, Option<Id>), Trouble> {
+        self.shared.records_of(kind, after, at, limit)
     }
 
     /// A history, newest first.

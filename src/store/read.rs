@@ -96,7 +96,7 @@ fn named(db: &mut Db, kind: i16, id: &Id, node: i32, counter: i64) -> QueryResul
         .optional())
 }
 
-fn at_places(db: &mut Db, places: &[u64]) -> QueryResult<Vec<Row>> {
+pub(crate) fn at_places(db: &mut Db, places: &[u64]) -> QueryResult<Vec<Row>> {
     let mut rows = Vec::with_capacity(places.len());
     match db {
         // Without a server between, one prepared statement run often beats a new one for every length.

@@ -149,3 +149,29 @@ fn pages_of_a_history_miss_nothing_while_others_write() {
         assert_eq!(met, (1..=50).rev().collect::<Vec<_>>());
     });
 }
+
+#[test]
+fn records_of_a_kind_are_read_as_of_one_moment() {
+    on_both(|store, fresh| {
+        seven(store);
+        let patient = kind("Patient");
+        // at, limit, after, expected versions, last id
+        let table = [
+            (7, 9, None, vec![6, 7], Some("b")),
+            (7, 1, None, vec![6], Some("a")),
+            (7, 1, Some("a"), vec![7], Some("b")),
+            (7, 1, Some("b"), vec![], None),
+            (6, 9, None, vec![6], Some("b")),
+            (3, 9, None, vec![3, 2], Some("b")),
+            (1, 9, None, vec![1], Some("b")),
+            (0, 9, None, vec![], Some("b")),
+        ];
+        for (row, (at, limit, after, expected, last)) in table.into_iter().enumerate() {
+            let after = after.map(id);
+            let (versions, reached) = store.records_of(&patient, after.as_ref(), at, limit).unwrap();
+            assert_eq!(seqs(&versions), expected, "row {row} on {}", fresh.engine);
+            assert_eq!(reached, last.map(id), "row {row} on {}", fresh.engine);
+        }
+        assert_eq!(store.records_of(&kind("Nothing"), None, 7, 9), Ok((Vec::new(), None)));
+    });
+}
