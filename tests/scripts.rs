@@ -51,6 +51,10 @@ fn filter(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/filter.txt"));
 }
 
+fn validate(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/validate.txt"));
+}
+
 on_both!(
     interactions,
     malformed,
@@ -63,5 +67,6 @@ on_both!(
     quantity,
     terminology,
     hierarchy,
-    filter
+    filter,
+    validate
 );

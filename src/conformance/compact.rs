@@ -20,7 +20,7 @@
 //! * multiple: `or`, `-or`, `and`, `-and`: what the definition says about several values; empty where it is silent.
 //! * components: `definition=expression`, divided by ` ; `.
 //!
-//! The tables of code systems and value sets are described in `compact_terms.rs`.
+//! The tables of code systems and value sets are described in `compact_terms.rs`, those of rules in `compact_rules.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use fhir::tree::Tree;
 
+use crate::compact_rules::Rules;
 use crate::compact_terms::{CodeSystems, ValueSets};
 
 /// How many rows were written.
@@ -80,9 +81,9 @@ const PROFILES_AS_TYPES: [&str; 2] = ["MoneyQuantity", "SimpleQuantity"];
 /// Types whose value is any resource.
 const ANY_RESOURCE: [&str; 2] = ["DomainResource", "Resource"];
 
-/// Reads `StructureDefinition-resource`, `StructureDefinition-type`, `SearchParameter`, `CompartmentDefinition`,
-/// `CodeSystem` and `ValueSet` (`.ndjson` or `.ndjson.gz`, one resource a line) in `from` and writes the six tables
-/// and the NOTICE into `to`.
+/// Reads `StructureDefinition-resource`, `-type`, `-extension` and `-profile`, `SearchParameter`,
+/// `CompartmentDefinition`, `CodeSystem` and `ValueSet` (`.ndjson` or `.ndjson.gz`, one resource a line) in `from` and
+/// writes the tables and the NOTICE into `to`.
 ///
 /// # Errors
 /// [`Trouble`], naming the file and, for a definition that is not as expected, the line.
@@ -91,9 +92,15 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     let (mut code_systems, mut value_sets) = (CodeSystems::default(), ValueSets::default());
     each(from, "CodeSystem", &mut |tree| code_systems.add(tree))?;
     each(from, "ValueSet", &mut |tree| value_sets.add(tree))?;
-    let mut types = BTreeMap::new();
+    let (mut types, mut rules) = (BTreeMap::new(), Rules::default());
     for name in ["StructureDefinition-type", "StructureDefinition-resource"] {
-        each(from, name, &mut |tree| structure(tree, &value_sets, &mut types))?;
+        each(from, name, &mut |tree| {
+            rules.add_type(tree)?;
+            structure(tree, &value_sets, &mut types)
+        })?;
+    }
+    for name in ["StructureDefinition-extension", "StructureDefinition-profile"] {
+        each(from, name, &mut |tree| rules.add_structure(tree))?;
     }
     let quantity = |name: &&str| (name.to_string(), (format!("{name}\tcomplex\tQuantity\n"), Vec::new()));
     types.extend(PROFILES_AS_TYPES.iter().map(quantity));
@@ -132,6 +139,17 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
         &code_systems.rows.into_values().collect::<String>(),
     )?;
     save(to, "value-sets.tsv", &value_sets.rows.into_values().collect::<String>())?;
+    save(to, "bindings.tsv", &rules.bindings.into_values().collect::<String>())?;
+    save(
+        to,
+        "invariants.tsv",
+        &rules.invariants.into_values().collect::<String>(),
+    )?;
+    save(
+        to,
+        "structures.ndjson",
+        &rules.structures.into_values().collect::<String>(),
+    )?;
     save(to, "NOTICE", NOTICE)?;
     Ok(written)
 }
@@ -142,12 +160,12 @@ published by Health Level Seven International under Creative Commons CC0 1.0 (\"
 FHIR is a registered trademark of Health Level Seven International.
 
 They are made, not written. To make them again, from HL7's definitions as NDJSON files, one resource a line
-(StructureDefinition-resource, StructureDefinition-type, SearchParameter, CompartmentDefinition, CodeSystem, ValueSet;
-.ndjson or .ndjson.gz):
+(StructureDefinition-resource, -type, -extension and -profile, SearchParameter, CompartmentDefinition, CodeSystem,
+ValueSet; .ndjson or .ndjson.gz):
 
     epis definitions FROM TO
 
-What the columns mean stands at the top of src/conformance/compact.rs and src/conformance/compact_terms.rs.
+What the columns mean stands at the top of src/conformance/compact.rs, compact_terms.rs and compact_rules.rs.
 ";
 
 fn save(to: &Path, name: &str, text: &str) -> Result<(), Trouble> {
@@ -374,7 +392,11 @@ mod tests {
          "type":[{"code":"Reference","targetProfile":["http://a/Patient","http://a/Group"]},{"code":"code"}]},
         {"path":"X.b","base":{"path":"X.b"},"min":0,"max":"1","contentReference":"#X.a"},
         {"path":"X.c","base":{"path":"X.c"},"min":0,"max":"1","type":[{"code":"code"}],
-         "binding":{"strength":"required","valueSet":"http://a/vs|1"}}]}}"##;
+         "binding":{"strength":"required","valueSet":"http://a/vs|1"}}]},"differential":{"element":[{"path":"X.c",
+         "binding":{"strength":"required","valueSet":"http://a/vs|1"},"constraint":[{"key":"x-1","severity":"error",
+         "human":"Say  it.","expression":"a.matches('b')"}]}]}}"##;
+    const EXTENSION: &str = r#"{"url":"http://a/e","type":"Extension","text":{},"differential":{"element":[{"path":
+        "Extension","short":"x","max":"1"}]}}"#;
     const CODE_SYSTEM: &str = r#"{"url":"http://a/cs","version":"1","content":"complete","caseSensitive":true,"concept":[
         {"code":"a","display":"A","concept":[{"code":"b"}]},{"code":"c","property":[{"code":"child","valueCode":"b"}]}]}"#;
     const VALUE_SET: &str = r#"{"url":"http://a/vs","compose":{"include":[{"system":"http://a/cs","filter":[
@@ -393,6 +415,8 @@ mod tests {
         for (name, text) in [
             ("StructureDefinition-type", TYPE),
             ("StructureDefinition-resource", RESOURCE),
+            ("StructureDefinition-extension", EXTENSION),
+            ("StructureDefinition-profile", ""),
             ("SearchParameter", PARAMETER),
             ("CompartmentDefinition", COMPARTMENT),
             ("CodeSystem", CODE_SYSTEM),
@@ -417,6 +441,13 @@ mod tests {
                 "u\tc\ttoken\tX|Y\t*\t\t\t-or\tX.a | Y.a\td=e\n",
             ),
             ("compartments.tsv", "X\tY\tp|q\n"),
+            ("bindings.tsv", "X.c\trequired\thttp://a/vs|1\t\n"),
+            ("invariants.tsv", "X.c\tx-1\terror\ta.matches('^(b)$')\tSay it.\n"),
+            (
+                "structures.ndjson",
+                "{\"resourceType\":\"StructureDefinition\",\"url\":\"http://a/e\",\"type\":\"Extension\",\
+                 \"differential\":{\"element\":[{\"path\":\"Extension\",\"max\":\"1\"}]}}\n",
+            ),
             (
                 "code-systems.tsv",
                 "http://a/cs\t1\tcomplete\tC\n\ta\tA\n\t\tb\t\n\tc\t\tb\n",

@@ -32,6 +32,19 @@ pub struct Definitions {
     pub(crate) landmarks: Landmarks,
 }
 
+/// One step from a type to a member of its JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'d> {
+    /// The element's place among all elements.
+    pub place: u32,
+    /// The facts about it.
+    pub element: &'d Element,
+    /// The type of the value.
+    pub kind: TypeId,
+    /// Whether the name carries the type of a choice: `valueQuantity`.
+    pub typed: bool,
+}
+
 /// What the judge must know by heart.
 #[derive(Debug)]
 pub(crate) struct Landmarks {
@@ -160,6 +173,33 @@ impl Definitions {
     /// The compartments of the standard, by code.
     pub fn compartments(&self) -> &[Compartment] {
         &self.compartments
+    }
+
+    /// What a member of a type is, by its name in JSON: `name`, `valueQuantity`.
+    pub fn step(&self, kind: TypeId, name: &str) -> Option<Step<'_>> {
+        let member = self.member(kind, name).filter(|member| member.role != Role::Bare)?;
+        Some(Step {
+            place: member.element,
+            element: &self.elements[member.element as usize],
+            kind: member.kind,
+            typed: member.role == Role::Typed,
+        })
+    }
+
+    /// The facts about an element of a type by its name in FHIRPath, and its place among all elements.
+    pub fn own_element(&self, kind: TypeId, name: &str) -> Option<(u32, &Element)> {
+        let member = self.member(kind, name).filter(|member| member.role != Role::Typed)?;
+        Some((member.element, &self.elements[member.element as usize]))
+    }
+
+    /// How many elements there are; [`Step::place`] is below it.
+    pub fn element_count(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// How many types there are; a [`TypeId`] is below it.
+    pub fn type_count(&self) -> usize {
+        self.types.len()
     }
 
     pub(crate) fn member(&self, kind: TypeId, name: &str) -> Option<&Member> {

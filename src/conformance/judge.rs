@@ -19,7 +19,7 @@ use crate::primitive::{Fault, Primitive};
 pub const ISSUES_MAX: usize = 100;
 
 /// Judges a record of a kind. Nothing is returned for one that conforms; every issue is an error, with its place as
-/// FHIRPath: `Patient.name[0].given[1]`. At most [`ISSUES_MAX`] issues and a remark that there are more.
+/// FHIRPath: `Patient.name[0].given[1]`; of what is missing or unknown, that of what should or does hold it. At most [`ISSUES_MAX`] issues and a remark that there are more.
 pub fn judge(definitions: &Definitions, kind: &Kind, root: Node<'_>) -> Vec<Issue> {
     let mut judge = Judge {
         definitions,
@@ -122,7 +122,10 @@ impl Judge<'_> {
         };
         let bit = 1 << member.bit;
         let place = match member.role {
-            Role::Typed => Place::Choice(holder.place, &definitions.elements[member.element as usize]),
+            Role::Typed => {
+                let kind = definitions.types[member.kind.0 as usize].name;
+                Place::Choice(holder.place, &definitions.elements[member.element as usize], kind)
+            }
             _ => Place::Member(holder.place, name),
         };
         if member.role == Role::Typed && seen & bit != 0 {
@@ -281,7 +284,7 @@ impl Judge<'_> {
                     )
                 }
             };
-            self.report(Code::Required, &Place::Choice(holder.place, element), text);
+            self.report(Code::Required, holder.place, text);
         }
     }
 
@@ -299,7 +302,7 @@ impl Judge<'_> {
             }
             None => format!("{} is no element of {kind}.", quoted(key)),
         };
-        self.report(Code::Structure, &Place::Member(holder.place, key), text);
+        self.report(Code::Structure, holder.place, text);
     }
 
     fn format(&mut self, primitive: Primitive, fault: Fault, value: Node<'_>, place: &Place<'_>) {
@@ -415,9 +418,9 @@ mod tests {
         {"id":"x"}  =>  required Patient  =>  resourceType
         {"resourceType":"Patent"}  =>  structure Patent  =>  no resource type
         {"resourceType":"DomainResource"}  =>  structure DomainResource  =>  no resource type
-        P,"nme":[]  =>  structure Patient.nme  =>  no element of Patient
-        P,"a b`":1  =>  structure Patient.`a b\``  =>  no element of Patient
-        P,"contact":[{"foo":1}]  =>  structure Patient.contact[0].foo  =>  no element of Patient.contact
+        P,"nme":[]  =>  structure Patient  =>  no element of Patient
+        P,"a b`":1  =>  structure Patient  =>  no element of Patient
+        P,"contact":[{"foo":1}]  =>  structure Patient.contact[0]  =>  no element of Patient.contact
         P,"name":{"text":"x"}  =>  structure Patient.name  =>  must be an array
         P,"birthDate":["2012"]  =>  structure Patient.birthDate  =>  must not be an array
         P,"name":[]  =>  structure Patient.name  =>  array must not be empty
@@ -431,30 +434,30 @@ mod tests {
         P,"birthDate":"2012-13"  =>  value Patient.birthDate  =>  `2012-13` does not fit
         P,"id":""  =>  value Patient.id  =>  must not be empty
         P,"id":"a_b"  =>  value Patient.id  =>  1 to 64
-        P,"deceased":true  =>  structure Patient.deceased  =>  `deceasedBoolean`
-        P,"deceasedString":"x"  =>  structure Patient.deceasedString  =>  no element
-        P,"deceasedBoolean":true,"deceasedDateTime":"2012"  =>  structure Patient.deceased  =>  only one
-        P,"deceasedBoolean":true,"_deceasedDateTime":{"id":"x"}  =>  structure Patient.deceased  =>  only one
+        P,"deceased":true  =>  structure Patient  =>  `deceasedBoolean`
+        P,"deceasedString":"x"  =>  structure Patient  =>  no element
+        P,"deceasedBoolean":true,"deceasedDateTime":"2012"  =>  structure Patient.deceased.ofType(dateTime)  =>  only one
+        P,"deceasedBoolean":true,"_deceasedDateTime":{"id":"x"}  =>  structure Patient.deceased.ofType(dateTime)  =>  only one
         P,"_name":[{"id":"x"}]  =>  structure Patient.name  =>  only primitives
         P,"_birthDate":[{"id":"x"}]  =>  structure Patient.birthDate  =>  must be an object
-        P,"_birthDate":{"x":1}  =>  structure Patient.birthDate.x  =>  no element of Element
+        P,"_birthDate":{"x":1}  =>  structure Patient.birthDate  =>  no element of Element
         P,"_birthDate":{}  =>  structure Patient.birthDate  =>  empty
         P,"name":[{"_given":{"id":"x"}}]  =>  structure Patient.name[0].given  =>  must be an array
         P,"name":[{"given":["a",null]}]  =>  structure Patient.name[0].given[1]  =>  null stands only
         P,"name":[{"given":["a","b"],"_given":[{"id":"x"}]}]  =>  structure Patient.name[0].given  =>  same length
         P,"name":[{"given":["a"],"_given":[null,{"id":"x"}]}]  =>  structure Patient.name[0].given  =>  same length
         P,"name":[{"given":[null],"_given":[null]}]  =>  structure Patient.name[0].given[0]  =>  nothing at this place
-        P,"extension":[{"valueString":"x"}]  =>  required Patient.extension[0].url  =>  `url` is missing
+        P,"extension":[{"valueString":"x"}]  =>  required Patient.extension[0]  =>  `url` is missing
         P,"extension":[{"url":"x"}]  =>  required Patient.extension[0]  =>  neither
         P,"extension":[{"url":"x","valueCode":"y","extension":[{"url":"z","valueCode":"y"}]}]  =>  invariant Patient.extension[0]  =>  both
-        P,"text":{"status":"empty"}  =>  required Patient.text.div  =>  `div` is missing
+        P,"text":{"status":"empty"}  =>  required Patient.text  =>  `div` is missing
         P,"text":{"status":"empty","div":"x"}  =>  value Patient.text.div  =>  <div>
-        P,"link":[{"type":"seealso"},{}]  =>  required Patient.link[0].other, structure Patient.link[1]  =>  Patient.link must have it
+        P,"link":[{"type":"seealso"},{}]  =>  required Patient.link[0], structure Patient.link[1]  =>  Patient.link must have it
         P,"contained":[{"resourceType":"Patient","contained":[{"resourceType":"Patient"}]}]  =>  structure Patient.contained[0].contained  =>  must not contain others
         P,"contained":[{"id":"x"}]  =>  required Patient.contained[0]  =>  resourceType
-        {"resourceType":"Observation","status":"final","valueInteger":1.5}  =>  value Observation.value, required Observation.code  =>  whole number
-        {"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","x":1}}]}  =>  structure Bundle.entry[0].resource.x  =>  no element of Patient
-        P,"name":[{"resourceType":"HumanName"}]  =>  structure Patient.name[0].resourceType  =>  no element
+        {"resourceType":"Observation","status":"final","valueInteger":1.5}  =>  value Observation.value.ofType(integer), required Observation  =>  whole number
+        {"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","x":1}}]}  =>  structure Bundle.entry[0].resource  =>  no element of Patient
+        P,"name":[{"resourceType":"HumanName"}]  =>  structure Patient.name[0]  =>  no element
     "###;
 
     #[test]

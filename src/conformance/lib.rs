@@ -5,18 +5,19 @@
 
 mod code_systems;
 pub mod compact;
+pub mod compact_rules;
 mod compact_terms;
 pub mod definitions;
 pub mod facts;
 pub mod judge;
 mod load;
 mod members;
-mod place;
+pub mod place;
 mod primitive;
 pub mod terminology;
 mod value_sets;
 
-pub use definitions::Definitions;
+pub use definitions::{Definitions, Step};
 pub use facts::{Compartment, Component, Element, ElementType, ParameterType, SearchParameter};
 pub use judge::judge;
 pub use terminology::{Codes, Terminology, Unanswered};

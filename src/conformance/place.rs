@@ -1,16 +1,16 @@
-//! Where the judge stands: a chain of steps on the call stack, written out only when there is an issue.
+//! Where in a record a judge stands: a chain of steps on the call stack, written out only when there is an issue.
 
 use crate::facts::Element;
 
 /// A step into a record, with the one before it.
 #[derive(Clone, Copy)]
-pub(crate) enum Place<'p> {
+pub enum Place<'p> {
     /// The record itself: its kind.
     Root(&'p str),
     /// An element, by its FHIRPath name.
     Member(&'p Place<'p>, &'p str),
-    /// An element whose JSON name is another.
-    Choice(&'p Place<'p>, &'p Element),
+    /// A choice, whose JSON name is another, and the type chosen: `value.ofType(Quantity)`.
+    Choice(&'p Place<'p>, &'p Element, &'p str),
     /// An item of an array, from 0.
     Item(&'p Place<'p>, usize),
 }
@@ -20,7 +20,7 @@ const NAME_CHARACTERS_MAX: usize = 60;
 
 impl Place<'_> {
     /// The FHIRPath: `Patient.name[0].given[1]`.
-    pub(crate) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         let mut out = String::new();
         self.write(&mut out);
         out
@@ -34,7 +34,12 @@ impl Place<'_> {
                 out.push('.');
                 write_name(name, out);
             }
-            Place::Choice(before, element) => Place::Member(before, element.name()).write(out),
+            Place::Choice(before, element, kind) => {
+                Place::Member(before, element.name()).write(out);
+                out.push_str(".ofType(");
+                out.push_str(kind);
+                out.push(')');
+            }
             Place::Item(before, at) => {
                 before.write(out);
                 out.push_str(&format!("[{at}]"));
@@ -62,7 +67,7 @@ fn write_name(name: &str, out: &mut String) {
 }
 
 /// A text as it is quoted in a sentence: its beginning, between backticks.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut out = String::from("`");
     for (i, c) in text.chars().enumerate() {
         if i == NAME_CHARACTERS_MAX {

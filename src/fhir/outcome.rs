@@ -26,6 +26,8 @@ pub enum Code {
     Required,
     /// An element's value is not acceptable.
     Value,
+    /// A code is none of those that may stand there.
+    CodeInvalid,
     /// An invariant or a business rule does not hold.
     BusinessRule,
     /// An invariant does not hold.
@@ -70,6 +72,7 @@ impl Code {
             Code::Structure => "structure",
             Code::Required => "required",
             Code::Value => "value",
+            Code::CodeInvalid => "code-invalid",
             Code::BusinessRule => "business-rule",
             Code::Invariant => "invariant",
             Code::NotSupported => "not-supported",

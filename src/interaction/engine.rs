@@ -13,6 +13,7 @@ use fhir::parse;
 use query::{ParamId, Registry, Value, Values};
 use search_index::{Clock, Gate, Index};
 use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Version, Write};
+use validation::Validator;
 
 use crate::cache::{Cached, ReadCache, VersionCache};
 use crate::canonical::Canonicals;
@@ -74,6 +75,8 @@ pub struct Engine {
     pub registry: Arc<Registry>,
     /// What records look like.
     pub definitions: Arc<Definitions>,
+    /// What judges records in full.
+    pub validator: Arc<Validator>,
     /// How much one request may ask for.
     pub limits: Limits,
     /// The zone that holds where none is named, in minutes east of Greenwich.
@@ -149,6 +152,7 @@ impl Engine {
             store,
             index,
             registry,
+            validator: Arc::new(Validator::new(Arc::clone(&definitions))),
             definitions,
             limits,
             gate,
@@ -171,6 +175,7 @@ impl Engine {
             index,
             registry,
             definitions: Arc::clone(&self.definitions),
+            validator: Arc::clone(&self.validator),
             limits: self.limits.clone(),
             zone: self.zone,
             gate: self.gate.clone(),

@@ -65,6 +65,11 @@ impl Inputs {
         })
     }
 
+    /// The body, whatever it is.
+    pub fn root(&self) -> Option<Node<'_>> {
+        Some(self.body.as_ref()?.root())
+    }
+
     fn parameters_resource(&self) -> Option<Node<'_>> {
         let root = self.body.as_ref()?.root();
         (root.string("resourceType")? == "Parameters").then_some(root)

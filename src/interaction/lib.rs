@@ -55,6 +55,7 @@ pub mod shape;
 mod shelf;
 pub mod update;
 pub mod upkeep;
+pub mod validate;
 pub mod vread;
 pub mod written;
 

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
-use crate::{everything, reindex};
+use crate::{everything, reindex, validate};
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
 const EVERY: &str = "Resource";
@@ -68,6 +68,16 @@ pub const OPERATIONS: &[Operation] = &[
         records: &[],
         safe: true,
         answer: reindex::reindex,
+    },
+    Operation {
+        name: "validate",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-validate"),
+        text: "",
+        system: true,
+        kinds: &[EVERY],
+        records: &[EVERY],
+        safe: true,
+        answer: validate::validate,
     },
 ];
 

@@ -1,0 +1,119 @@
+//! Tries invariants on an element (<https://hl7.org/fhir/R4/conformance-rules.html#constraints>).
+
+use fhir::outcome::{Code, Severity};
+use fhirpath::evaluate::{Context, Reason};
+use fhirpath::expression::Expression;
+use fhirpath::value::{Element, Item};
+
+use crate::around::Around;
+use crate::focus::Focus;
+use crate::rules::Invariant;
+use crate::walk::Walk;
+
+/// Steps that one invariant may take on one element.
+const STEPS_MAX: u64 = 500_000;
+
+/// Why an expression has no answer.
+pub(crate) enum Untried {
+    /// It needs what is not at hand, such as a code system.
+    Unsupported(String),
+    /// It does not fit what it met, or takes too long.
+    Failed(String),
+}
+
+impl Walk<'_> {
+    /// Reports each invariant that is not true of an element. `source` names the profile it stands in.
+    pub(crate) fn invariants<'i>(
+        &mut self,
+        focus: &Focus<'_, '_>,
+        invariants: impl IntoIterator<Item = &'i Invariant>,
+        source: Option<&str>,
+    ) {
+        for invariant in invariants {
+            if !self.found.step() {
+                return;
+            }
+            let answer = self.is_true(focus, &invariant.expression);
+            self.judge_invariant(focus, invariant, answer, source);
+        }
+    }
+
+    fn judge_invariant(
+        &mut self,
+        focus: &Focus<'_, '_>,
+        invariant: &Invariant,
+        answer: Result<bool, Untried>,
+        source: Option<&str>,
+    ) {
+        let Invariant { key, human, .. } = invariant;
+        let of = source
+            .map(|profile| format!(" of the profile {profile}"))
+            .unwrap_or_default();
+        let sentence = human.trim_end_matches('.');
+        match answer {
+            Ok(true) => {}
+            Ok(false) => self.found.report(invariant.severity, Code::Invariant, focus.place, || {
+                format!("The rule {key}{of} does not hold: {sentence}.")
+            }),
+            Err(Untried::Unsupported(why)) => self.found.remark(Code::NotSupported, focus.place, || {
+                format!("The rule {key}{of} could not be tried: {why}.")
+            }),
+            Err(Untried::Failed(why)) => {
+                let severity = invariant.severity.min(Severity::Warning);
+                self.found.report(severity, Code::Invariant, focus.place, || {
+                    format!("The rule {key}{of} cannot be tried on this: {why}.")
+                });
+            }
+        }
+    }
+
+    /// Whether an expression is true of an element. Empty is not true.
+    pub(crate) fn is_true(&self, focus: &Focus<'_, '_>, expression: &Expression) -> Result<bool, Untried> {
+        let found = self.evaluated(focus, expression, &[], |items| match items {
+            [Item::Boolean(value)] => Ok(*value),
+            [] => Ok(false),
+            [Item::Element(element)] => Ok(element.node.as_bool().unwrap_or(true)),
+            [_] => Ok(true),
+            _ => Err(Untried::Failed(format!("it yields {} items", items.len()))),
+        });
+        found?
+    }
+
+    /// What an expression yields on an element, handed to `then`.
+    pub(crate) fn evaluated<T>(
+        &self,
+        focus: &Focus<'_, '_>,
+        expression: &Expression,
+        variables: &[(&str, Vec<Item<'_>>)],
+        then: impl FnOnce(&[Item<'_>]) -> T,
+    ) -> Result<T, Untried> {
+        let around = Around {
+            definitions: self.definitions,
+            library: self.library,
+            shelf: self.shelf,
+            scope: focus.scope,
+        };
+        let context = Context {
+            resource: focus.scope.resource,
+            root: focus.scope.root,
+            resolver: Some(&around),
+            variables,
+            steps: STEPS_MAX,
+            ..Context::new(self.definitions, focus.scope.resource, self.now)
+        };
+        let element = Element {
+            kind: Some(focus.kind),
+            ..focus.element
+        };
+        match expression.evaluate(&context, element) {
+            Ok(items) => Ok(then(&items)),
+            Err(failure) => {
+                let why = failure.message.trim_end_matches('.').to_owned();
+                Err(match failure.reason {
+                    Reason::Unsupported => Untried::Unsupported(why),
+                    _ => Untried::Failed(why),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Judges records in full: bindings, invariants, profiles, references, bundles and questionnaires.
+//!
+//! `conformance::judge` says in one fast walk whether a record has the structure of its type; every write goes through
+//! it. [`Validator`] judges all that the standard's own validator does (<https://hl7.org/fhir/R4/validation.html>), for
+//! `$validate` and where a kind's policy asks for it. StructureDefinitions are compiled once to a tree of what they add
+//! to R4's types ([`shape`]), and kept as long as no definition is written. Everything is bounded: steps, depth, issues.
+
+mod around;
+mod binding;
+mod findings;
+mod focus;
+mod invariant;
+pub mod library;
+mod rules;
+mod validator;
+mod walk;
+
+pub use library::Library;
+pub use validator::{Asked, Validator};

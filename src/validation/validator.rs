@@ -1,0 +1,117 @@
+//! The validator: the rules of the standard, made ready once, and what it is asked about one record.
+
+use std::sync::Arc;
+
+use conformance::place::Place;
+use conformance::{Definitions, Terminology};
+use fhir::document::Node;
+use fhir::identity::Kind;
+use fhir::outcome::Issue;
+use fhirpath::model::{Model, TypeId};
+use fhirpath::value::Element;
+
+use crate::findings::Findings;
+use crate::focus::{Focus, Scope};
+use crate::library::{Library, Shelf};
+use crate::rules::Rules;
+use crate::walk::Walk;
+
+/// Judges records by the rules of R4 and by profiles. One for a whole server.
+pub struct Validator {
+    pub(crate) definitions: Arc<Definitions>,
+    pub(crate) rules: Rules,
+    pub(crate) kinds: Kinds,
+}
+
+/// Types with rules of their own.
+pub(crate) struct Kinds {
+    pub(crate) coding: TypeId,
+    pub(crate) codeable_concept: TypeId,
+    pub(crate) quantity: TypeId,
+    pub(crate) resource: TypeId,
+    pub(crate) domain_resource: TypeId,
+}
+
+impl Kinds {
+    fn of(definitions: &Definitions) -> Kinds {
+        let kind = |name: &str| definitions.type_id(name).unwrap_or_else(|| panic!("R4 has no {name}"));
+        Kinds {
+            coding: kind("Coding"),
+            codeable_concept: kind("CodeableConcept"),
+            quantity: kind("Quantity"),
+            resource: kind("Resource"),
+            domain_resource: kind("DomainResource"),
+        }
+    }
+
+    /// Whether an element of the type holds any resource.
+    pub(crate) fn is_any_resource(&self, kind: TypeId) -> bool {
+        kind == self.resource || kind == self.domain_resource
+    }
+}
+
+/// What is asked about one record.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The profiles it shall conform to, besides those it claims itself.
+    pub profiles: &'a [String],
+    /// The moment of `now()`, in microseconds since 1970.
+    pub now: i64,
+}
+
+impl Validator {
+    /// A validator by the definitions of R4. Compiles the standard's rules, in a few milliseconds.
+    pub fn new(definitions: Arc<Definitions>) -> Validator {
+        Validator {
+            rules: Rules::r4(&definitions),
+            kinds: Kinds::of(&definitions),
+            definitions,
+        }
+    }
+
+    /// Judges a record of a kind: every issue at once, the worst first, each with its place as FHIRPath.
+    ///
+    /// Where its structure is wrong, the other rules are tried on what can be made out.
+    pub fn validate(
+        &self,
+        library: &dyn Library,
+        terminology: &dyn Terminology,
+        kind: &Kind,
+        record: Node<'_>,
+        asked: &Asked<'_>,
+    ) -> Vec<Issue> {
+        let mut found = Findings::default();
+        for issue in conformance::judge(&self.definitions, kind, record) {
+            found.take(issue);
+        }
+        let shelf = Shelf::default();
+        let mut walk = Walk {
+            validator: self,
+            definitions: &self.definitions,
+            library,
+            terminology,
+            shelf: &shelf,
+            now: asked.now,
+            found,
+            depth: 0,
+        };
+        let named = record.string("resourceType");
+        let known = named.as_deref().and_then(|name| self.definitions.type_id(name));
+        if let (Some(name), Some(kind)) = (&named, known) {
+            let root = Element::resource(&*self.definitions, record);
+            let scope = Scope {
+                resource: root,
+                root,
+                outer: None,
+                entry: None,
+            };
+            walk.resource(&Focus {
+                element: root,
+                kind,
+                place: &Place::Root(name),
+                scope: &scope,
+            });
+        }
+        walk.found.finish()
+    }
+}
