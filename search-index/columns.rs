@@ -7,6 +7,7 @@ use fhir::identity::{Id, Kind, VersionId};
 use query::record_hash;
 use query::term::{Unit, UnitKey};
 use tantivy::columnar::{BytesColumn, Column, ColumnIndex, ColumnValues};
+use tantivy::fastfield::AliveBitSet;
 use tantivy::query::{AllScorer, EmptyScorer};
 use tantivy::schema::{BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, SchemaBuilder};
 use tantivy::{DocId, DocSet, InvertedIndexReader, SegmentReader, TERMINATED, TantivyDocument, TantivyError};
@@ -416,6 +417,16 @@ impl Columns {
         Ok(Box::new(list))
     }
 
+    /// The document of a record's version that is in the segment. Before it there may be others of the record, dead ones:
+    /// versions that were replaced before they were committed.
+    pub(crate) fn document_of(&self, record: u64, seq: u64) -> DocId {
+        let mut doc = self.first_from(record);
+        while self.seq_of(doc) != seq && doc + 1 < self.reader.max_doc() {
+            doc += 1;
+        }
+        doc
+    }
+
     /// The first document whose record is not below `record`; the number of documents if there is none.
     pub(crate) fn first_from(&self, record: u64) -> DocId {
         let (mut low, mut high) = (0, self.reader.max_doc());
@@ -451,6 +462,8 @@ pub(crate) struct Segment {
     pub(crate) columns: Arc<Columns>,
     /// How many documents of each kind are alive, by number of the kind.
     living: Arc<OnceLock<Vec<u64>>>,
+    /// The documents that are not.
+    dead: Arc<OnceLock<Vec<DocId>>>,
 }
 
 impl Segment {
@@ -460,7 +473,19 @@ impl Segment {
             reader,
             columns,
             living: Arc::default(),
+            dead: Arc::default(),
         }
+    }
+
+    /// The documents that are dead, ascending.
+    pub(crate) fn dead(&self) -> &[DocId] {
+        let of = |alive: &AliveBitSet| {
+            (0..self.reader.max_doc())
+                .filter(|doc| alive.is_deleted(*doc))
+                .collect()
+        };
+        let alive = self.reader.alive_bitset();
+        self.dead.get_or_init(|| alive.map_or_else(Vec::new, of))
     }
 
     /// How many documents of each kind are alive, by number of the kind in the segment.
@@ -477,10 +502,8 @@ impl Segment {
             let info = terms.get(crate::terms::kind(kind.as_str()))?;
             living.push(info.map_or(0, |info| u64::from(info.doc_freq)));
         }
-        if let Some(alive) = self.reader.alive_bitset() {
-            for dead in (0..self.reader.max_doc()).filter(|doc| alive.is_deleted(*doc)) {
-                living[columns.kind.values.get_val(dead) as usize] -= 1;
-            }
+        for dead in self.dead() {
+            living[columns.kind.values.get_val(*dead) as usize] -= 1;
         }
         Ok(self.living.get_or_init(|| living))
     }

@@ -12,6 +12,7 @@ use crate::blocks::Candidates;
 use crate::clock::Clock;
 use crate::columns::Segment;
 use crate::compile::{Compiler, Named};
+use crate::counted::Question;
 use crate::cursor::Cursor;
 use crate::entry::{Entry, WordsOf};
 use crate::explain::Outcome;
@@ -107,6 +108,11 @@ impl Run<'_> {
         let among = Among::new(&query.kinds);
         let named = self.named(&predicate, &among)?;
         let most = if query.limit == 0 { 0 } else { query.limit + 1 };
+        let tally = Tally::new(query.total);
+        let question = match tally.counts() && predicate != Predicate::All {
+            true => Question::of(&query.kinds, &predicate).filter(|question| self.orders.ask(question.layout())),
+            false => None,
+        };
         let wanted = Wanted {
             among: &among,
             predicate: &predicate,
@@ -116,7 +122,8 @@ impl Run<'_> {
             turn: Turn::to(query.place),
             most,
             laid_out: most > 0 && is_lasting(&query.sort) && self.orders.ask(&wish(query)),
-            tally: Tally::new(query.total),
+            question,
+            tally,
         };
         let (mut hits, mut total) = (Vec::new(), 0);
         for segment in self.snapshot.segments() {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use store::Store;
+use tantivy::index::SegmentId;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::merge_policy::NoMergePolicy;
 use tantivy::{IndexWriter, TantivyError};
@@ -26,6 +27,8 @@ use crate::tail::Tail;
 
 /// How long to rest after a failure before trying again.
 const REST: Duration = Duration::from_millis(500);
+/// How long nothing is written before the segments are brought together.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What the indexing thread works with.
 pub(crate) struct Indexing {
@@ -42,6 +45,8 @@ pub(crate) struct Indexing {
     /// Those of them that are indexed again.
     again: usize,
     due: Option<Instant>,
+    /// When to bring the segments together, where nothing is written until then.
+    settle: Option<Instant>,
     merging: bool,
 }
 
@@ -99,6 +104,7 @@ impl Indexing {
             pending: 0,
             again: 0,
             due: None,
+            settle: Some(Instant::now() + QUIET),
             merging: false,
         };
         let thread = thread::Builder::new()
@@ -109,14 +115,14 @@ impl Indexing {
 
     fn run(&mut self) {
         loop {
-            let task = self
-                .shared
-                .next_task(self.fed, self.pending, self.settings.commit_records, self.due);
+            let (taken, most) = ((self.fed, self.pending), self.settings.commit_records);
+            let task = self.shared.next_task(taken, most, self.due, self.settle);
             let last = matches!(task, Task::Stop);
             let done = match task {
                 Task::Feed(entries) => self.feed(&entries),
                 Task::Commit => self.commit(),
                 Task::Refresh => self.after_merge(),
+                Task::Settle => self.settle(),
                 Task::Stop if self.pending > 0 && !self.shared.lock().retired => self.commit(),
                 Task::Stop => Ok(()),
             };
@@ -210,7 +216,9 @@ impl Indexing {
         state.repairing = state.repairing.saturating_sub(std::mem::take(&mut self.again));
         drop(state);
         self.shared.tell();
-        self.merge()
+        self.settle = Some(Instant::now() + QUIET);
+        let chosen = merging::choose(&self.segments());
+        self.merge(chosen)
     }
 
     fn hand_over(&mut self, left: impl FnOnce(&Tail) -> Tail, position: u64) -> Result<(), TantivyError> {
@@ -230,12 +238,16 @@ impl Indexing {
         Arc::clone(&self.shared.lock().view.segments)
     }
 
+    /// Nothing is being written: merges what will make searches cheaper.
+    fn settle(&mut self) -> Result<(), Failure> {
+        self.settle = None;
+        let chosen = merging::choose_at_rest(&self.segments());
+        self.merge(chosen)
+    }
+
     /// Starts a merge where one is worth it; one at a time.
-    fn merge(&mut self) -> Result<(), Failure> {
-        if self.merging {
-            return Ok(());
-        }
-        let Some(chosen) = merging::choose(&self.segments()) else {
+    fn merge(&mut self, chosen: Option<Vec<SegmentId>>) -> Result<(), Failure> {
+        let Some(chosen) = chosen.filter(|_| !self.merging) else {
             return Ok(());
         };
         let result = self.writer()?.merge(&chosen);
@@ -258,7 +270,9 @@ impl Indexing {
         let position = self.shared.lock().view.position;
         self.hand_over(Tail::clone, position)?;
         self.writer()?.garbage_collect_files().wait()?;
-        self.merge()
+        self.settle = Some(Instant::now() + QUIET);
+        let chosen = merging::choose(&self.segments());
+        self.merge(chosen)
     }
 
     /// Begins again from the last commit: everything after it is still in the tail.
@@ -276,6 +290,7 @@ impl Indexing {
         self.fed = state.view.position;
         drop(state);
         (self.pending, self.again, self.due, self.merging) = (0, 0, None, false);
+        self.settle = None;
         self.shared.tell();
     }
 }

@@ -9,6 +9,7 @@ mod clock;
 mod columns;
 mod compile;
 mod containers;
+mod counted;
 mod cursor;
 mod deep;
 mod documents;

@@ -1,4 +1,4 @@
-//! What is laid out once for a segment and used by many queries: the order of a sort, the records by name.
+//! What is laid out once for a segment and used by many queries: the order of a sort, records by name, ranges to count.
 //!
 //! An order is made when it is asked for a second time, and kept while there is room.
 //! A segment never changes, so that what was laid out stays true; documents that die later are passed over.
@@ -7,10 +7,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use fhir::identity::Kind;
-use query::SortKey;
+use query::term::UnitKey;
+use query::{ParamId, Predicate, SortKey};
 use tantivy::{DocId, TantivyError};
 
 use crate::columns::Columns;
+use crate::counted::Counted;
 
 /// Layouts kept, at most.
 const MADE_MAX: usize = 1_024;
@@ -18,12 +20,14 @@ const MADE_MAX: usize = 1_024;
 const ASKED_MAX: usize = 256;
 
 /// What is laid out of a segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Layout {
     /// The documents of a kind, or all, in an order; values that are missing last, equals by record.
     Sorted(Option<Kind>, Vec<SortKey>),
     /// The records of a kind by the hashes of their names.
     Named(Kind),
+    /// The documents of a kind that meet conditions, by their ranges of a parameter where one is asked about.
+    Counted(Kind, Vec<Predicate>, Option<(ParamId, UnitKey)>),
 }
 
 /// Numbers that a layout consists of: documents, or what its maker says.
@@ -36,6 +40,7 @@ pub(crate) type Sorted = Arc<[DocId]>;
 enum Table {
     Sorted(Sorted),
     Named(Laid),
+    Counted(Arc<Counted>),
 }
 
 impl Table {
@@ -43,6 +48,7 @@ impl Table {
         match self {
             Table::Sorted(docs) => docs.len() * size_of::<DocId>(),
             Table::Named(names) => names.len() * size_of::<u64>(),
+            Table::Counted(counted) => counted.bytes(),
         }
     }
 }
@@ -113,7 +119,7 @@ impl Orders {
         let table = self.table(columns, layout, bytes, || Ok(make()?.map(Table::Sorted)))?;
         Ok(table.and_then(|table| match table {
             Table::Sorted(docs) => Some(docs),
-            Table::Named(_) => None,
+            Table::Named(_) | Table::Counted(_) => None,
         }))
     }
 
@@ -132,7 +138,26 @@ impl Orders {
         let table = self.table(columns, layout, bytes, || Ok(make()?.map(Table::Named)))?;
         Ok(table.and_then(|table| match table {
             Table::Named(names) => Some(names),
-            Table::Sorted(_) => None,
+            Table::Sorted(_) | Table::Counted(_) => None,
+        }))
+    }
+
+    /// The documents that meet conditions, to be counted; as [`Orders::sorted`].
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(crate) fn counted(
+        &self,
+        columns: &Arc<Columns>,
+        layout: &Layout,
+        make: impl FnOnce() -> Result<Option<Counted>, TantivyError>,
+    ) -> Result<Option<Arc<Counted>>, TantivyError> {
+        let table = self.table(columns, layout, 0, || {
+            Ok(make()?.map(|made| Table::Counted(Arc::new(made))))
+        })?;
+        Ok(table.and_then(|table| match table {
+            Table::Counted(counted) => Some(counted),
+            Table::Sorted(_) | Table::Named(_) => None,
         }))
     }
 
@@ -162,7 +187,7 @@ impl Orders {
             .making
             .retain(|(making, what)| !(making.ptr_eq(&of) && what == layout));
         let made = made?;
-        if let Some(table) = &made {
+        if let Some(table) = made.as_ref().filter(|table| table.bytes() <= self.bytes_max) {
             state.keep(of, layout, table.clone(), self.bytes_max);
         }
         Ok(made)

@@ -12,6 +12,7 @@ use crate::among::Among;
 use crate::blocks::Candidates;
 use crate::columns::{Columns, Segment};
 use crate::compile::Named;
+use crate::counted::Question;
 use crate::find::{Hit, Run, damaged};
 use crate::order::{Rank, Sorter};
 use crate::orders::{Layout, Sorted};
@@ -40,6 +41,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) most: usize,
     /// Whether orders may be laid out.
     pub(crate) laid_out: bool,
+    /// What can be counted without visiting every match, where it was asked before.
+    pub(crate) question: Option<Question<'a>>,
     pub(crate) tally: Tally,
 }
 
@@ -106,13 +109,12 @@ impl Run<'_> {
     /// What a segment gives.
     pub(crate) fn part(&self, segment: &Segment, wanted: &Wanted<'_>) -> Result<Part, Trouble> {
         let all = *wanted.predicate == Predicate::All;
-        let counted = match wanted.tally.counts() && all {
-            true => self.snapshot.count(segment, wanted.among)?,
-            false => None,
+        let counted = match (wanted.tally.counts(), all) {
+            (false, _) => None,
+            (true, true) => self.count_by_kind(segment, wanted.among)?,
+            (true, false) => self.count_laid_out(segment, wanted)?,
         };
-        if counted.is_some() && wanted.most == 0 {
-            let total = counted.unwrap_or_default();
-            self.note("a segment was counted by kind, without looking at its documents");
+        if let Some(total) = counted.filter(|_| wanted.most == 0) {
             return Ok(Part {
                 hits: Vec::new(),
                 total,
@@ -130,14 +132,19 @@ impl Run<'_> {
             (false, _) => self.sorted(segment, wanted, scoring.as_ref(), (all, to_count))?,
         };
         for (_, hit) in part.hits.iter_mut().filter(|_| scoring.is_some()) {
-            let doc = segment.columns.first_from(hit.record);
+            let doc = segment.columns.document_of(hit.record, hit.seq);
             hit.score = Some(score_of(scoring.as_ref(), doc));
         }
         part.total = counted.unwrap_or(part.total);
         Ok(part)
     }
 
-    fn note(&self, what: &'static str) {
+    fn count_by_kind(&self, segment: &Segment, among: &Among<'_>) -> Result<Option<u64>, TantivyError> {
+        self.note("a segment was counted by kind, without looking at its documents");
+        self.snapshot.count(segment, among)
+    }
+
+    pub(crate) fn note(&self, what: &'static str) {
         if let Some(watch) = self.clock.watch() {
             watch.note(what);
         }

@@ -15,9 +15,9 @@ pub struct Settings {
     pub tail_max: usize,
     /// Records that may have changed since the snapshot a page belongs to; more, and it has expired.
     pub changes_max: usize,
-    /// Memory for what is laid out in the order of sorts, in bytes; 0 for none. Where it is not enough, sorting takes longer.
+    /// Memory for what is laid out to sort and to count by, in bytes; 0 for none. Where it is not enough, both take longer.
     pub orders_bytes: usize,
-    /// Fewer documents than this are sorted, and looked up by name, as they come.
+    /// Fewer documents than this are sorted, counted, and looked up by name, as they come.
     pub orders_from: usize,
     /// Told, in a sentence, whenever something had to be put right or cannot be done just now.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,

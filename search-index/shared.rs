@@ -65,6 +65,8 @@ pub(crate) enum Task {
     Commit,
     /// Look at the segments again.
     Refresh,
+    /// Nothing was written for a while: bring the segments together.
+    Settle,
     /// End.
     Stop,
 }
@@ -122,8 +124,14 @@ impl Shared {
     }
 
     /// Waits for the next task. `fed` is the last place taken in, `pending` how many versions since the
-    /// last commit, `due` when that commit is to be made.
-    pub(crate) fn next_task(&self, fed: u64, pending: usize, pending_max: usize, due: Option<Instant>) -> Task {
+    /// last commit, `due` when that commit is to be made, `settle` when to settle where nothing comes until then.
+    pub(crate) fn next_task(
+        &self,
+        (fed, pending): (u64, usize),
+        pending_max: usize,
+        due: Option<Instant>,
+        settle: Option<Instant>,
+    ) -> Task {
         let mut state = self.lock();
         loop {
             if state.stop {
@@ -145,7 +153,11 @@ impl Shared {
                 state.merged = false;
                 return Task::Refresh;
             }
-            let wait = due.map_or(IDLE, |due| due.saturating_duration_since(now));
+            if !uncommitted && settle.is_some_and(|settle| settle <= now) {
+                return Task::Settle;
+            }
+            let until = [due, settle].into_iter().flatten().min();
+            let wait = until.map_or(IDLE, |until| until.saturating_duration_since(now));
             state = self
                 .work
                 .wait_timeout(state, wait)

@@ -153,17 +153,32 @@ impl Snapshot {
         }
         let living = segment.living()?.iter().zip(&segment.columns.kinds);
         let count: u64 = living.filter(|(_, kind)| among.has(kind)).map(|(count, _)| count).sum();
-        let tail = &self.view.tail;
-        if !tail.replaces() || count == 0 {
+        if !self.view.tail.replaces() || count == 0 {
             return Ok(Some(count));
         }
-        let replaced = tail
-            .kinds()
-            .filter(|kind| among.has(kind))
-            .flat_map(|kind| tail.replaced(kind));
-        let documents = Records::new(replaced.collect()).find(&segment.columns.record, segment.reader.max_doc());
-        let hidden = documents.iter().filter(|doc| !segment.reader.is_deleted(**doc));
-        Ok(Some(count - hidden.count() as u64))
+        Ok(Some(count - self.replaced(segment, among).count() as u64))
+    }
+
+    /// The documents that are alive but replaced by versions in memory, of these kinds.
+    fn replaced<'a>(&self, segment: &'a Segment, among: &Among<'_>) -> impl Iterator<Item = DocId> + use<'a> {
+        let tail = &self.view.tail;
+        let kinds = tail.kinds().filter(|kind| among.has(kind));
+        let records = kinds.flat_map(|kind| tail.replaced(kind)).collect();
+        let documents = Records::new(records).find(&segment.columns.record, segment.reader.max_doc());
+        documents.into_iter().filter(|doc| !segment.reader.is_deleted(*doc))
+    }
+
+    /// The documents that do not count, of these kinds and perhaps of others; `None` for the past, of which more is to be
+    /// known of each.
+    pub(crate) fn hidden(&self, segment: &Segment, among: &Among<'_>) -> Option<Vec<DocId>> {
+        if self.past.is_some() {
+            return None;
+        }
+        let mut hidden = segment.dead().to_vec();
+        if self.view.tail.replaces() {
+            hidden.extend(self.replaced(segment, among));
+        }
+        Some(hidden)
     }
 
     /// The living versions in memory that count, of these kinds; of every kind where none is named.

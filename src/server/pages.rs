@@ -36,11 +36,12 @@ fn text(format: &'static str, body: Bytes) -> HttpResponse {
         .body(body)
 }
 
-/// Where the log ends, how far the index has followed it, how many commits there were since the start, whether the index
-/// is being built, and what the patrol has found.
+/// Where the log ends, how far the index has followed it and in how many segments it lies, how many commits there were
+/// since the start, whether the index is being built, and what the patrol has found.
 fn health(engine: &Engine) -> String {
     let head = engine.store.head();
     let index = engine.index.position();
+    let (segments, _) = engine.index.size();
     let groups = engine.store.groups();
     let rounds = engine.upkeep.rounds();
     let (passed, of) = rounds.reached;
@@ -57,7 +58,7 @@ fn health(engine: &Engine) -> String {
         rounds.complete, rounds.records.0, rounds.records.1, rounds.findings, rounds.repairs
     );
     format!(
-        "{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"groups\":{groups},\"building\":{building},\
-        \"patrol\":{patrol}}}\n"
+        "{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"segments\":{segments},\"groups\":{groups},\
+        \"building\":{building},\"patrol\":{patrol}}}\n"
     )
 }

@@ -1,6 +1,7 @@
 //! The benchmark: every figure as a ratio inside one run, with CPU seconds and bytes beside it.
 
 mod client;
+mod cramped;
 mod meters;
 mod phases;
 mod report;
@@ -22,6 +23,8 @@ pub struct Plan {
     pub seconds: u64,
     /// Where the store's folder is made; the disk that is measured.
     pub place: PathBuf,
+    /// With how much memory counts are measured once more, page cache included.
+    pub memory_mib: Option<u64>,
 }
 
 const USAGE: &str = "\
@@ -32,7 +35,8 @@ usage: cargo run --release -p tests --bin bench -- [options]
   --resources N      records in the store before searches are measured (default 100000)
   --postgres         measure on PostgreSQL; tests/bench/run starts one and calls this
   --seconds N        length of a measurement (default 5)
-  --place FOLDER     where the store is made (default: the current folder)";
+  --place FOLDER     where the store is made (default: the current folder)
+  --memory MIB       measure counts once more in a control group with so much memory (as root, embedded store)";
 
 fn plan() -> Result<Plan, String> {
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/synthea/patients");
@@ -43,6 +47,7 @@ fn plan() -> Result<Plan, String> {
         postgres: false,
         seconds: 5,
         place,
+        memory_mib: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -53,6 +58,7 @@ fn plan() -> Result<Plan, String> {
             "--resources" => plan.resources = number(value()?)? as usize,
             "--postgres" => plan.postgres = true,
             "--seconds" => plan.seconds = number(value()?)?.max(1),
+            "--memory" => plan.memory_mib = Some(number(value()?)?),
             "--place" => plan.place = value()?.into(),
             _ => return Err(USAGE.to_owned()),
         }

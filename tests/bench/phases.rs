@@ -10,7 +10,7 @@ use tests::world::{Engine, World};
 
 use crate::client::Client;
 use crate::meters::{cpu_seconds, folder_bytes, fsync_median, index_seconds, median, percentile, resident_mib};
-use crate::{Plan, Report, shapes};
+use crate::{Plan, Report, cramped, shapes};
 
 /// The bundles of the run, and what parsing them costs others.
 struct Data {
@@ -21,15 +21,22 @@ struct Data {
 
 /// The server under measurement.
 pub(crate) struct Target {
-    world: World,
+    pub(crate) world: World,
     address: String,
-    process: u32,
+    pub(crate) process: u32,
     postgres: Option<u32>,
 }
 
 impl Target {
     fn cpu(&self) -> f64 {
         cpu_seconds(self.process) + self.postgres.map_or(0.0, cpu_seconds)
+    }
+
+    /// Starts the server anew on its store.
+    pub(crate) fn start(&mut self) {
+        self.world.start();
+        self.address = address(&self.world);
+        self.process = self.world.process().expect("runs");
     }
 
     pub(crate) fn json(&self, path: &str) -> serde_json::Value {
@@ -44,8 +51,10 @@ pub fn run(plan: &Plan, report: &mut Report) {
     report.note("F, one raw fsync on this disk", format!("{:.3} ms", millis(fsync)));
     let mut target = start(plan);
     let chosen = import(&data, &target, plan.resources / shapes::GROWTH, None);
+    wait_for_rest(&target);
     let small = shapes::measure(plan, &target);
     let loaded = chosen + import(&data, &target, plan.resources - chosen, Some(report));
+    wait_for_rest(&target);
     footprint(&target, loaded, report);
     let ping = rate(plan, &target, 8, &["/ping".to_owned()]);
     report.note(
@@ -58,6 +67,7 @@ pub fn run(plan: &Plan, report: &mut Report) {
     hostage(plan, &data, &target, report);
     restart(&mut target, report);
     serving(plan, &target, loaded, report);
+    cramped::measure(plan, &mut target, report);
 }
 
 pub(crate) fn millis(time: Duration) -> f64 {
@@ -199,6 +209,20 @@ fn wait_for_index(target: &Target) {
     tests::world::eventually("the index catching up", || {
         let health = target.world.get(&health).json();
         health["head"] == health["index"] && health["head"].is_u64()
+    });
+}
+
+/// Waits until the index is at rest: its segments are brought together once nothing has been written for a second.
+fn wait_for_rest(target: &Target) {
+    let health = target.world.base.replace("/fhir", "/health");
+    let segments = || target.world.get(&health).json()["segments"].as_u64();
+    let mut known = (segments(), Instant::now());
+    tests::world::eventually("the index coming to rest", || {
+        let now = segments();
+        if now != known.0 {
+            known = (now, Instant::now());
+        }
+        known.1.elapsed() > Duration::from_secs(4)
     });
 }
 
@@ -421,9 +445,7 @@ fn large_bundle(data: &Data) -> Vec<u8> {
 fn restart(target: &mut Target, report: &mut Report) {
     target.world.kill();
     let start = Instant::now();
-    target.world.start();
-    target.address = address(&target.world);
-    target.process = target.world.process().expect("runs");
+    target.start();
     // Where the index still reads the log's end, a search is refused until it has.
     let mut total = serde_json::Value::Null;
     tests::world::eventually("the first search", || {

@@ -113,8 +113,7 @@ fn paths(target: &Target) -> Vec<(&'static str, Vec<String>)> {
     let patients = addresses(target, "Patient", VARIANTS);
     let ids: Vec<&str> = patients.iter().map(|path| path.trim_start_matches("/fhir/")).collect();
     let each = |query: &dyn Fn(&str) -> String| ids.iter().map(|patient| query(patient)).collect::<Vec<_>>();
-    let count = |query: &str| vec![format!("/fhir/Observation?{query}&_summary=count")];
-    vec![
+    let mut all = vec![
         ("identifier", identifiers(target)),
         ("name prefix", few(target, names(target))),
         (
@@ -158,16 +157,30 @@ fn paths(target: &Target) -> Vec<(&'static str, Vec<String>)> {
             "first page of a code",
             vec!["/fhir/Observation?code=8302-2&_count=20".to_owned()],
         ),
-        ("count by code", count("code=http://loinc.org|8302-2")),
-        (
-            "count by code and date",
-            count("code=http://loinc.org|8302-2&date=ge2012"),
-        ),
+    ];
+    all.extend(counts());
+    all
+}
+
+/// Counts of one code over all patients; not the same count again and again: the bounds move.
+fn counts() -> Vec<(&'static str, Vec<String>)> {
+    let each = |query: &str, bounds: std::ops::Range<u32>| {
+        let query = |bound: u32| query.replace('@', &bound.to_string());
+        let paths = bounds.map(|bound| format!("/fhir/Observation?{}&_summary=count", query(bound)));
+        paths.collect::<Vec<_>>()
+    };
+    let code = "code=http://loinc.org|8302-2";
+    vec![
+        ("count by code", each(code, 0..1)),
+        ("count by code and date", each(&format!("{code}&date=ge@"), 2008..2018)),
         (
             "count by code and quantity",
-            count("code=http://loinc.org|8302-2&value-quantity=gt150||cm"),
+            each(&format!("{code}&value-quantity=gt@||cm"), 140..170),
         ),
-        ("count by composite", count("code-value-quantity=8302-2$gt150||cm")),
+        (
+            "count by composite",
+            each("code-value-quantity=8302-2$gt@||cm", 150..151),
+        ),
     ]
 }
 

@@ -1,0 +1,132 @@
+//! Counts on a server whose memory is smaller than its index: a control group bounds what it may use, page cache included.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::meters::{folder_bytes, resident_mib};
+use crate::phases::{Rate, Target, millis, rate};
+use crate::{Plan, Report};
+
+/// Codes that are counted.
+const CODES: usize = 24;
+
+/// A control group of this run's own; it goes when this is dropped.
+struct Group(PathBuf);
+
+impl Group {
+    /// A group with at most so much memory. Making one takes the right to: usually root.
+    fn new(mib: u64) -> Group {
+        let root = Path::new("/sys/fs/cgroup");
+        let (parent, limit) = match root.join("cgroup.controllers").is_file() {
+            true => (root.to_owned(), "memory.max"),
+            false => (root.join("memory"), "memory.limit_in_bytes"),
+        };
+        let group = Group(parent.join(format!("epis-bench-{}", std::process::id())));
+        fs::create_dir(&group.0).expect("a control group can be made: run this as root");
+        fs::write(group.0.join(limit), (mib << 20).to_string()).expect("the memory controller is on");
+        group
+    }
+
+    fn take(&self, process: u32) {
+        fs::write(self.0.join("cgroup.procs"), process.to_string()).expect("a process of this user's");
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // It is empty once the server has ended; one left behind takes nothing.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Starts the server anew with so much memory, its files out of the page cache, and compares counts with plain ones.
+pub fn measure(plan: &Plan, target: &mut Target, report: &mut Report) {
+    let Some(mib) = plan.memory_mib else {
+        return;
+    };
+    let codes = codes(target);
+    target.world.kill();
+    forget(target.world.folder());
+    let group = Group::new(mib);
+    target.start();
+    group.take(target.process);
+    let index = folder_bytes(&target.world.folder().join("index")) as f64 / f64::from(1 << 20);
+    report.note(
+        "memory the server may use, page cache included",
+        format!("{mib} MiB; the index has {index:.0} MiB"),
+    );
+    let count = |query: &str| -> Vec<String> {
+        let of = |code: &String| format!("/fhir/Observation?code={code}{query}&_summary=count");
+        codes.iter().map(of).collect()
+    };
+    let years: Vec<String> = (2005..2018)
+        .flat_map(|year| count(&format!("&date=ge{year}-07")))
+        .collect();
+    let amounts: Vec<String> = (1..60)
+        .flat_map(|amount| count(&format!("&value-quantity=gt{}", amount * 3)))
+        .collect();
+    let plain = asked(plan, target, &count(""));
+    for (name, paths) in [("date", years), ("quantity", amounts)] {
+        let found = asked(plan, target, &paths);
+        let ratio = found.median.as_secs_f64() / plain.median.as_secs_f64();
+        let figure = format!("{}, plain {}", told(&found), told(&plain));
+        report.goal(
+            &format!("count by code and {name}, cramped"),
+            figure,
+            ratio,
+            "plain counts by code",
+            "at most 2",
+        );
+    }
+    report.note(
+        "of it used by the server itself",
+        format!("{:.0} MiB", resident_mib(target.process)),
+    );
+    target.world.kill();
+}
+
+/// The second round counts: what is laid out is laid out when it is asked for again.
+fn asked(plan: &Plan, target: &Target, paths: &[String]) -> Rate {
+    rate(plan, target, 1, paths);
+    rate(plan, target, 1, paths)
+}
+
+fn told(rate: &Rate) -> String {
+    let (median, p99): (Duration, Duration) = (rate.median, rate.p99);
+    format!("median {:.3} ms, p99 {:.3} ms", millis(median), millis(p99))
+}
+
+/// The codes that Observations have, as they come.
+fn codes(target: &Target) -> Vec<String> {
+    let bundle = target.json("Observation?_count=1000&_elements=code");
+    let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    let code = |entry: &serde_json::Value| {
+        entry["resource"]["code"]["coding"][0]["code"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let mut codes: Vec<String> = Vec::new();
+    for code in entries.iter().filter_map(code) {
+        if !codes.contains(&code) && codes.len() < CODES {
+            codes.push(code);
+        }
+    }
+    codes
+}
+
+/// Asks the system to drop what it keeps of a folder's files in memory.
+fn forget(folder: &Path) {
+    for entry in fs::read_dir(folder).expect("the store's folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            forget(&path);
+            continue;
+        }
+        let file = format!("of={}", path.display());
+        let advice = ["oflag=nocache", "conv=notrunc,fdatasync", "count=0", "status=none"];
+        let done = Command::new("dd").arg(file).args(advice).status().expect("dd is there");
+        assert!(done.success(), "{} stays in the page cache", path.display());
+    }
+}
