@@ -71,6 +71,38 @@ pub(crate) enum Sort {
     Resource,
 }
 
+/// What a JSON member holds.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonMember<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The type of its values.
+    pub kind: TypeId,
+    /// The place of its element among those of the type: the order that XML has them in.
+    pub order: u8,
+    /// Whether it is an array.
+    pub list: bool,
+    /// What each of its values looks like.
+    pub form: Form,
+}
+
+/// What a value looks like in JSON and in XML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A string that is XHTML, which XML holds as it is.
+    Xhtml,
+    /// An object.
+    Object,
+    /// An object with a `resourceType`.
+    Resource,
+}
+
 #[derive(Debug)]
 pub(crate) struct Type {
     pub(crate) name: &'static str,
@@ -200,6 +232,35 @@ impl Definitions {
     /// How many types there are; a [`TypeId`] is below it.
     pub fn type_count(&self) -> usize {
         self.types.len()
+    }
+
+    /// What the JSON member of that name holds in a type: `name`, `valueQuantity`; not the `_name` half of a primitive.
+    pub fn json_member(&self, kind: TypeId, name: &str) -> Option<JsonMember<'_>> {
+        let member = self.member(kind, name).filter(|member| member.role != Role::Bare)?;
+        Some(JsonMember {
+            name: self.members.name_of(member),
+            kind: member.kind,
+            order: member.bit,
+            list: member.list,
+            form: match member.sort {
+                Sort::Primitive(Primitive::Boolean) => Form::Boolean,
+                Sort::Primitive(Primitive::Xhtml) => Form::Xhtml,
+                Sort::Primitive(primitive) if primitive.is_number() => Form::Number,
+                Sort::Primitive(_) => Form::String,
+                Sort::Complex => Form::Object,
+                Sort::AnyResource | Sort::Resource => Form::Resource,
+            },
+        })
+    }
+
+    /// The type Element, whose children are what a primitive has beside its value.
+    pub fn element_type(&self) -> TypeId {
+        self.landmarks.element
+    }
+
+    /// The type Extension.
+    pub fn extension_type(&self) -> TypeId {
+        self.landmarks.extension
     }
 
     pub(crate) fn member(&self, kind: TypeId, name: &str) -> Option<&Member> {

@@ -17,7 +17,7 @@ mod primitive;
 pub mod terminology;
 mod value_sets;
 
-pub use definitions::{Definitions, Step};
+pub use definitions::{Definitions, Form, JsonMember, Step};
 pub use facts::{Compartment, Component, Element, ElementType, ParameterType, SearchParameter};
 pub use judge::judge;
 pub use terminology::{Codes, Terminology, Unanswered};

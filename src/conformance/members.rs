@@ -144,6 +144,11 @@ impl Members {
         }
     }
 
+    /// The name of a member.
+    pub(crate) fn name_of(&self, member: &Member) -> &str {
+        std::str::from_utf8(self.name(member)).expect("a member's name was added as a text")
+    }
+
     fn name(&self, member: &Member) -> &[u8] {
         let (begin, length) = (member.name.0 as usize, member.name.1 as usize);
         &self.names[begin..begin + length]

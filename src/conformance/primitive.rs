@@ -78,6 +78,11 @@ impl Primitive {
         matches!(self, Uri | Url | Canonical | Oid | Uuid)
     }
 
+    pub(crate) fn is_number(self) -> bool {
+        use Primitive::{Decimal, Integer, PositiveInt, UnsignedInt};
+        matches!(self, Decimal | Integer | PositiveInt | UnsignedInt)
+    }
+
     /// What is expected of the type's values, as the end of a sentence.
     pub(crate) fn expected(self) -> &'static str {
         match self {

@@ -372,6 +372,17 @@ fn hex4(digits: &[u8]) -> Option<u32> {
         .try_fold(0, |sum, d| Some(sum * 16 + (*d as char).to_digit(16)?))
 }
 
+/// Whether a text is a number as JSON writes it, within the reader's limits.
+pub fn is_number(text: &str) -> bool {
+    let mut reader = Reader {
+        bytes: text.as_bytes(),
+        at: 0,
+        tape: Vec::with_capacity(1),
+        limits: Limits::default(),
+    };
+    reader.number().is_ok() && reader.at == text.len()
+}
+
 /// The characters behind the escapes of a string that was parsed.
 pub fn unescape(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
