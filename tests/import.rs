@@ -50,6 +50,27 @@ fn samples_go_in_and_out_again(engine: Engine) {
     assert_eq!(lines as u64, observations);
 }
 
+/// A record and a bundle in XML, plain and gzipped; what cannot be read is refused with its reason.
+fn xml_goes_in(engine: Engine) {
+    let mut world = World::new(engine);
+    world.kill();
+    let folder = world.folder().join("in");
+    fs::create_dir_all(&folder).expect("a folder");
+    let put = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a file");
+    let patient = |id: &str| format!("<Patient xmlns=\"http://hl7.org/fhir\"><id value=\"{id}\"/></Patient>");
+    put("one.xml", &patient("a"));
+    let bundle = "<Bundle xmlns=\"http://hl7.org/fhir\"><type value=\"collection\"/><entry><resource>";
+    put("some.xml", &format!("{bundle}{}</resource></entry></Bundle>", patient("b")));
+    world.command("import").arg(&folder).output().map(well).expect("epis runs");
+    put("broken.xml", "<Patient>\n<name></Patient>");
+    let refused = world.command("import").arg(&folder).output().expect("epis runs");
+    assert_eq!(refused.status.code(), Some(1));
+    let reasons = fs::read_to_string(world.folder().join("import-refused.ndjson")).expect("a file of reasons");
+    assert!(reasons.contains("broken.xml") && reasons.contains("line 2"), "{reasons}");
+    world.start();
+    assert_eq!(world.get("Patient?_sort=_id").expect(200).ids("match"), ["a", "b"]);
+}
+
 fn exported_lines(folder: &std::path::Path, kind: &str) -> usize {
     let files = fs::read_dir(folder).expect("exported").flatten().map(|f| f.path());
     let of_kind = files.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(kind)));
@@ -88,4 +109,4 @@ fn a_damaged_index_is_found_and_mended(engine: Engine) {
     assert_eq!(world.get("Patient?active=true").expect(200).ids("match"), ["a"]);
 }
 
-on_both!(samples_go_in_and_out_again, a_damaged_index_is_found_and_mended);
+on_both!(samples_go_in_and_out_again, xml_goes_in, a_damaged_index_is_found_and_mended);

@@ -9,12 +9,15 @@
 //! One block an act: method, path, headers (two or more spaces apart), `=>`, the status and facts; the
 //! body on the lines that follow, up to the next act. `{name}` stands for a value kept by `$name=…`.
 //! Facts: `.a.0.b=x` a member equals, `!.a` it is absent, `.a~x` it contains, `#a.b=3` an array's
-//! length, `$n=.a` keep a member, `$n=@header` keep a header, `header` there is such a header,
+//! length, `body~x` the body as it came contains, `$n=.a` keep a member, `$n=@header` keep a header, `header` there is such a header,
 //! `header~x` it contains, `matches=a,b` the ids of the matches in any order, `ordered=a,b` in this
 //! order, `includes=a` of the included; `issue=code` an OperationOutcome with that code.
 
 use std::collections::HashMap;
 
+use conformance::Definitions;
+use fhir::document::Document;
+use fhir::parse::Limits;
 use serde_json::Value;
 
 use crate::world::{Answer, World};
@@ -29,10 +32,19 @@ struct Act {
 
 /// Runs a script; panics at the end with every act that did not come out as written.
 pub fn run(world: &World, text: &str) {
+    run_as(world, text, false);
+}
+
+/// Runs a script with every record sent as XML and every answer wanted as XML, but where an act says its formats itself.
+pub fn run_in_xml(world: &World, text: &str) {
+    run_as(world, text, true);
+}
+
+fn run_as(world: &World, text: &str, xml: bool) {
     let mut kept = HashMap::new();
     let mut failures = Vec::new();
     for act in acts(text) {
-        if let Err(what) = perform(world, &act, &mut kept) {
+        if let Err(what) = perform(world, &act, &mut kept, xml) {
             failures.push(format!("line {}: {}\n    {what}", act.line, act.request));
         }
     }
@@ -78,16 +90,19 @@ fn fill(text: &str, kept: &HashMap<String, String>) -> String {
     })
 }
 
-fn perform(world: &World, act: &Act, kept: &mut HashMap<String, String>) -> Result<(), String> {
+fn perform(world: &World, act: &Act, kept: &mut HashMap<String, String>, xml: bool) -> Result<(), String> {
     let request = fill(&act.request, kept);
     let mut parts = request.split("  ").map(str::trim).filter(|p| !p.is_empty());
     let (method, path) = parts
         .next()
         .and_then(|p| p.split_once(' '))
         .unwrap_or((request.as_str(), ""));
-    let headers: Vec<(&str, &str)> = parts.filter_map(|p| p.split_once(": ")).collect();
-    let body = fill(act.body.trim(), kept);
-    let answer = world.send(method, path, &headers, body.as_bytes());
+    let mut headers: Vec<(&str, &str)> = parts.filter_map(|p| p.split_once(": ")).collect();
+    let mut body = fill(act.body.trim(), kept).into_bytes();
+    if xml {
+        speak_xml(&mut headers, &mut body);
+    }
+    let answer = world.send(method, path, &headers, &body);
     let facts = fill(&act.facts, kept);
     let mut facts = facts.split_whitespace();
     let status = facts.next().unwrap_or("");
@@ -98,6 +113,20 @@ fn perform(world: &World, act: &Act, kept: &mut HashMap<String, String>) -> Resu
         return Err(format!("no OperationOutcome: {:.600}", answer.body));
     }
     facts.try_for_each(|fact| hold(fact, &answer, kept).map_err(|e| format!("{fact}: {e} in {:.900}", answer.body)))
+}
+
+/// Makes a request one of XML: what it sends, where that is a record that can be said so, and what it accepts.
+fn speak_xml(headers: &mut Vec<(&str, &str)>, body: &mut Vec<u8>) {
+    let says = |name: &str| headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name));
+    let (accepts, sends) = (says("accept"), says("content-type"));
+    if !accepts {
+        headers.push(("Accept", "application/fhir+xml"));
+    }
+    let record = Document::parse(body, Limits::default()).ok().filter(|_| !sends);
+    if let Some(xml) = record.and_then(|record| xml::write(&Definitions::r4(), record.root(), true).ok()) {
+        *body = xml;
+        headers.push(("Content-Type", "application/fhir+xml"));
+    }
 }
 
 fn member(json: &Value, path: &str) -> Option<Value> {
@@ -144,6 +173,10 @@ fn hold(fact: &str, answer: &Answer, kept: &mut HashMap<String, String>) -> Resu
             answer.header(path).is_some()
         };
         return if there { Err("is there".into()) } else { Ok(()) };
+    }
+    if let Some(part) = fact.strip_prefix("body~") {
+        let there = answer.body.contains(part);
+        return if there { Ok(()) } else { Err("is not there".into()) };
     }
     match fact.split_once('=') {
         Some(("matches", ids)) => {

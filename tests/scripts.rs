@@ -1,6 +1,6 @@
 //! The scripts of acts, each on both engines.
 
-use tests::script::run;
+use tests::script::{run, run_in_xml};
 use tests::world::{Engine, World};
 
 fn interactions(engine: Engine) {
@@ -53,9 +53,33 @@ fn filter(engine: Engine) {
 
 fn validate(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/validate.txt"));
+fn xml(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/xml.txt"));
+}
+
+/// Whatever is said in JSON can be said in XML: every script once more, in XML.
+#[test]
+fn every_script_in_xml() {
+    let scripts = [
+        include_str!("scripts/interactions.txt"),
+        include_str!("scripts/conditional.txt"),
+        include_str!("scripts/patch.txt"),
+        include_str!("scripts/bundle.txt"),
+        include_str!("scripts/search.txt"),
+        include_str!("scripts/contained.txt"),
+        include_str!("scripts/pages.txt"),
+        include_str!("scripts/quantity.txt"),
+        include_str!("scripts/terminology.txt"),
+        include_str!("scripts/hierarchy.txt"),
+        include_str!("scripts/filter.txt"),
+    ];
+    for script in scripts {
+        run_in_xml(&World::new(Engine::Sqlite), script);
+    }
 }
 
 on_both!(
+    xml,
     interactions,
     malformed,
     conditional,

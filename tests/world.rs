@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use conformance::Definitions;
 use serde_json::Value;
 use store::Place;
 use store::testing::Fresh;
@@ -49,8 +50,12 @@ impl Answer {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// The body as JSON; null where it is none.
+    /// The body as JSON, also where it came as XML; null where it is neither.
     pub fn json(&self) -> Value {
+        if self.header("content-type").is_some_and(|media| media.contains("xml")) {
+            let json = xml::read(&Definitions::r4(), self.body.as_bytes(), xml::Limits::default());
+            return json.map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap_or(Value::Null));
+        }
         serde_json::from_str(&self.body).unwrap_or(Value::Null)
     }
 

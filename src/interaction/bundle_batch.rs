@@ -50,7 +50,7 @@ pub fn single(engine: &Engine, caller: &Caller, request: &Request<'_>, entry: &E
         (_, Some(resource)) => own.body = resource.text().as_bytes(),
         (_, None) => {}
     }
-    let mut reply = crate::answer(engine, caller, &own);
+    let mut reply = crate::route::answer_part(engine, caller, &own);
     if entry.method == Method::Head {
         reply.body = crate::Body::Empty;
     }

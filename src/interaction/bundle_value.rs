@@ -2,7 +2,7 @@
 
 use fhir::document::Node;
 
-/// The media type and the bytes of the patch in a PATCH entry: a Binary with a JSON Patch in base64, or Parameters.
+/// The media type and the bytes of the patch in a PATCH entry: a Binary with a JSON Patch or an XML Patch in base64, or Parameters.
 ///
 /// # Errors
 /// The sentence that says why it is no patch.
@@ -14,10 +14,11 @@ pub fn patch(resource: Node<'_>) -> Result<(&'static str, Vec<u8>), String> {
             let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
             let media = match essence.as_str() {
                 "application/json-patch+json" => "application/json-patch+json",
+                "application/xml-patch+xml" => "application/xml-patch+xml",
                 "application/fhir+json" => "application/fhir+json",
                 _ => {
                     return Err(format!(
-                        "The Binary of a PATCH is of type \"{media}\"; this server reads application/json-patch+json."
+                        "The Binary of a PATCH is of type \"{media}\"; this server reads application/json-patch+json and application/xml-patch+xml."
                     ));
                 }
             };
@@ -25,7 +26,9 @@ pub fn patch(resource: Node<'_>) -> Result<(&'static str, Vec<u8>), String> {
             let bytes = base64(&data).ok_or("The data of the Binary is no base64.")?;
             Ok((media, bytes))
         }
-        _ => Err("A PATCH carries a Binary with a JSON Patch, or Parameters with a FHIRPath Patch.".into()),
+        _ => Err(
+            "A PATCH carries a Binary with a JSON Patch or an XML Patch, or Parameters with a FHIRPath Patch.".into(),
+        ),
     }
 }
 

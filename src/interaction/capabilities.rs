@@ -75,7 +75,10 @@ fn statement(engine: &Engine) -> Tree {
             Tree::object([("description", text("The national record server")), ("url", text(BASE))]),
         ),
         ("fhirVersion", text("4.0.1")),
-        ("format", codes(&["application/fhir+json", "json"])),
+        (
+            "format",
+            codes(&["application/fhir+json", "json", "application/fhir+xml", "xml"]),
+        ),
         ("patchFormat", codes(&patches)),
         ("rest", Tree::Array(vec![rest(engine)])),
     ])

@@ -1,16 +1,48 @@
-//! Which format a caller wants and sends: FHIR JSON is the one there is, and anything else is refused clearly.
+//! Which format a caller sends and wants, JSON or XML, and the one place where the one becomes the other.
+//!
+//! Every interaction reads and answers JSON. A body in XML becomes JSON before any of them sees it ([`Sent`]), and an
+//! answer becomes what its caller wants after all of them ([`Wanted`]); see <https://hl7.org/fhir/R4/http.html#mime-type>.
 
+use std::borrow::Cow;
+
+use conformance::Definitions;
+use fhir::document::Document;
+use fhir::parse;
+
+use crate::engine::Engine;
 use crate::refusal::{Reason, Refusal};
+use crate::reply::{Body, FHIR_JSON, FHIR_XML, Reply};
 use crate::request::Request;
 
 /// The patch formats the server reads, for `Accept-Patch`.
-pub const PATCH_FORMATS: &str = "application/json-patch+json, application/fhir+json";
+pub const PATCH_FORMATS: &str =
+    "application/json-patch+json, application/xml-patch+xml, application/fhir+json, application/fhir+xml";
 
-/// Names that mean FHIR JSON in `_format`, `Accept` and `Content-Type` (<https://hl7.org/fhir/R4/http.html#mime-type>).
-const JSON: [&str; 4] = ["application/fhir+json", "application/json", "text/json", "json"];
+/// What a record can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// FHIR JSON.
+    Json,
+    /// FHIR XML.
+    Xml,
+}
 
-/// Whether one media type, with its parameters, is FHIR R4 JSON.
-fn is_json(media: &str) -> bool {
+/// The names of the formats in `_format`, `Accept` and `Content-Type`, and the Content-Type they are answered with: the
+/// one that was asked for, as the standard would have it.
+const NAMES: [(&str, Format, &str); 8] = [
+    ("application/fhir+json", Format::Json, FHIR_JSON),
+    ("application/fhir+xml", Format::Xml, FHIR_XML),
+    ("application/json", Format::Json, "application/json; charset=utf-8"),
+    ("application/xml", Format::Xml, "application/xml; charset=utf-8"),
+    ("text/json", Format::Json, "text/json; charset=utf-8"),
+    ("text/xml", Format::Xml, "text/xml; charset=utf-8"),
+    ("json", Format::Json, FHIR_JSON),
+    ("xml", Format::Xml, FHIR_XML),
+];
+
+/// The format and the Content-Type of its answers that a media type names, with its parameters; `None` for another, or
+/// for another version of FHIR or another charset than UTF-8.
+fn named(media: &str) -> Option<(Format, &'static str)> {
     let mut parts = media.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
     let right_version = |part: &str| match part.split_once('=') {
@@ -22,46 +54,225 @@ fn is_json(media: &str) -> bool {
         }
         _ => true,
     };
-    JSON.iter().any(|json| json.eq_ignore_ascii_case(name)) && parts.all(right_version)
+    let found = NAMES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))?;
+    parts.all(right_version).then_some((found.1, found.2))
 }
 
-/// Says no to a caller that accepts no JSON. `wanted` is the value of `_format`, which goes before `Accept`.
-///
-/// # Errors
-/// 406, naming the formats there are.
-pub fn accept(request: &Request<'_>, wanted: Option<&str>) -> Result<(), Refusal> {
-    let accepted = match (wanted, request.accept) {
-        // A plus sign in a query is a space once decoded, and `_format=application/fhir+json` is often written plainly.
-        (Some(wanted), _) => is_json(&wanted.replace("fhir json", "fhir+json")),
-        (None, Some(header)) if !header.trim().is_empty() => header.split(',').any(is_acceptable),
-        _ => true,
+/// How an answer shall be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The format.
+    pub format: Format,
+    /// The `Content-Type`.
+    pub media: &'static str,
+    /// Whether it shall be indented.
+    pub pretty: bool,
+}
+
+impl Wanted {
+    /// FHIR JSON, as it is.
+    pub const PLAIN: Wanted = Wanted {
+        format: Format::Json,
+        media: FHIR_JSON,
+        pretty: false,
     };
-    if accepted {
-        return Ok(());
+
+    /// How a request would be answered: by `_format`, or by what it accepts, or by what it sends. `parameter` is the
+    /// value of `_format`.
+    ///
+    /// # Errors
+    /// 406 where it would have neither JSON nor XML.
+    pub fn of(request: &Request<'_>, parameter: Option<&str>) -> Result<Wanted, Refusal> {
+        let found = match (parameter, request.accept) {
+            // A plus sign in a query is a space once decoded, and `_format=application/fhir+json` is often written plainly.
+            (Some(wanted), _) => named(&wanted.replace("fhir ", "fhir+")),
+            (None, Some(header)) if !header.trim().is_empty() => accepted(header, sent(request)),
+            _ => Some(sent(request)),
+        };
+        let refused = || {
+            Refusal::because(
+                Reason::NotAcceptable,
+                "This server answers FHIR R4 as JSON and as XML: ask for application/fhir+json or application/fhir+xml \
+                 in Accept, or _format=json or _format=xml.",
+            )
+        };
+        let (format, media) = found.ok_or_else(refused)?;
+        Ok(Wanted {
+            format,
+            media,
+            pretty: false,
+        })
     }
-    Err(Refusal::because(
-        Reason::NotAcceptable,
-        "This server answers FHIR R4 as JSON only: ask for application/fhir+json in Accept or _format=json.",
-    ))
+
+    /// How to write a refusal of a request that was not read to its end: as the request would have it, as far as that
+    /// can be told.
+    pub fn of_refused(request: &Request<'_>) -> Wanted {
+        let parameters = crate::address::pairs(request.query).unwrap_or_default();
+        let parameter = parameters
+            .iter()
+            .find(|(name, value)| name == "_format" && !value.is_empty());
+        Wanted::of(request, parameter.map(|(_, value)| value.as_str())).unwrap_or(Wanted::PLAIN)
+    }
+
+    /// The answer, written so. Answers of another type than FHIR JSON stay as they are.
+    pub fn write(self, definitions: &Definitions, reply: Reply) -> Reply {
+        if reply.media != FHIR_JSON {
+            return reply;
+        }
+        let body = match (&reply.body, self.format, self.pretty) {
+            (Body::Empty, ..) => Body::Empty,
+            (body, Format::Xml, pretty) => match to_xml(definitions, body.bytes(), pretty) {
+                Ok(xml) => Body::Owned(xml),
+                // A refusal stays what it is, in JSON rather than not at all.
+                Err(_) if reply.status >= 400 => return reply,
+                Err(refusal) => return self.write(definitions, refusal.into()),
+            },
+            (body, Format::Json, true) => Body::Owned(pretty(body.bytes())),
+            (_, Format::Json, false) => {
+                return Reply {
+                    media: self.media,
+                    ..reply
+                };
+            }
+        };
+        Reply {
+            body,
+            media: self.media,
+            ..reply
+        }
+    }
 }
 
-fn is_acceptable(range: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let name = parts.next().unwrap_or_default();
-    let refused = parts.any(|part| part.strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()) == Some(0.0));
-    !refused && (name == "*/*" || name == "application/*" || is_json(range))
+fn to_xml(definitions: &Definitions, json: &[u8], pretty: bool) -> Result<Vec<u8>, Refusal> {
+    let document = Document::parse(json, parse::Limits::default());
+    let document = document.map_err(|e| Refusal::broken(format!("its own answer cannot be read. {e}")))?;
+    xml::write(definitions, document.root(), pretty).map_err(|e| {
+        let text = format!("The answer cannot be written as XML: {e} Ask for application/fhir+json.");
+        Refusal::because(Reason::NotAcceptable, text).at(e.place)
+    })
 }
 
-/// Says no to a body that is not FHIR JSON. A body without a type is taken for JSON.
+/// The format of a request's own body, which an answer has where the caller does not say: JSON unless it is XML.
+fn sent(request: &Request<'_>) -> (Format, &'static str) {
+    let plain = (Format::Json, FHIR_JSON);
+    request.content_type.and_then(named).unwrap_or(plain)
+}
+
+/// The format that an `Accept` header likes best (RFC 9110, 12.5.1): by its q, then by how exactly it is named, then by
+/// the order of naming; among what is not named, `otherwise` before the other.
+fn accepted(header: &str, otherwise: (Format, &'static str)) -> Option<(Format, &'static str)> {
+    let mut best: Option<((f32, u8), (Format, &'static str))> = None;
+    for range in header.split(',') {
+        let (weight, exact) = (weight(range), named(range));
+        let any = ["*/*", "application/*"].contains(&range.split(';').next().unwrap_or_default().trim());
+        let found = match exact {
+            Some(found) => (2, found),
+            None if any => match [otherwise, other(otherwise)]
+                .into_iter()
+                .find(|(f, _)| !is_named(header, *f))
+            {
+                Some(found) => (1, found),
+                None => continue,
+            },
+            None => continue,
+        };
+        let rank = (weight, found.0);
+        if weight > 0.0 && best.is_none_or(|(before, _)| rank > before) {
+            best = Some((rank, found.1));
+        }
+    }
+    best.map(|(_, found)| found)
+}
+
+fn other((format, _): (Format, &'static str)) -> (Format, &'static str) {
+    match format {
+        Format::Json => (Format::Xml, FHIR_XML),
+        Format::Xml => (Format::Json, FHIR_JSON),
+    }
+}
+
+/// Whether a header names a format itself, so that `*/*` does not speak of it.
+fn is_named(header: &str, format: Format) -> bool {
+    header.split(',').filter_map(named).any(|(named, _)| named == format)
+}
+
+/// The `q` of a media range; 1 where it is none, or none that can be read.
+fn weight(range: &str) -> f32 {
+    let q = range.split(';').skip(1).find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("q")
+            .then(|| value.trim().parse().ok())?
+    });
+    q.unwrap_or(1.0)
+}
+
+/// The body of a request as JSON, and its Content-Type.
+pub struct Sent<'a> {
+    body: Cow<'a, [u8]>,
+    content_type: Option<&'a str>,
+}
+
+impl<'a> Sent<'a> {
+    /// Turns a body of FHIR XML into JSON; leaves every other as it is.
+    ///
+    /// # Errors
+    /// 413 where it is too long for any request, 400 with the place where it cannot be read.
+    pub fn read(engine: &Engine, request: &Request<'a>) -> Result<Sent<'a>, Refusal> {
+        let xml = request
+            .content_type
+            .and_then(named)
+            .is_some_and(|(format, _)| format == Format::Xml);
+        if !xml {
+            return Ok(Sent {
+                body: Cow::Borrowed(request.body),
+                content_type: request.content_type,
+            });
+        }
+        let bytes = engine.limits.bundle_bytes.max(engine.limits.body_bytes);
+        if request.body.len() > bytes {
+            let text = format!("The body has {} bytes; this server takes {bytes}.", request.body.len());
+            return Err(Refusal::because(Reason::TooLarge, text));
+        }
+        let limits = xml::Limits {
+            depth: engine.limits.json_depth,
+            bytes,
+        };
+        let body = match request.body {
+            [] => Cow::Borrowed(request.body),
+            body => Cow::Owned(xml::read(&engine.definitions, body, limits).map_err(|e| malformed(&e))?),
+        };
+        Ok(Sent {
+            body,
+            content_type: Some("application/fhir+json"),
+        })
+    }
+
+    /// The request, sent as JSON.
+    pub fn request<'b>(&'b self, request: &Request<'b>) -> Request<'b> {
+        Request {
+            body: &self.body,
+            content_type: self.content_type,
+            ..*request
+        }
+    }
+}
+
+fn malformed(e: &xml::Malformed) -> Refusal {
+    Refusal::because(Reason::Malformed, e.to_string())
+}
+
+/// Says no to a body that is not FHIR JSON. A body without a type is taken for JSON; XML was made JSON by [`Sent`].
 ///
 /// # Errors
 /// 415, naming the formats there are.
 pub fn body_is_json(request: &Request<'_>) -> Result<(), Refusal> {
     match request.content_type {
-        Some(media) if !is_json(media) => Err(Refusal::because(
+        Some(media) if !named(media).is_some_and(|(format, _)| format == Format::Json) => Err(Refusal::because(
             Reason::UnsupportedMedia,
             format!(
-                "The body is sent as \"{media}\"; this server reads application/fhir+json in UTF-8, FHIR version 4.0."
+                "The body is sent as \"{media}\"; this server reads application/fhir+json and application/fhir+xml in \
+                 UTF-8, FHIR version 4.0."
             ),
         )
         .at("http.Content-Type")),
@@ -121,26 +332,81 @@ mod tests {
     use crate::request::Method;
 
     #[test]
-    fn accepts_json_and_says_no_to_the_rest() {
+    fn the_format_is_the_one_liked_best() {
+        let xml = Some(Format::Xml);
+        let json = Some(Format::Json);
         let table = [
-            (None, None, true),
-            (Some("*/*"), None, true),
-            (Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"), None, true),
-            (Some("application/fhir+xml"), None, false),
-            (Some("application/fhir+xml"), Some("json"), true),
-            (Some("application/fhir+json; fhirVersion=4.0"), None, true),
-            (Some("application/fhir+json; fhirVersion=3.0"), None, false),
-            (Some("application/json;q=0"), None, false),
-            (None, Some("xml"), false),
-            (None, Some("application/fhir json"), true),
+            (None, None, json),
+            (Some("*/*"), None, json),
+            (Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"), None, json),
+            (Some("application/fhir+xml"), None, xml),
+            (Some("text/xml"), None, xml),
+            (Some("application/fhir+xml"), Some("json"), json),
+            (Some("application/fhir+json"), Some("application/fhir+xml"), xml),
+            (Some("application/fhir+json; fhirVersion=4.0"), None, json),
+            (Some("application/fhir+json; fhirVersion=3.0"), None, None),
+            (
+                Some("application/fhir+json; fhirVersion=3.0, application/fhir+xml; fhirVersion=4.0"),
+                None,
+                xml,
+            ),
+            (Some("application/json;q=0"), None, None),
+            (Some("application/json;q=0, */*"), None, xml),
+            (
+                Some("application/fhir+xml;q=0.9, application/fhir+json;q=0.8"),
+                None,
+                xml,
+            ),
+            (
+                Some("application/fhir+json;q=0.8, application/fhir+xml;q=0.9"),
+                None,
+                xml,
+            ),
+            (Some("application/fhir+xml, application/fhir+json"), None, xml),
+            (Some("application/fhir+json, application/fhir+xml"), None, json),
+            (Some("application/fhir+xml;q=0.5, */*;q=0.4"), None, xml),
+            (Some("application/fhir+xml;q=0.5, */*;q=0.6"), None, json),
+            (Some("*/*, application/fhir+xml"), None, xml),
+            (Some("application/*;q=0.1"), None, json),
+            (Some("text/turtle"), None, None),
+            (None, Some("xml"), xml),
+            (None, Some("ttl"), None),
+            (None, Some("application/fhir json"), json),
+            (None, Some("application/fhir xml"), xml),
         ];
-        for (header, format, accepted) in table {
+        for (header, parameter, expected) in table {
             let request = Request {
                 accept: header,
                 ..Request::new(Method::Get, "Patient", "", "http://x/fhir")
             };
-            assert_eq!(accept(&request, format).is_ok(), accepted, "{header:?} {format:?}");
+            let found = Wanted::of(&request, parameter).ok().map(|wanted| wanted.format);
+            assert_eq!(found, expected, "{header:?} {parameter:?}");
         }
+    }
+
+    #[test]
+    fn who_sends_xml_and_says_nothing_gets_xml() {
+        for (accept, format) in [
+            (None, Format::Xml),
+            (Some("*/*"), Format::Xml),
+            (Some("text/json"), Format::Json),
+        ] {
+            let request = Request {
+                accept,
+                content_type: Some("application/fhir+xml; charset=UTF-8"),
+                ..Request::new(Method::Post, "Patient", "", "http://x/fhir")
+            };
+            assert_eq!(Wanted::of(&request, None).unwrap().format, format, "{accept:?}");
+        }
+        let generic = Request {
+            accept: Some("application/xml"),
+            ..Request::new(Method::Get, "Patient", "_format=text/xml", "http://x/fhir")
+        };
+        assert_eq!(
+            Wanted::of(&generic, None).unwrap().media,
+            "application/xml; charset=utf-8"
+        );
+        assert_eq!(Wanted::of_refused(&generic).media, "text/xml; charset=utf-8");
     }
 
     #[test]

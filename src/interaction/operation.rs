@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
-use crate::{everything, reindex, validate};
+use crate::{convert, everything, reindex, validate};
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
 const EVERY: &str = "Resource";
@@ -49,6 +49,16 @@ pub struct Operation {
 
 /// All operations, by name.
 pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "convert",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-convert"),
+        text: "",
+        system: true,
+        kinds: &[],
+        records: &[],
+        safe: false,
+        answer: convert::convert,
+    },
     Operation {
         name: "everything",
         definition: Some("http://hl7.org/fhir/OperationDefinition/Patient-everything"),

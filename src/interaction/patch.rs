@@ -1,4 +1,4 @@
-//! `PATCH [base]/[type]/[id]` (<https://hl7.org/fhir/R4/http.html#patch>), as JSON Patch and as FHIRPath Patch.
+//! `PATCH [base]/[type]/[id]` (<https://hl7.org/fhir/R4/http.html#patch>), as JSON Patch, XML Patch and FHIRPath Patch.
 
 use fhir::document::Document;
 use fhir::identity::{Id, Kind};
@@ -22,6 +22,8 @@ use crate::{patch_json, patch_path};
 pub enum Patch {
     /// JSON Patch: an array of operations.
     Json(Tree),
+    /// XML Patch: a document of operations.
+    Xml(xml::patch::Patch),
     /// FHIRPath Patch: a Parameters resource.
     Path(Document),
 }
@@ -132,6 +134,10 @@ impl Patch {
     pub fn of_request(engine: &Engine, request: &Request<'_>) -> Result<Patch, Refusal> {
         let media = request.content_type.unwrap_or_default();
         let essence = media.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("application/xml-patch+xml") {
+            let patch = xml::patch::Patch::read(request.body, xml_limits(engine));
+            return patch.map(Patch::Xml).map_err(refused);
+        }
         let named = essence.eq_ignore_ascii_case("application/json-patch+json");
         if !named {
             format::body_is_json(request).map_err(|refusal| unsupported(refusal.issues))?;
@@ -155,7 +161,7 @@ impl Patch {
         if document.root().string("resourceType").as_deref() == Some("Parameters") {
             return Ok(Patch::Path(document));
         }
-        let text = "A patch as application/fhir+json is a Parameters resource; a JSON Patch is sent as application/json-patch+json.";
+        let text = "A patch as application/fhir+json is a Parameters resource; a JSON Patch is sent as application/json-patch+json, an XML Patch as application/xml-patch+xml.";
         Err(Refusal::because(Reason::Malformed, text).at("resourceType"))
     }
 
@@ -173,6 +179,7 @@ impl Patch {
             .map_err(|e| Refusal::broken(format!("a stored record cannot be read. {e}")))?;
         let patched = match self {
             Patch::Json(patch) => patch_json::apply(Tree::from_node(record.root()), patch),
+            Patch::Xml(patch) => patch_xml(engine, &record, patch),
             Patch::Path(patch) => {
                 let moment = Moment {
                     now: now(),
@@ -195,6 +202,29 @@ impl Patch {
             )
         })
     }
+}
+
+fn xml_limits(engine: &Engine) -> xml::Limits {
+    xml::Limits {
+        depth: engine.limits.json_depth,
+        bytes: engine.limits.body_bytes,
+    }
+}
+
+/// The record as an XML Patch leaves it: patched as XML, and made JSON again.
+fn patch_xml(engine: &Engine, record: &Document, patch: &xml::patch::Patch) -> Result<Tree, Issue> {
+    let unfit = |text: String| Issue::error(Code::BusinessRule, text);
+    let written = xml::write(&engine.definitions, record.root(), false);
+    let written = written.map_err(|e| unfit(format!("The record cannot be patched as XML: {e}")))?;
+    // What was stored may be as long as it is; only what the patch adds to it is the patch's matter.
+    let limits = xml::Limits {
+        bytes: written.len() + xml_limits(engine).bytes,
+        ..xml_limits(engine)
+    };
+    let patched = patch.apply(&String::from_utf8_lossy(&written), limits)?;
+    let left = |e: &dyn std::fmt::Display| unfit(format!("The patch leaves a record that cannot be read. {e}"));
+    let json = xml::read(&engine.definitions, patched.as_bytes(), limits).map_err(|e| left(&e))?;
+    Tree::parse(&json).map_err(|e| left(&e))
 }
 
 fn unsupported(issues: Vec<Issue>) -> Refusal {

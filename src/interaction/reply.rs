@@ -5,7 +5,12 @@ use std::sync::Arc;
 use fhir::identity::VersionId;
 use fhir::outcome::{Issue, write_outcome};
 
-/// The bytes of an answer: always FHIR JSON, or nothing.
+/// The Content-Type of FHIR JSON.
+pub const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
+/// The Content-Type of FHIR XML.
+pub const FHIR_XML: &str = "application/fhir+xml; charset=utf-8";
+
+/// The bytes of an answer: FHIR JSON as the interactions give it, and what its caller wants after all of them.
 #[derive(Clone, Debug)]
 pub enum Body {
     /// Nothing.
@@ -34,6 +39,8 @@ pub struct Reply {
     pub status: u16,
     /// The body.
     pub body: Body,
+    /// `Content-Type` of the body.
+    pub media: &'static str,
     /// `ETag`, written `W/"0-17"`.
     pub etag: Option<VersionId>,
     /// `Last-Modified`, microseconds since 1970.
@@ -56,6 +63,7 @@ impl Reply {
         Reply {
             status,
             body: Body::Empty,
+            media: FHIR_JSON,
             etag: None,
             last_modified: None,
             location: None,

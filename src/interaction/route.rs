@@ -6,10 +6,10 @@ use store::Scope;
 use crate::address;
 use crate::conditional::{bad_encoding, too_long};
 use crate::engine::Engine;
-use crate::format;
+use crate::format::{Format, Sent, Wanted};
 use crate::operation::{self, At, Call, Operation};
 use crate::refusal::{Reason, Refusal};
-use crate::reply::{Body, Reply};
+use crate::reply::Reply;
 use crate::request::{Caller, Method, Request};
 use crate::search::{self, Within};
 use crate::shape::Shape;
@@ -32,7 +32,7 @@ enum Place {
 
 /// The parameters that every interaction has (<https://hl7.org/fhir/R4/http.html#parameters>), and the rest.
 struct Common {
-    pretty: bool,
+    wanted: Wanted,
     shape: Shape,
     /// All other parameters, those of the shape included for searches.
     rest: Vec<(String, String)>,
@@ -46,11 +46,23 @@ pub fn answer(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Reply 
     engine.upkeep.note();
     match common(engine, request) {
         Ok(common) => {
-            let reply = dispatch(engine, caller, request, &common).unwrap_or_else(Reply::from);
-            if common.pretty { pretty(reply) } else { reply }
+            let reply = plain(engine, caller, request, &common).unwrap_or_else(Reply::from);
+            common.wanted.write(&engine.definitions, reply)
         }
-        Err(refusal) => refusal.into(),
+        Err(refusal) => Wanted::of_refused(request).write(&engine.definitions, refusal.into()),
     }
+}
+
+/// Answers a request that is part of another: in JSON, whatever it asks for.
+pub(crate) fn answer_part(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Reply {
+    let answered = common(engine, request).and_then(|common| plain(engine, caller, request, &common));
+    answered.unwrap_or_else(Reply::from)
+}
+
+/// The answer in JSON.
+fn plain(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Common) -> Result<Reply, Refusal> {
+    let sent = Sent::read(engine, request)?;
+    dispatch(engine, caller, &sent.request(request), common)
 }
 
 /// The answer to the most frequent request of all, where it lies ready: a plain read of a record in the read cache.
@@ -61,16 +73,14 @@ pub fn ready(engine: &Engine, _caller: &Caller, request: &Request<'_>) -> Option
     }
     let (kind, id) = request.path.split_once('/')?;
     let cached = engine.cached(kind, id)?;
-    format::accept(request, None).ok()?;
-    Some(read::answer(engine, request, cached, &Shape::Whole))
-}
-
-fn pretty(reply: Reply) -> Reply {
-    let body = match &reply.body {
-        Body::Empty => Body::Empty,
-        body => Body::Owned(format::pretty(body.bytes())),
-    };
-    Reply { body, ..reply }
+    let wanted = Wanted::of(request, None).ok()?;
+    if wanted.format != Format::Json {
+        return None;
+    }
+    Some(wanted.write(
+        &engine.definitions,
+        read::answer(engine, request, cached, &Shape::Whole),
+    ))
 }
 
 fn common(engine: &Engine, request: &Request<'_>) -> Result<Common, Refusal> {
@@ -82,9 +92,12 @@ fn common(engine: &Engine, request: &Request<'_>) -> Result<Common, Refusal> {
     let mut all = address::pairs(request.query).ok_or_else(|| bad_encoding(request.query))?;
     all.extend(address::pairs(form).ok_or_else(|| bad_encoding(form))?);
     let value = |name: &str| all.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    format::accept(request, value("_format").filter(|wanted| !wanted.is_empty()))?;
+    let wanted = Wanted::of(request, value("_format").filter(|wanted| !wanted.is_empty()))?;
     Ok(Common {
-        pretty: matches!(value("_pretty"), Some("true" | "")),
+        wanted: Wanted {
+            pretty: matches!(value("_pretty"), Some("true" | "")),
+            ..wanted
+        },
         shape: Shape::of(value("_summary"), value("_elements"))?,
         rest: all
             .into_iter()

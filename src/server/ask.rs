@@ -5,6 +5,7 @@ use actix_web::http::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
 };
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use interaction::format::{PATCH_FORMATS, Wanted};
 use interaction::{Method, Prefer, Reason, Refusal, Request};
 
 use crate::body::Body;
@@ -16,11 +17,15 @@ pub const ROOT: &str = "/fhir";
 const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// The formats a body may have; patches have more of them, which the patch interaction tells apart.
-const FORMATS: [&str; 4] = [
+const FORMATS: [&str; 8] = [
     "application/fhir+json",
     "application/json",
     "text/json",
     "application/json-patch+json",
+    "application/fhir+xml",
+    "application/xml",
+    "text/xml",
+    "application/xml-patch+xml",
 ];
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -146,6 +151,18 @@ pub fn head<'a>(http: &'a HttpRequest, path: &'a str, settings: &Settings) -> Re
     Ok(Head { request, form })
 }
 
+/// How to write a refusal of a request, whose head may not be readable.
+pub fn wanted(http: &HttpRequest) -> Wanted {
+    let mut request = Request::new(Method::Get, "", http.uri().query().unwrap_or(""), "");
+    let text = |name| {
+        http.headers()
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    (request.accept, request.content_type) = (text(ACCEPT), text(CONTENT_TYPE));
+    Wanted::of_refused(&request)
+}
+
 /// Takes the value of a header that may stand once: half of a condition must not count.
 fn put_once<'a>(place: &mut Option<&'a str>, name: &HeaderName, value: &'a HeaderValue) -> Result<(), Refusal> {
     let wrong = |text: String| Refusal::because(Reason::Invalid, text).at(format!("http.{name}"));
@@ -183,7 +200,7 @@ fn format(content_type: Option<&str>) -> Result<Option<&'static str>, Refusal> {
         && !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
     {
         return Err(unsupported(&format!(
-            "The body's charset is {charset:?}, and FHIR JSON is UTF-8"
+            "The body's charset is {charset:?}, and FHIR is UTF-8 here"
         )));
     }
     let known = FORMATS
@@ -197,10 +214,12 @@ fn format(content_type: Option<&str>) -> Result<Option<&'static str>, Refusal> {
 }
 
 fn unsupported(what: &str) -> Refusal {
-    let text = format!("{what}: send application/fhir+json, or for a patch application/json-patch+json.");
+    let text = format!(
+        "{what}: send application/fhir+json or application/fhir+xml, or for a patch application/json-patch+json or application/xml-patch+xml."
+    );
     let refusal = Refusal::because(Reason::UnsupportedMedia, text).at("http.Content-Type");
     Refusal {
-        accept_patch: Some("application/json-patch+json, application/fhir+json"),
+        accept_patch: Some(PATCH_FORMATS),
         ..refusal
     }
 }

@@ -66,7 +66,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         set: Set,
     },
-    /// Takes in files or folders of FHIR JSON, NDJSON and bundles, plain or gzipped.
+    /// Takes in files or folders of FHIR JSON, XML, NDJSON and bundles, plain or gzipped.
     ///
     /// Transactions and batches are executed; the entries of other bundles, the lines of NDJSON and single
     /// records are stored under their own ids. What one argument names is finished before the next begins.

@@ -81,7 +81,11 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
     }
     let door = door.into_inner();
     let answer = answer(&http, payload, &door).await;
-    let response = respond(answer.unwrap_or_else(|refusal| Packed::new(refusal.into(), false)), &id);
+    let refused = |refusal: Refusal| {
+        let definitions = &door.generations.now().definitions;
+        Packed::new(ask::wanted(&http).write(definitions, refusal.into()), false)
+    };
+    let response = respond(answer.unwrap_or_else(refused), &id);
     let status = response.status().as_u16();
     if door.detail == Detail::Requests || (door.detail == Detail::Failures && status >= 500) {
         log::answered(
@@ -101,7 +105,7 @@ async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Resul
     let path = below_root(http.uri().path())?;
     let head = ask::head(http, path, &door.settings)?;
     let gzip = door.settings.compress && accepts_gzip(http);
-    if let Some(reply) = at_once(door, &head) {
+    if let Some(reply) = at_once(door, &head)? {
         return Ok(Packed::new(reply, gzip));
     }
     let (announced, packed) = ask::announced(http.headers())?;
@@ -116,8 +120,13 @@ async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Resul
     .await?;
     let asked = Asked::new(&head, &ask::base(http, &door.settings), body);
     let place = Place::take(door)?;
-    let work = move || Packed::new(work(&place.0, asked, packed.then_some((setting, max))), gzip);
-    web::block(work).await.map_err(|_| Refusal::broken("it is stopping."))
+    let work = move || {
+        Ok(Packed::new(
+            work(&place.0, asked, packed.then_some((setting, max)))?,
+            gzip,
+        ))
+    };
+    web::block(work).await.map_err(|_| Refusal::broken("it is stopping."))?
 }
 
 /// The limit of the body of a request to a path, and its setting: only the base itself takes bundles whole.
@@ -151,13 +160,12 @@ fn accepts_gzip(http: &HttpRequest) -> bool {
 }
 
 /// The answer, where it is at hand and needs neither disk nor waiting.
-fn at_once(door: &Door, head: &Head<'_>) -> Option<Reply> {
-    guarded(|| interaction::ready(&door.generations.now(), &Caller::Operator, &head.request))
-        .unwrap_or_else(|| Some(fault()))
+fn at_once(door: &Door, head: &Head<'_>) -> Result<Option<Reply>, Refusal> {
+    guarded(|| interaction::ready(&door.generations.now(), &Caller::Operator, &head.request)).ok_or_else(fault)
 }
 
 /// Answers a request whole; on a blocking thread.
-fn work(door: &Door, asked: Asked, packed: Option<(&str, usize)>) -> Reply {
+fn work(door: &Door, asked: Asked, packed: Option<(&str, usize)>) -> Result<Reply, Refusal> {
     let answered = guarded(|| -> Result<Reply, Refusal> {
         let asked = match packed {
             Some(limit) => asked.unpacked(limit)?,
@@ -170,11 +178,7 @@ fn work(door: &Door, asked: Asked, packed: Option<(&str, usize)>) -> Reply {
             &request,
         ))
     });
-    match answered {
-        Some(Ok(reply)) => reply,
-        Some(Err(refusal)) => refusal.into(),
-        None => fault(),
-    }
+    answered.unwrap_or_else(|| Err(fault()))
 }
 
 /// What the work comes to; `None` where the program itself is at fault. The engine stays usable: what it shares is
@@ -183,9 +187,11 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-/// The answer where the program itself is at fault.
-fn fault() -> Reply {
-    Refusal::broken("a fault of the program stopped this request, and nothing of it was stored unless it had been acknowledged. The server goes on; please report X-Request-Id and what you asked.").into()
+/// The refusal where the program itself is at fault.
+fn fault() -> Refusal {
+    Refusal::broken(
+        "a fault of the program stopped this request, and nothing of it was stored unless it had been acknowledged. The server goes on; please report X-Request-Id and what you asked.",
+    )
 }
 
 #[cfg(test)]
@@ -197,7 +203,7 @@ mod tests {
         let empty: Vec<u8> = Vec::new();
         assert_eq!(guarded(|| empty[7]), None);
         assert_eq!(guarded(|| 7), Some(7));
-        let reply = fault();
+        let reply = Reply::from(fault());
         assert_eq!(reply.status, 500);
         assert!(
             reply

@@ -187,8 +187,12 @@ impl<'a> Load<'a> {
     }
 
     fn store(&self, source: &Source, piece: &Piece) -> Result<(), String> {
-        if let ([(_, text)], None) = (piece.texts.as_slice(), piece.end) {
-            return self.text(source, text);
+        match (piece.texts.as_slice(), piece.end) {
+            ([(_, xml)], None) if source.is_xml() => {
+                return self.json(source, xml).map_or(Ok(()), |text| self.text(source, &text));
+            }
+            ([(_, text)], None) => return self.text(source, text),
+            _ => {}
         }
         let parsed = |(at, text): &(u64, Vec<u8>)| {
             let place = format!("byte {at}");
@@ -205,13 +209,24 @@ impl<'a> Load<'a> {
             bytes: TEXT_MAX,
         };
         let parsed = Document::parse(text, limits);
-        parsed
-            .map_err(|malformed| {
-                let issue = Issue::error(Code::Structure, malformed.to_string());
-                self.refused
-                    .add(&source.key.path, place, &Reply::outcome(400, &[issue]));
-            })
-            .ok()
+        parsed.map_err(|e| self.malformed(source, place, &e)).ok()
+    }
+
+    /// The JSON of a file of XML.
+    fn json(&self, source: &Source, text: &[u8]) -> Option<Vec<u8>> {
+        let engine = self.generations.now();
+        let limits = xml::Limits {
+            depth: engine.limits.json_depth,
+            bytes: TEXT_MAX,
+        };
+        let read = xml::read(&engine.definitions, text, limits);
+        read.map_err(|e| self.malformed(source, "", &e)).ok()
+    }
+
+    fn malformed(&self, source: &Source, place: &str, e: &dyn std::error::Error) {
+        let issue = Issue::error(Code::Structure, e.to_string());
+        let reply = Reply::outcome(400, &[issue]);
+        self.refused.add(&source.key.path, place, &reply);
     }
 
     /// Stores one whole JSON text: a bundle of any type, or a record.

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use fhir::moment::instant;
 use interaction::{Engine, Generations};
 
-const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (JSON).\n\n\
+const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (JSON and XML).\n\n\
     /fhir/metadata   what it can do\n\
     /fhir/Patient    records of one kind\n\
     /health          whether it is well\n";

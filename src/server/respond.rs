@@ -13,7 +13,6 @@ use interaction::{Body, Reply};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
-const FHIR: HeaderValue = HeaderValue::from_static("application/fhir+json; charset=utf-8");
 /// Smaller bodies are not worth compressing.
 const COMPRESS_MIN: usize = 1400;
 
@@ -46,23 +45,22 @@ pub fn respond(packed: Packed, request_id: &str) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     headers(&mut response, &reply, request_id);
+    let media = (CONTENT_TYPE, HeaderValue::from_static(reply.media));
     if let Some(bytes) = gzip {
         response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
-        response.insert_header((VARY, HeaderValue::from_static("Accept-Encoding")));
-        response.insert_header((CONTENT_TYPE, FHIR));
+        response.insert_header(media);
         return response.body(Bytes::from(bytes));
     }
     match reply.body {
         Body::Empty => response.finish(),
-        Body::Owned(bytes) => response.insert_header((CONTENT_TYPE, FHIR)).body(Bytes::from(bytes)),
-        Body::Shared(bytes) => response
-            .insert_header((CONTENT_TYPE, FHIR))
-            .body(Bytes::from_owner(bytes)),
+        Body::Owned(bytes) => response.insert_header(media).body(Bytes::from(bytes)),
+        Body::Shared(bytes) => response.insert_header(media).body(Bytes::from_owner(bytes)),
     }
 }
 
 fn headers(response: &mut HttpResponseBuilder, reply: &Reply, request_id: &str) {
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("private, no-cache")));
+    response.insert_header((VARY, HeaderValue::from_static("Accept, Accept-Encoding")));
     response.insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
     let mut put = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {

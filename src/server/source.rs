@@ -17,6 +17,7 @@ pub struct Source {
     pub key: Key,
     place: Place,
     lines: bool,
+    xml: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ enum Place {
 /// A part of a source that is stored in one go.
 #[derive(Debug)]
 pub struct Piece {
-    /// One whole JSON text, or several lines of NDJSON; each with where it begins in the unpacked source.
+    /// One whole text, JSON or XML, or several lines of NDJSON; each with where it begins in the unpacked source.
     pub texts: Vec<(u64, Vec<u8>)>,
     /// Where it ends in the unpacked source; `None` at the end of a source that is one text.
     pub end: Option<u64>,
@@ -41,7 +42,7 @@ const LINES_MAX: usize = 200;
 /// Bytes of NDJSON in one piece, about.
 const PIECE_BYTES: usize = 1 << 20;
 /// The endings of the files that a folder is searched for.
-const ENDINGS: [&str; 3] = [".json", ".ndjson", ".jsonl"];
+const ENDINGS: [&str; 4] = [".json", ".ndjson", ".jsonl", ".xml"];
 
 impl Source {
     /// Something built into the program; `lines` says that it is NDJSON.
@@ -55,6 +56,7 @@ impl Source {
             key,
             place: Place::BuiltIn(bytes),
             lines,
+            xml: false,
         }
     }
 
@@ -67,6 +69,7 @@ impl Source {
         let path = path.canonicalize()?.to_string_lossy().into_owned();
         let plain = path.strip_suffix(".gz").unwrap_or(&path);
         Ok(Source {
+            xml: plain.ends_with(".xml"),
             lines: plain.ends_with(".ndjson") || plain.ends_with(".jsonl"),
             key: Key {
                 length: about.len(),
@@ -80,6 +83,11 @@ impl Source {
     /// Whether it is NDJSON, which comes in pieces.
     pub fn is_lines(&self) -> bool {
         self.lines
+    }
+
+    /// Whether it is FHIR XML.
+    pub fn is_xml(&self) -> bool {
+        self.xml
     }
 
     /// The files that one argument of an import names, in the order to import them: what others refer

@@ -200,6 +200,13 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// The element as a document of its own: its namespaces declared where they begin.
+    pub fn standalone(&self) -> String {
+        let mut out = String::with_capacity(self.source().len() + 40);
+        crate::fragment::write(*self, "", &mut out);
+        out
+    }
+
     /// All text within an element, or the value of another node: its string value in XPath.
     pub fn string_value(&self) -> String {
         if !self.is_element() {

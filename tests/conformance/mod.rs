@@ -3,14 +3,23 @@
 //! One module a suite, with a function that gives its [`Tally`], and a row in [`SUITES`]. The page
 //! `docs/reference/conformance.md` is written from the tallies, and is out of date where it says anything else.
 
+mod fhirpath_patch;
 mod json_patch;
+mod r4_examples;
 mod ucum;
+mod xml_patch;
 
 use std::fmt::Write;
 use std::path::Path;
 
 /// Every suite, in the order of the page. Each runs on a thread of its own.
-const SUITES: &[fn() -> Tally] = &[json_patch::tally, ucum::tally];
+const SUITES: &[fn() -> Tally] = &[
+    r4_examples::tally,
+    json_patch::tally,
+    fhirpath_patch::tally,
+    xml_patch::tally,
+    ucum::tally,
+];
 
 /// What came of one suite.
 pub struct Tally {
