@@ -60,13 +60,24 @@ fn xml_goes_in(engine: Engine) {
     let patient = |id: &str| format!("<Patient xmlns=\"http://hl7.org/fhir\"><id value=\"{id}\"/></Patient>");
     put("one.xml", &patient("a"));
     let bundle = "<Bundle xmlns=\"http://hl7.org/fhir\"><type value=\"collection\"/><entry><resource>";
-    put("some.xml", &format!("{bundle}{}</resource></entry></Bundle>", patient("b")));
-    world.command("import").arg(&folder).output().map(well).expect("epis runs");
+    put(
+        "some.xml",
+        &format!("{bundle}{}</resource></entry></Bundle>", patient("b")),
+    );
+    world
+        .command("import")
+        .arg(&folder)
+        .output()
+        .map(well)
+        .expect("epis runs");
     put("broken.xml", "<Patient>\n<name></Patient>");
     let refused = world.command("import").arg(&folder).output().expect("epis runs");
     assert_eq!(refused.status.code(), Some(1));
     let reasons = fs::read_to_string(world.folder().join("import-refused.ndjson")).expect("a file of reasons");
-    assert!(reasons.contains("broken.xml") && reasons.contains("line 2"), "{reasons}");
+    assert!(
+        reasons.contains("broken.xml") && reasons.contains("line 2"),
+        "{reasons}"
+    );
     world.start();
     assert_eq!(world.get("Patient?_sort=_id").expect(200).ids("match"), ["a", "b"]);
 }
@@ -109,4 +120,8 @@ fn a_damaged_index_is_found_and_mended(engine: Engine) {
     assert_eq!(world.get("Patient?active=true").expect(200).ids("match"), ["a"]);
 }
 
-on_both!(samples_go_in_and_out_again, xml_goes_in, a_damaged_index_is_found_and_mended);
+on_both!(
+    samples_go_in_and_out_again,
+    xml_goes_in,
+    a_damaged_index_is_found_and_mended
+);

@@ -27,6 +27,9 @@ pub enum Format {
     Xml,
 }
 
+/// A format, and the Content-Type of its answers.
+type Named = (Format, &'static str);
+
 /// The names of the formats in `_format`, `Accept` and `Content-Type`, and the Content-Type they are answered with: the
 /// one that was asked for, as the standard would have it.
 const NAMES: [(&str, Format, &str); 8] = [
@@ -42,7 +45,7 @@ const NAMES: [(&str, Format, &str); 8] = [
 
 /// The format and the Content-Type of its answers that a media type names, with its parameters; `None` for another, or
 /// for another version of FHIR or another charset than UTF-8.
-fn named(media: &str) -> Option<(Format, &'static str)> {
+fn named(media: &str) -> Option<Named> {
     let mut parts = media.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
     let right_version = |part: &str| match part.split_once('=') {
@@ -153,15 +156,15 @@ fn to_xml(definitions: &Definitions, json: &[u8], pretty: bool) -> Result<Vec<u8
 }
 
 /// The format of a request's own body, which an answer has where the caller does not say: JSON unless it is XML.
-fn sent(request: &Request<'_>) -> (Format, &'static str) {
+fn sent(request: &Request<'_>) -> Named {
     let plain = (Format::Json, FHIR_JSON);
     request.content_type.and_then(named).unwrap_or(plain)
 }
 
 /// The format that an `Accept` header likes best (RFC 9110, 12.5.1): by its q, then by how exactly it is named, then by
 /// the order of naming; among what is not named, `otherwise` before the other.
-fn accepted(header: &str, otherwise: (Format, &'static str)) -> Option<(Format, &'static str)> {
-    let mut best: Option<((f32, u8), (Format, &'static str))> = None;
+fn accepted(header: &str, otherwise: Named) -> Option<Named> {
+    let mut best: Option<((f32, u8), Named)> = None;
     for range in header.split(',') {
         let (weight, exact) = (weight(range), named(range));
         let any = ["*/*", "application/*"].contains(&range.split(';').next().unwrap_or_default().trim());
@@ -184,7 +187,7 @@ fn accepted(header: &str, otherwise: (Format, &'static str)) -> Option<(Format, 
     best.map(|(_, found)| found)
 }
 
-fn other((format, _): (Format, &'static str)) -> (Format, &'static str) {
+fn other((format, _): Named) -> Named {
     match format {
         Format::Json => (Format::Xml, FHIR_XML),
         Format::Xml => (Format::Json, FHIR_JSON),
