@@ -10,6 +10,7 @@ macro_rules! on_both {
 
 mod conformance;
 mod crash;
+mod fuzz;
 mod generations;
 mod house;
 mod import;

@@ -147,7 +147,12 @@ impl Wanted {
 }
 
 fn to_xml(definitions: &Definitions, json: &[u8], pretty: bool) -> Result<Vec<u8>, Refusal> {
-    let document = Document::parse(json, parse::Limits::default());
+    // A page holds records deeper than any of them is.
+    let limits = parse::Limits {
+        depth: 1_000,
+        ..parse::Limits::default()
+    };
+    let document = Document::parse(json, limits);
     let document = document.map_err(|e| Refusal::broken(format!("its own answer cannot be read. {e}")))?;
     xml::write(definitions, document.root(), pretty).map_err(|e| {
         let text = format!("The answer cannot be written as XML: {e} Ask for application/fhir+json.");
