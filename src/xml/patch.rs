@@ -19,11 +19,13 @@ use crate::escape::write_attribute;
 use crate::fragment;
 use crate::namespace::{FHIR, XHTML};
 use crate::parse::{Limits, Malformed};
-use crate::select::{Failed as Unselected, Selected, select};
+use crate::select::{Failed as Unselected, Selected, pay, select};
 use crate::select_parse::{Path, parse};
 
 /// Operations one patch may have: each reads the document anew.
 pub const OPERATIONS_MAX: usize = 1_000;
+/// Nodes that all operations of one patch may look at; reading a document anew is a look every 16 bytes. A second or so.
+const LOOKS_MAX: usize = 20_000_000;
 
 /// A patch, read.
 #[derive(Clone, Debug)]
@@ -110,8 +112,9 @@ impl Patch {
     /// it does not fit the document. Nothing of the patch holds then.
     pub fn apply(&self, xml: &str, limits: Limits) -> Result<String, Issue> {
         let mut xml = xml.to_owned();
+        let mut looks = LOOKS_MAX;
         for (at, operation) in self.operations.iter().enumerate() {
-            let step = operation.apply(&xml, &self.prefixes, limits);
+            let step = operation.apply(&xml, &self.prefixes, limits, &mut looks);
             xml = step.map_err(|(code, text)| issue(at, &operation.name, code, &text))?;
         }
         Document::parse(xml.as_bytes(), limits).map_err(|e| {
@@ -201,33 +204,28 @@ impl Operation {
         })
     }
 
-    fn apply(&self, xml: &str, outer: &[(String, String)], limits: Limits) -> Result<String, Failed> {
-        let document = Document::parse(xml.as_bytes(), limits);
-        let document = document.map_err(|e| unfit(format!("finds no XML to change: {}", e.what)))?;
+    fn apply(
+        &self,
+        xml: &str,
+        outer: &[(String, String)],
+        limits: Limits,
+        looks: &mut usize,
+    ) -> Result<String, Failed> {
         let prefixes = |prefix: &str| {
             let mut declared = self.prefixes.iter().chain(outer);
-            let known = [("f", FHIR), ("h", XHTML)]
-                .into_iter()
-                .find(|(known, _)| *known == prefix);
-            let found = declared
-                .find(|(declared, _)| declared == prefix)
-                .map(|(_, space)| space.clone());
-            found.or_else(|| known.map(|(_, space)| space.to_owned()))
+            let found = declared.find(|(declared, _)| declared == prefix);
+            let known = [("f", FHIR), ("h", XHTML)];
+            let known = known.into_iter().find(|(known, _)| *known == prefix);
+            found
+                .map(|(_, space)| space.clone())
+                .or_else(|| known.map(|(_, space)| space.to_owned()))
         };
-        let selected = select(&document, &self.select, &prefixes).map_err(|failed| match failed {
-            Unselected::Prefix(prefix) => malformed(format!("uses the prefix \"{prefix}\", which is not declared")),
-            Unselected::Costly => (Code::TooCostly, "looks at more nodes than are allowed".into()),
-        })?;
-        let (nodes, declaration) = match selected {
-            Selected::Nodes(nodes) => (nodes, None),
-            Selected::Declaration(nodes, prefix) => (nodes, Some(prefix)),
-        };
-        let [node] = nodes[..] else {
-            return Err(unfit(format!("must find one node and finds {}", nodes.len())));
-        };
-        let node = match declaration {
-            None => node,
-            Some(prefix) => declaration_of(node, &prefix)
+        pay(looks, xml.len() / 16).map_err(unselected)?;
+        let document = Document::parse(xml.as_bytes(), limits);
+        let document = document.map_err(|e| unfit(format!("finds no XML to change: {}", e.what)))?;
+        let node = match select(&document, &self.select, &prefixes, looks).map_err(unselected)? {
+            Selected::Nodes(nodes) => only(&nodes)?,
+            Selected::Declaration(nodes, prefix) => declaration_of(only(&nodes)?, &prefix)
                 .ok_or_else(|| unfit(format!("finds no declaration of the prefix \"{prefix}\"")))?,
         };
         let edit = match &self.action {
@@ -314,6 +312,23 @@ impl Operation {
                 "replaces a node by something that is not one node of the same kind",
             )),
         }
+    }
+}
+
+fn unselected(failed: Unselected) -> Failed {
+    match failed {
+        Unselected::Prefix(prefix) => malformed(format!("uses the prefix \"{prefix}\", which is not declared")),
+        Unselected::Costly => (
+            Code::TooCostly,
+            "looks at more nodes than one patch may; send fewer operations, or plainer selectors".into(),
+        ),
+    }
+}
+
+fn only<'d>(nodes: &[Node<'d>]) -> Result<Node<'d>, Failed> {
+    match nodes {
+        [node] => Ok(*node),
+        _ => Err(unfit(format!("must find one node and finds {}", nodes.len()))),
     }
 }
 

@@ -135,3 +135,13 @@ fn what_cannot_be_done_is_said() {
     let many = "<remove sel='a'/>".repeat(OPERATIONS_MAX + 1);
     assert!(patched("", &many).unwrap_err().contains("the limit is 1000"));
 }
+
+#[test]
+fn what_a_patch_may_cost_is_bounded() {
+    let content = "<b><c/></b>".repeat(3_000);
+    let costly = "<remove sel='//*[count(//c[count(//b) = 1]) = 1]'/>";
+    let start = std::time::Instant::now();
+    let found = patched(&content, costly).unwrap_err();
+    assert!(found.contains("more nodes than one patch may"), "{found}");
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}

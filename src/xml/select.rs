@@ -4,9 +4,6 @@ use crate::document::{Document, Node, What};
 use crate::namespace::{FHIR, XML};
 use crate::select_parse::{Expression, Name, Path, Step, Test};
 
-/// Nodes that one selection may look at.
-const LOOKS_MAX: usize = 2_000_000;
-
 /// What a selection comes to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Selected<'d> {
@@ -24,20 +21,27 @@ pub(crate) type Prefixes<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(crate) enum Failed {
     /// A prefix stands for nothing.
     Prefix(String),
-    /// More was looked at than [`LOOKS_MAX`].
+    /// More would be looked at than is allowed.
     Costly,
 }
 
-/// Selects from a whole document.
+/// Takes some looks off those that are left.
+pub(crate) fn pay(looks: &mut usize, some: usize) -> Result<(), Failed> {
+    *looks = looks.checked_sub(some).ok_or(Failed::Costly)?;
+    Ok(())
+}
+
+/// Selects from a whole document, with so many `looks` at nodes left, which it takes its own off.
 pub(crate) fn select<'d>(
     document: &'d Document<'d>,
     path: &Path,
     prefixes: Prefixes<'_>,
+    looks: &mut usize,
 ) -> Result<Selected<'d>, Failed> {
     let mut selection = Selection {
         document,
         prefixes,
-        looks: 0,
+        looks,
     };
     match path.steps.split_last() {
         Some((
@@ -80,17 +84,12 @@ enum Value<'d> {
 struct Selection<'d, 'p> {
     document: &'d Document<'d>,
     prefixes: Prefixes<'p>,
-    looks: usize,
+    looks: &'p mut usize,
 }
 
 impl<'d> Selection<'d, '_> {
     fn look(&mut self) -> Result<(), Failed> {
-        self.looks += 1;
-        if self.looks > LOOKS_MAX {
-            Err(Failed::Costly)
-        } else {
-            Ok(())
-        }
+        pay(self.looks, 1)
     }
 
     fn path(&mut self, from: Place<'d>, path: &Path) -> Result<Vec<Node<'d>>, Failed> {
@@ -299,8 +298,7 @@ impl<'d> Selection<'d, '_> {
         let mut texts = Vec::with_capacity(nodes.len());
         for node in nodes {
             // The text of an element is gathered from all that is below it.
-            self.looks += node.span().len() / 16;
-            self.look()?;
+            pay(self.looks, 1 + node.span().len() / 16)?;
             texts.push(node.string_value());
         }
         Ok(texts)
@@ -336,7 +334,7 @@ mod tests {
             "h" => Some("urn:h".to_owned()),
             _ => None,
         };
-        match select(&document, &parse(selector)?, &prefixes) {
+        match select(&document, &parse(selector)?, &prefixes, &mut 1_000) {
             Ok(Selected::Nodes(nodes)) => Ok(nodes.iter().map(|node| node.source()).collect::<Vec<_>>().join(" ")),
             Ok(Selected::Declaration(nodes, prefix)) => Ok(format!("{prefix} on {}", nodes.len())),
             Err(failed) => Err(format!("{failed:?}")),
@@ -371,6 +369,7 @@ mod tests {
             ("", "wants a name"),
             ("x:a", "Prefix(\"x\")"),
             ("nothing/at/all", ""),
+            ("//*[count(//*[count(//*) = 1]) = 1]", "Costly"),
         ];
         for (selector, expected) in table {
             match found(selector) {
