@@ -43,6 +43,10 @@ fn terminology(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/terminology.txt"));
 }
 
+fn codes(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/codes.txt"));
+}
+
 fn hierarchy(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/hierarchy.txt"));
 }
@@ -92,6 +96,7 @@ on_both!(
     pages,
     quantity,
     terminology,
+    codes,
     hierarchy,
     filter,
     validate

@@ -20,7 +20,8 @@
 //! * multiple: `or`, `-or`, `and`, `-and`: what the definition says about several values; empty where it is silent.
 //! * components: `definition=expression`, divided by ` ; `.
 //!
-//! The tables of code systems and value sets are described in `compact_terms.rs`, those of rules in `compact_rules.rs`.
+//! The tables of code systems and value sets are described in `compact_terms.rs`, those of rules in `compact_rules.rs`,
+//! the pack of HL7's terminology in `compact_records.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use fhir::tree::Tree;
 
+use crate::compact_records::Records;
 use crate::compact_rules::Rules;
 use crate::compact_terms::{CodeSystems, ValueSets};
 
@@ -82,8 +84,8 @@ const PROFILES_AS_TYPES: [&str; 2] = ["MoneyQuantity", "SimpleQuantity"];
 const ANY_RESOURCE: [&str; 2] = ["DomainResource", "Resource"];
 
 /// Reads `StructureDefinition-resource`, `-type`, `-extension` and `-profile`, `SearchParameter`,
-/// `CompartmentDefinition`, `CodeSystem` and `ValueSet` (`.ndjson` or `.ndjson.gz`, one resource a line) in `from` and
-/// writes the tables and the NOTICE into `to`.
+/// `CompartmentDefinition`, `CodeSystem`, `ValueSet` and `ConceptMap` (`.ndjson` or `.ndjson.gz`, one resource a line) in
+/// `from` and writes the tables, the pack of terminology and the NOTICE into `to`.
 ///
 /// # Errors
 /// [`Trouble`], naming the file and, for a definition that is not as expected, the line.
@@ -109,6 +111,7 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     each(from, "SearchParameter", &mut |tree| {
         parameter(tree, &any, &mut parameters)
     })?;
+    pack(from, to)?;
     let mut compartments = BTreeMap::new();
     each(from, "CompartmentDefinition", &mut |tree| {
         compartment(tree, &mut compartments)
@@ -154,6 +157,16 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     Ok(written)
 }
 
+fn pack(from: &Path, to: &Path) -> Result<(), Trouble> {
+    let mut records = Records::default();
+    for name in ["CodeSystem", "ConceptMap", "ValueSet"] {
+        each(from, name, &mut |tree| records.add(tree))?;
+    }
+    let (pack, index) = records.into_files();
+    save_bytes(to, "terminology.ndjson.gz", &pack)?;
+    save(to, "terminology.tsv", &index)
+}
+
 const NOTICE: &str = "\
 The tables in this directory are facts taken from HL7 FHIR R4, version 4.0.1 (https://hl7.org/fhir/R4/),
 published by Health Level Seven International under Creative Commons CC0 1.0 (\"No Rights Reserved\").
@@ -161,16 +174,21 @@ FHIR is a registered trademark of Health Level Seven International.
 
 They are made, not written. To make them again, from HL7's definitions as NDJSON files, one resource a line
 (StructureDefinition-resource, -type, -extension and -profile, SearchParameter, CompartmentDefinition, CodeSystem,
-ValueSet; .ndjson or .ndjson.gz):
+ValueSet, ConceptMap; .ndjson or .ndjson.gz):
 
     epis definitions FROM TO
 
-What the columns mean stands at the top of src/conformance/compact.rs, compact_terms.rs and compact_rules.rs.
+What the columns mean stands at the top of src/conformance/compact.rs, compact_terms.rs, compact_rules.rs and
+compact_records.rs.
 ";
 
 fn save(to: &Path, name: &str, text: &str) -> Result<(), Trouble> {
+    save_bytes(to, name, text.as_bytes())
+}
+
+fn save_bytes(to: &Path, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
     let path = to.join(name);
-    fs::write(&path, text).map_err(|e| Trouble::File(path, e))
+    fs::write(&path, bytes).map_err(|e| Trouble::File(path, e))
 }
 
 fn open(from: &Path, name: &str) -> Result<(PathBuf, String), Trouble> {

@@ -5,6 +5,7 @@
 
 mod code_systems;
 pub mod compact;
+mod compact_records;
 pub mod compact_rules;
 mod compact_terms;
 pub mod definitions;

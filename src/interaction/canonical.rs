@@ -109,14 +109,36 @@ impl Engine {
             Some((url, version)) => (url, Some(version)),
             None => (address, None),
         };
+        let fits = |document: &Document| {
+            let has = document.root().string("version").unwrap_or_default();
+            version.is_none_or(|version| version == has)
+        };
+        let versions = self.canonical_versions(kind, url)?.into_iter();
+        let best = versions.filter(fits).max_by(|a, b| by_age(a.root(), b.root()));
+        Ok(best.map(Arc::new))
+    }
+
+    /// All records of one of the kinds of [`DEFINING`] with an address, whatever their version, the oldest first; at most
+    /// 200.
+    ///
+    /// # Errors
+    /// Those of a search.
+    pub(crate) fn canonical_versions(&self, kind: &Kind, url: &str) -> Result<Vec<Document>, Refusal> {
+        let escaped = url.replace('\\', "\\\\").replace(',', "\\,").replace('|', "\\|");
+        self.definitions_found(kind, &[("url".to_owned(), escaped)])
+    }
+
+    /// The records of a kind that a search finds, parsed; at most 200.
+    ///
+    /// # Errors
+    /// Those of a search.
+    pub(crate) fn definitions_found(&self, kind: &Kind, asked: &[(String, String)]) -> Result<Vec<Document>, Refusal> {
         let handling = query::Handling {
             strict: true,
             now: now(),
             base: "",
         };
-        let escaped = url.replace('\\', "\\\\").replace(',', "\\,").replace('|', "\\|");
-        let asked = [("url".to_owned(), escaped)];
-        let search = query::parse(&self.registry, std::slice::from_ref(kind), &asked, &handling);
+        let search = query::parse(&self.registry, std::slice::from_ref(kind), asked, &handling);
         let predicate = search.map_err(Refusal::of_search)?.predicate;
         let wanted = Wanted {
             kinds: std::slice::from_ref(kind),
@@ -131,12 +153,7 @@ impl Engine {
         let parsed = records
             .iter()
             .filter_map(|record| Document::parse(&record.json, Limits::default()).ok());
-        let fits = |document: &Document| {
-            let has = document.root().string("version").unwrap_or_default();
-            version.is_none_or(|version| version == has)
-        };
-        let best = parsed.filter(fits).max_by(|a, b| by_age(a.root(), b.root()));
-        Ok(best.map(Arc::new))
+        Ok(parsed.collect())
     }
 }
 
@@ -145,42 +162,5 @@ fn by_age(a: Node<'_>, b: Node<'_>) -> Order {
     let retired = |node: Node<'_>| node.string("status").is_some_and(|status| status == "retired");
     let version = |node: Node<'_>| node.string("version").unwrap_or_default().into_owned();
     let status = retired(b).cmp(&retired(a));
-    status.then_with(|| compare_versions(&version(a), &version(b)))
-}
-
-/// Orders versions part by part, whole numbers by their value: `1.9` before `1.10`, `2019-01` before `2020`.
-pub fn compare_versions(a: &str, b: &str) -> Order {
-    let parts = |text: &str| -> Vec<(Option<u64>, String)> {
-        let split = text.split(['.', '-', '+', '_']);
-        split.map(|part| (part.parse().ok(), part.to_owned())).collect()
-    };
-    for (a, b) in parts(a).iter().zip(&parts(b)) {
-        let order = match (a, b) {
-            ((Some(a), _), (Some(b), _)) => a.cmp(b),
-            // A number is later than a word: 1.0.0 is later than 1.0.alpha.
-            ((Some(_), _), (None, _)) => Order::Greater,
-            ((None, _), (Some(_), _)) => Order::Less,
-            ((None, a), (None, b)) => a.cmp(b),
-        };
-        if order != Order::Equal {
-            return order;
-        }
-    }
-    parts(a).len().cmp(&parts(b).len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_ordered_by_their_parts() {
-        let rising = [
-            "", "0.9", "1.alpha", "1.0", "1.0.1", "1.9", "1.10", "2.0", "2019-01", "2020",
-        ];
-        for pair in rising.windows(2) {
-            assert_eq!(compare_versions(pair[0], pair[1]), Order::Less, "{pair:?}");
-            assert_eq!(compare_versions(pair[1], pair[1]), Order::Equal);
-        }
-    }
+    status.then_with(|| terminology::version::compare(&version(a), &version(b)))
 }

@@ -12,6 +12,7 @@ use crate::operation::{self, At, Operation};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::shape::Shape;
+use crate::terminology_capabilities::terminology_capabilities;
 
 /// Stands where the base address goes; no definition has it.
 const BASE: &str = "@base@";
@@ -37,8 +38,15 @@ const OF_EVERY_KIND: [(&str, &str); 4] = [
     ("_content", "string"),
 ];
 
-/// Answers with the CapabilityStatement.
+/// Answers with the CapabilityStatement; with the TerminologyCapabilities for `mode=terminology`.
 pub fn capabilities(engine: &Engine, _caller: &Caller, request: &Request<'_>, shape: &Shape) -> Reply {
+    if request
+        .query
+        .split('&')
+        .any(|parameter| parameter == "mode=terminology")
+    {
+        return terminology_capabilities(engine);
+    }
     let statement = engine.capabilities.get_or_init(|| {
         let text = String::from_utf8(statement(engine).to_bytes()).expect("a tree writes UTF-8");
         text.into_boxed_str()
@@ -66,6 +74,10 @@ fn statement(engine: &Engine) -> Tree {
         ("status", text("active")),
         ("date", text(&moment::instant(engine.opened))),
         ("kind", text("instance")),
+        (
+            "instantiates",
+            codes(&["http://hl7.org/fhir/CapabilityStatement/terminology-server"]),
+        ),
         (
             "software",
             Tree::object([("name", text("epis")), ("version", text(version))]),

@@ -13,6 +13,7 @@ use fhir::parse;
 use query::{ParamId, Registry, Value, Values};
 use search_index::{Clock, Gate, Index};
 use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Version, Write};
+use terminology::Library;
 use validation::Validator;
 
 use crate::cache::{Cached, ReadCache, VersionCache};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub store: store::Settings,
     /// Where the search index lives; made anew from the log where it is missing.
     pub index_folder: PathBuf,
+    /// Where the large code systems lie that were loaded from their releases; read when the engine is opened.
+    pub terminology_folder: PathBuf,
     /// How the search index works.
     pub index: search_index::Settings,
     /// How much one request may ask for.
@@ -53,6 +56,7 @@ impl Settings {
     pub fn at(store: store::Settings, index_folder: PathBuf) -> Settings {
         Settings {
             store,
+            terminology_folder: index_folder.with_file_name("terminology"),
             index_folder,
             index: search_index::Settings::default(),
             limits: Limits::default(),
@@ -93,6 +97,8 @@ pub struct Engine {
     cache: Arc<ReadCache>,
     /// Definitions by address.
     pub(crate) canonicals: Arc<Canonicals>,
+    /// What codes mean.
+    pub(crate) library: Arc<Library>,
     /// The places for long searches.
     gate: Gate,
     unique_systems: Arc<[String]>,
@@ -132,6 +138,7 @@ impl Engine {
         settings: Settings,
         definitions: Arc<Definitions>,
         registry: Arc<Registry>,
+        library: Arc<Library>,
         store: Store,
         index: Index,
         upkeep: Arc<Upkeep>,
@@ -161,6 +168,7 @@ impl Engine {
             upkeep,
             cache,
             canonicals,
+            library,
             unique_systems: settings.unique_systems.into(),
         }
     }
@@ -183,6 +191,7 @@ impl Engine {
             upkeep: Arc::clone(&self.upkeep),
             cache: Arc::clone(&self.cache),
             canonicals: Arc::clone(&self.canonicals),
+            library: Arc::clone(&self.library),
             unique_systems: Arc::clone(&self.unique_systems),
         }
     }

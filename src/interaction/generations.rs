@@ -15,15 +15,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use conformance::{Definitions, SearchParameter};
+use conformance::{Definitions, SearchParameter, Terminology};
 use query::custom::Unusable as UnusableParameter;
 use query::{Bar, Registry, Why};
 use search_index::{Index, Unusable};
 use store::{Store, Trouble};
+use terminology::{Answers, Library, System, release};
 
 use crate::engine::{Engine, Settings};
 use crate::parameters::Parameters;
 use crate::shelf::Shelf;
+use crate::terminology_call::OfHouse;
 use crate::upkeep::{Job, Outcome, Pace, Upkeep};
 
 /// Versions that are read before anything is answered, also where the rest is left to the background: what an index that
@@ -44,6 +46,8 @@ pub struct Generations {
 pub(crate) struct House {
     current: RwLock<Arc<Engine>>,
     parameters: Arc<Parameters>,
+    /// What searches ask about codes.
+    terminology: Arc<dyn Terminology>,
     /// What the next index is to be built with. Held while an engine takes the place of another.
     wanted: Mutex<Wanted>,
     shelf: Shelf,
@@ -102,7 +106,7 @@ impl Wanted {
     }
 
     /// The parameters as they can be searched by with an index built with those of `built`.
-    fn offered(&self, built: &Registry, upkeep: &Upkeep) -> Registry {
+    fn offered(&self, built: &Registry, upkeep: &Upkeep, terminology: &Arc<dyn Terminology>) -> Registry {
         let progress = Arc::clone(upkeep.progress());
         let reached = Arc::new(move || match progress.reached() {
             (_, 0) => "its turn comes".to_owned(),
@@ -119,11 +123,8 @@ impl Wanted {
             why: Why::Unusable(unusable.why.clone()),
         });
         let bars = gone.map(|definition| Bar::of(definition, Why::Gone));
-        built.barring(
-            bars.chain(self.missing(built.custom()).map(pending))
-                .chain(unusable)
-                .collect(),
-        )
+        let all = bars.chain(self.missing(built.custom()).map(pending)).chain(unusable);
+        built.barring(all.collect()).with_terminology(Arc::clone(terminology))
     }
 }
 
@@ -149,12 +150,24 @@ impl Generations {
         let (index, built, left_off) = opening.open(&wanted.registry)?;
         let (pace, index_settings) = (settings.pace, settings.index.clone());
         let upkeep = Arc::new(Upkeep::default());
-        let offered = Arc::new(wanted.offered(&built, &upkeep));
-        let engine = Engine::new(settings, definitions, offered, store, index, Arc::clone(&upkeep));
+        let library = Arc::new(library(&settings));
+        let records = OfHouse::default();
+        let terminology: Arc<dyn Terminology> = Arc::new(Answers::new(Arc::clone(&library), records.clone()));
+        let offered = Arc::new(wanted.offered(&built, &upkeep, &terminology));
+        let engine = Engine::new(
+            settings,
+            definitions,
+            offered,
+            library,
+            store,
+            index,
+            Arc::clone(&upkeep),
+        );
         let house = Arc::new(House {
             upkeep,
             current: RwLock::new(Arc::new(engine)),
             parameters,
+            terminology,
             wanted: Mutex::new(wanted),
             shelf,
             left_off: Mutex::new(left_off),
@@ -162,6 +175,7 @@ impl Generations {
             pace,
             building: Mutex::new(()),
         });
+        records.settle(&house);
         house.tell_unusable(&[]);
         let engine = house.now();
         let missing = engine.store.head().saturating_sub(engine.index.head());
@@ -200,6 +214,14 @@ impl Generations {
     }
 }
 
+/// What is built in, and the large code systems that were loaded.
+fn library(settings: &Settings) -> Library {
+    let tell = |sentence: String| (settings.index.notice)(&sentence);
+    let files = release::open_all(&settings.terminology_folder, &tell);
+    let systems = files.into_iter().map(|(_, system)| Arc::new(system) as Arc<dyn System>);
+    Library::new(systems.collect())
+}
+
 impl Drop for Generations {
     fn drop(&mut self) {
         self.house.upkeep.lock().stop = true;
@@ -225,7 +247,7 @@ impl House {
         self.engine()
     }
 
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -252,7 +274,7 @@ impl House {
             return Ok(());
         }
         let before = std::mem::replace(&mut *wanted, heard);
-        let offered = Arc::new(wanted.offered(&engine.registry, &self.upkeep));
+        let offered = Arc::new(wanted.offered(&engine.registry, &self.upkeep, &self.terminology));
         self.put(engine.next(offered, engine.index.clone()));
         self.parameters.heard();
         drop(wanted);
@@ -356,7 +378,7 @@ impl House {
             }
         };
         let wanted = self.wanted();
-        let offered = Arc::new(wanted.offered(&registry, &self.upkeep));
+        let offered = Arc::new(wanted.offered(&registry, &self.upkeep, &self.terminology));
         self.put(old.next(offered, index));
         drop(wanted);
         old.index.retire();

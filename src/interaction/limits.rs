@@ -19,6 +19,8 @@ pub struct Limits {
     pub page_default: usize,
     /// Matches on a page at most; a greater `_count` is lowered to it.
     pub page_max: usize,
+    /// Codes in an expansion where no page is asked for; a page may have ten times as many (422 beyond).
+    pub expansion_codes: usize,
     /// Records that `_include` and `_revinclude` may add to one page.
     pub includes_max: usize,
     /// Rounds of `:iterate`.
@@ -47,6 +49,7 @@ impl Default for Limits {
             query_bytes: 16 << 10,
             page_default: 20,
             page_max: 1000,
+            expansion_codes: 1000,
             includes_max: 2000,
             include_rounds: 8,
             conditional_delete_max: 1,

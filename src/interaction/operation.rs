@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
-use crate::{convert, everything, reindex, validate};
+use crate::{closure, convert, everything, expand, lookup, reindex, subsumes, translate, validate, validate_code};
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
 const EVERY: &str = "Resource";
@@ -50,6 +50,16 @@ pub struct Operation {
 /// All operations, by name.
 pub const OPERATIONS: &[Operation] = &[
     Operation {
+        name: "closure",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/ConceptMap-closure"),
+        text: "",
+        system: true,
+        kinds: &[],
+        records: &[],
+        safe: false,
+        answer: closure::closure,
+    },
+    Operation {
         name: "convert",
         definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-convert"),
         text: "",
@@ -70,6 +80,26 @@ pub const OPERATIONS: &[Operation] = &[
         answer: everything::everything,
     },
     Operation {
+        name: "expand",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/ValueSet-expand"),
+        text: "",
+        system: false,
+        kinds: &["ValueSet"],
+        records: &["ValueSet"],
+        safe: true,
+        answer: expand::expand,
+    },
+    Operation {
+        name: "lookup",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"),
+        text: "",
+        system: false,
+        kinds: &["CodeSystem"],
+        records: &[],
+        safe: true,
+        answer: lookup::lookup,
+    },
+    Operation {
         name: "reindex",
         definition: None,
         text: "POST builds the search index anew, beside the one in use; GET tells how that stands.",
@@ -80,6 +110,26 @@ pub const OPERATIONS: &[Operation] = &[
         answer: reindex::reindex,
     },
     Operation {
+        name: "subsumes",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes"),
+        text: "",
+        system: false,
+        kinds: &["CodeSystem"],
+        records: &["CodeSystem"],
+        safe: true,
+        answer: subsumes::subsumes,
+    },
+    Operation {
+        name: "translate",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
+        text: "",
+        system: false,
+        kinds: &["ConceptMap"],
+        records: &["ConceptMap"],
+        safe: true,
+        answer: translate::translate,
+    },
+    Operation {
         name: "validate",
         definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-validate"),
         text: "",
@@ -88,6 +138,26 @@ pub const OPERATIONS: &[Operation] = &[
         records: &[EVERY],
         safe: true,
         answer: validate::validate,
+    },
+    Operation {
+        name: "validate-code",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/CodeSystem-validate-code"),
+        text: "",
+        system: false,
+        kinds: &["CodeSystem"],
+        records: &["CodeSystem"],
+        safe: true,
+        answer: validate_code::of_code_system,
+    },
+    Operation {
+        name: "validate-code",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code"),
+        text: "",
+        system: false,
+        kinds: &["ValueSet"],
+        records: &["ValueSet"],
+        safe: true,
+        answer: validate_code::of_value_set,
     },
 ];
 

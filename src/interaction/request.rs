@@ -110,6 +110,8 @@ pub struct Request<'a> {
     pub content_type: Option<&'a str>,
     /// `Accept`
     pub accept: Option<&'a str>,
+    /// `Accept-Language`
+    pub accept_language: Option<&'a str>,
     /// `If-Match`
     pub if_match: Option<&'a str>,
     /// `If-None-Match`
@@ -135,6 +137,7 @@ impl<'a> Request<'a> {
             body: &[],
             content_type: None,
             accept: None,
+            accept_language: None,
             if_match: None,
             if_none_match: None,
             if_modified_since: None,

@@ -436,7 +436,13 @@ impl Registry {
             of_kind.parameters.retain(|p| !custom(&p.url) || !is_barred(p));
         }
         barred.bars = bars;
+        barred.terminology = Arc::clone(&self.terminology);
         barred
+    }
+
+    /// The same, with other answers to what codes mean.
+    pub fn with_terminology(self, terminology: Arc<dyn Terminology>) -> Registry {
+        Registry { terminology, ..self }
     }
 
     /// The parameters that are not to be searched by just now.

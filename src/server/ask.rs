@@ -2,7 +2,8 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
 };
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use interaction::format::{PATCH_FORMATS, Wanted};
@@ -133,6 +134,10 @@ pub fn head<'a>(http: &'a HttpRequest, path: &'a str, settings: &Settings) -> Re
                 request.accept = value.to_str().ok();
                 continue;
             }
+            ACCEPT_LANGUAGE => {
+                request.accept_language = value.to_str().ok();
+                continue;
+            }
             _ if *name == PREFER => {
                 request.prefer = value.to_str().map(Prefer::parse).unwrap_or_default();
                 continue;
@@ -228,7 +233,7 @@ fn unsupported(what: &str) -> Refusal {
 #[derive(Debug)]
 pub struct Asked {
     method: Method,
-    texts: [Option<String>; 9],
+    texts: [Option<String>; 10],
     prefer: Prefer,
     form: bool,
     body: Body,
@@ -248,6 +253,7 @@ impl Asked {
             request.if_none_match,
             request.if_modified_since,
             request.if_none_exist,
+            request.accept_language,
         ];
         Asked {
             method: request.method,
@@ -281,6 +287,7 @@ impl Asked {
         request.if_none_match = text(6);
         request.if_modified_since = text(7);
         request.if_none_exist = text(8);
+        request.accept_language = text(9);
         request.prefer = self.prefer;
         if self.form {
             request.form = Some(form(&self.body.bytes, settings)?);

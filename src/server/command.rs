@@ -116,6 +116,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         set: Set,
     },
+    /// Loads releases of large code systems, and lists those that are loaded. A server reads them when it starts.
+    Terminology {
+        #[command(subcommand)]
+        what: crate::terminology::What,
+    },
     /// Reads HL7's definitions (NDJSON) from one folder and writes their compact form to another.
     Definitions {
         /// The folder with the definitions as HL7 publishes them.
@@ -159,6 +164,7 @@ fn act(command: Command) -> Result<ExitCode, String> {
         } => crate::export::export(set.gather(&[])?, &crate::export::Wish { folder, history, gzip }),
         Command::Check { look, set } => crate::upkeep::check(set.gather(&[])?, !look),
         Command::Reindex { set } => crate::upkeep::reindex(set.gather(&[])?),
+        Command::Terminology { what } => crate::terminology::terminology(what),
         Command::Definitions { from, to } => crate::upkeep::definitions(&from, &to),
         Command::Settings { set } => {
             print!("{}", crate::reference::settings_file(&set.gather(&[])?));

@@ -60,6 +60,7 @@ fn limits(settings: &Settings) -> Limits {
         query_bytes: settings.query_bytes_max.length(),
         page_default: settings.page_size.min(settings.page_size_max),
         page_max: settings.page_size_max,
+        expansion_codes: settings.expansion_codes_max,
         includes_max: settings.includes_max,
         include_rounds: settings.include_rounds_max,
         conditional_delete_max: settings.conditional_delete_max,

@@ -22,6 +22,7 @@ mod samples;
 mod serve;
 pub mod settings;
 mod source;
+mod terminology;
 mod upkeep;
 pub mod value;
 mod wire;

@@ -118,6 +118,8 @@ settings! {
     page_size: usize = 20;
     /// The entries of a page, where the caller asks for more.
     page_size_max: usize = 1000;
+    /// The codes of an expansion that is not asked for page by page; a page may have ten times as many.
+    expansion_codes_max: usize = 1000;
     /// The records that _include and _revinclude may add to a page.
     includes_max: usize = 2000;
     /// The rounds that _include:iterate may go.

@@ -3,9 +3,11 @@
 //! One module a suite, with a function that gives its [`Tally`], and a row in [`SUITES`]. The page
 //! `docs/reference/conformance.md` is written from the tallies, and is out of date where it says anything else.
 
+mod expansions;
 mod fhirpath_patch;
 mod json_patch;
 mod r4_examples;
+mod terminology;
 mod ucum;
 mod xml_patch;
 
@@ -18,6 +20,8 @@ const SUITES: &[fn() -> Tally] = &[
     json_patch::tally,
     fhirpath_patch::tally,
     xml_patch::tally,
+    terminology::tally,
+    expansions::tally,
     ucum::tally,
 ];
 

@@ -1,0 +1,97 @@
+//! The terminology that FHIR R4 itself defines: its CodeSystems, ValueSets and ConceptMaps, read one by one when asked.
+
+use std::io::Read as _;
+use std::sync::{Arc, OnceLock};
+
+use fhir::document::Document;
+use rustc_hash::FxHashMap;
+
+/// One resource after another, each packed by itself.
+static RECORDS: &[u8] = include_bytes!("../../schema/fhir/terminology.ndjson.gz");
+/// Where each lies: `kind  url  version  offset  length`.
+static INDEX: &str = include_str!("../../schema/fhir/terminology.tsv");
+/// No resource of the standard is larger.
+const BYTES_MAX: u64 = 8 << 20;
+
+/// What the standard defines.
+#[derive(Debug)]
+pub(crate) struct BuiltIn {
+    places: FxHashMap<(&'static str, &'static str), Vec<(usize, usize)>>,
+}
+
+impl BuiltIn {
+    /// The shared one.
+    pub(crate) fn shared() -> &'static BuiltIn {
+        static SHARED: OnceLock<BuiltIn> = OnceLock::new();
+        SHARED.get_or_init(|| BuiltIn::read(INDEX))
+    }
+
+    fn read(index: &'static str) -> BuiltIn {
+        let mut places: FxHashMap<_, Vec<_>> = FxHashMap::default();
+        for row in index.lines() {
+            let columns: Vec<&'static str> = row.split('\t').collect();
+            let &[kind, url, _, offset, length] = columns.as_slice() else {
+                continue;
+            };
+            if let (Ok(offset), Ok(length)) = (offset.parse(), length.parse()) {
+                places.entry((kind, url)).or_default().push((offset, length));
+            }
+        }
+        BuiltIn { places }
+    }
+
+    fn document((offset, length): (usize, usize)) -> Option<Arc<Document>> {
+        let packed = RECORDS.get(offset..offset + length)?;
+        let mut text = Vec::new();
+        let unpacked = flate2::read::GzDecoder::new(packed)
+            .take(BYTES_MAX)
+            .read_to_end(&mut text);
+        unpacked.ok()?;
+        Document::parse(&text, fhir::parse::Limits::default())
+            .ok()
+            .map(Arc::new)
+    }
+
+    /// The resources of an address.
+    pub(crate) fn find(&self, kind: &str, url: &str) -> Vec<Arc<Document>> {
+        let places = self.places.get(&(kind, url)).into_iter().flatten();
+        places.filter_map(|place| BuiltIn::document(*place)).collect()
+    }
+
+    /// All resources of a kind.
+    pub(crate) fn all(&self, kind: &str) -> Vec<Arc<Document>> {
+        let places = self.places.iter().filter(|((known, _), _)| *known == kind);
+        let mut places: Vec<(usize, usize)> = places.flat_map(|(_, places)| places).copied().collect();
+        places.sort_unstable();
+        places.into_iter().filter_map(BuiltIn::document).collect()
+    }
+
+    /// Address and version of all resources of a kind.
+    pub(crate) fn versions<'b>(&self, kind: &'b str) -> impl Iterator<Item = (&'static str, &'static str)> + use<'b> {
+        INDEX.lines().filter_map(move |row| {
+            let mut columns = row.split('\t');
+            (columns.next()? == kind).then_some((columns.next()?, columns.next()?))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_index_leads_to_its_resource() {
+        let built_in = BuiltIn::shared();
+        let mut seen = 0;
+        for ((kind, url), places) in &built_in.places {
+            for place in places {
+                let document = BuiltIn::document(*place).unwrap_or_else(|| panic!("{kind} {url}"));
+                let root = document.root();
+                assert_eq!(root.string("resourceType").as_deref(), Some(*kind));
+                assert_eq!(root.string("url").as_deref(), Some(*url));
+                seen += 1;
+            }
+        }
+        assert!(seen > 2_300, "{seen}");
+    }
+}

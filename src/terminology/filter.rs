@@ -1,0 +1,210 @@
+//! The filters of a value set (<https://hl7.org/fhir/R4/valueset-filter-operator.html>), and those that came after R4.
+
+use regex::Regex;
+
+use crate::finding::{Finding, Unable};
+use crate::system::{Place, System, is_below, reach};
+use crate::value_set::Filter;
+
+/// What a compiled regular expression may take, in bytes.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
+/// A filter made ready for one system.
+pub(crate) enum Test<'f> {
+    /// The code and all below it, without itself where `proper`.
+    Below { top: u32, proper: bool },
+    /// Any code but those.
+    NotBelow(u32),
+    /// The code and all above it.
+    Above(Vec<u32>),
+    /// Those directly below a code.
+    Child(u32),
+    /// Those below a code with none below them.
+    Leaf(u32),
+    /// None: the filter names a code that the system does not have.
+    Nothing,
+    /// The code itself, or its display or definition, or a property, put to a comparison.
+    Value(&'f str, Compare<'f>),
+    /// What only the system knows.
+    Own(&'f Filter, &'f str),
+}
+
+pub(crate) enum Compare<'f> {
+    Equal(&'f str),
+    In(Vec<&'f str>),
+    NotIn(Vec<&'f str>),
+    Matches(Regex),
+    Exists(bool),
+}
+
+impl<'f> Test<'f> {
+    /// Makes a filter ready.
+    ///
+    /// # Errors
+    /// 422 for a filter without a value, with an operator that is unknown, or with a regular expression that cannot be
+    /// used.
+    pub(crate) fn of(filter: &'f Filter, system: &dyn System) -> Result<Test<'f>, Unable> {
+        let url = &system.facts().url;
+        let Filter {
+            property, op, value, ..
+        } = filter;
+        let Some(value) = value.as_deref() else {
+            let text = format!("The system {url} filter with property = {property}, op = {op} has no value");
+            return Err(invalid(filter, text));
+        };
+        if system.count().is_none() {
+            return Ok(Test::Own(filter, value));
+        }
+        let is_concept = matches!(property.as_str(), "concept" | "code");
+        let place = |code: &str| match system.find(code) {
+            Some(Place::At(place)) => Some(place),
+            _ => None,
+        };
+        if !is_concept && matches!(op.as_str(), "is-a" | "descendent-of" | "is-not-a" | "generalizes") {
+            return Err(unknown(filter, url, value));
+        }
+        let at = |make: &dyn Fn(u32) -> Test<'f>| place(value).map_or(Test::Nothing, make);
+        Ok(match op.as_str() {
+            "is-a" => at(&|top| Test::Below { top, proper: false }),
+            "descendent-of" => at(&|top| Test::Below { top, proper: true }),
+            "is-not-a" => at(&Test::NotBelow),
+            "generalizes" => at(&|from| Test::Above(reach(system, from, true))),
+            "child-of" if is_concept => at(&Test::Child),
+            "descendent-leaf" if is_concept => at(&Test::Leaf),
+            "=" => Test::Value(property, Compare::Equal(value)),
+            "in" => Test::Value(property, Compare::In(values(value))),
+            "not-in" => Test::Value(property, Compare::NotIn(values(value))),
+            "exists" => Test::Value(property, Compare::Exists(value != "false")),
+            "regex" => Test::Value(property, Compare::Matches(regex(filter, value)?)),
+            _ => return Err(unknown(filter, url, value)),
+        })
+    }
+
+    /// The codes it picks, where they can be named without trying all.
+    pub(crate) fn listing(&self, system: &dyn System) -> Option<Vec<u32>> {
+        match self {
+            Test::Below { top, proper } => {
+                let mut all = reach(system, *top, false);
+                all.drain(..usize::from(*proper));
+                Some(all)
+            }
+            Test::Above(all) => Some(all.clone()),
+            Test::Child(of) => Some(system.children(*of).to_vec()),
+            Test::Nothing => Some(Vec::new()),
+            Test::Value("code" | "concept", Compare::Equal(code)) => Some(places(system, &[code])),
+            Test::Value("code" | "concept", Compare::In(codes)) => Some(places(system, codes)),
+            _ => None,
+        }
+    }
+
+    /// Whether it picks a code.
+    ///
+    /// # Errors
+    /// 422 where the system does not know the filter.
+    pub(crate) fn picks(&self, system: &dyn System, place: &Place) -> Result<bool, Unable> {
+        let number = match place {
+            Place::At(number) => *number,
+            Place::Written(_) => u32::MAX,
+        };
+        Ok(match self {
+            Test::Below { top, proper } => !(*proper && number == *top) && is_below(system, number, *top),
+            Test::NotBelow(top) => !is_below(system, number, *top),
+            Test::Above(all) => all.contains(&number),
+            Test::Child(of) => system.parents(number).contains(of),
+            Test::Leaf(of) => number != *of && system.children(number).is_empty() && is_below(system, number, *of),
+            Test::Nothing => false,
+            Test::Value(property, compare) => compare.holds(&values_of(system, place, property)),
+            Test::Own(filter, value) => match system.own_filter(&filter.property, &filter.op, value, place) {
+                Some(picks) => picks,
+                None => return Err(unknown(filter, &system.facts().url, value)),
+            },
+        })
+    }
+}
+
+fn places(system: &dyn System, codes: &[&str]) -> Vec<u32> {
+    let place = |code: &&str| match system.find(code) {
+        Some(Place::At(place)) => Some(place),
+        _ => None,
+    };
+    codes.iter().filter_map(place).collect()
+}
+
+/// The values of a property of a code, as filters compare them.
+fn values_of(system: &dyn System, place: &Place, property: &str) -> Vec<String> {
+    match property {
+        "code" | "concept" => vec![system.code(place).into_owned()],
+        "display" => system
+            .display(place)
+            .map(|text| text.into_owned())
+            .into_iter()
+            .collect(),
+        "definition" => system.details(place).definition.into_iter().collect(),
+        "parent" | "child" => {
+            let Place::At(number) = place else { return Vec::new() };
+            let others = match property {
+                "parent" => system.parents(*number),
+                _ => system.children(*number),
+            };
+            let code = |other: &u32| system.code(&Place::At(*other)).into_owned();
+            others.iter().map(code).collect()
+        }
+        "designation" => system
+            .details(place)
+            .designations
+            .into_iter()
+            .map(|d| d.value)
+            .collect(),
+        _ => {
+            let properties = system.details(place).properties;
+            let named = properties.iter().filter(|p| p.code == property);
+            let values: Vec<String> = named.map(|p| p.text().into_owned()).collect();
+            // What every system may say of its codes, whether or not it wrote it down.
+            match (values.is_empty(), property) {
+                (true, "inactive") => vec![system.state(place).inactive.to_string()],
+                (true, "status") => system.state(place).status.into_iter().collect(),
+                _ => values,
+            }
+        }
+    }
+}
+
+impl Compare<'_> {
+    fn holds(&self, values: &[String]) -> bool {
+        match self {
+            Compare::Equal(value) => values.iter().any(|has| has == value),
+            Compare::In(list) => values.iter().any(|has| list.contains(&has.as_str())),
+            Compare::NotIn(list) => !values.iter().any(|has| list.contains(&has.as_str())),
+            Compare::Matches(regex) => values.iter().any(|has| regex.is_match(has)),
+            Compare::Exists(wanted) => values.is_empty() != *wanted,
+        }
+    }
+}
+
+fn values(list: &str) -> Vec<&str> {
+    list.split(',').map(str::trim).collect()
+}
+
+/// The whole value has to match. The engine of the expressions takes time in proportion to the text, whatever they say.
+fn regex(filter: &Filter, value: &str) -> Result<Regex, Unable> {
+    let whole = format!("^(?:{value})$");
+    let built = regex::RegexBuilder::new(&whole).size_limit(REGEX_BYTES_MAX).build();
+    built.map_err(|_| {
+        let text = format!("The regular expression `{value}` is not one that can be used here: mend or shorten it");
+        invalid(filter, text)
+    })
+}
+
+fn invalid(filter: &Filter, text: String) -> Unable {
+    let finding = Finding::error("invalid", "vs-invalid", text).at(&filter.expression);
+    Unable::unusable(match filter.value {
+        None => finding.known_as("UNABLE_TO_HANDLE_SYSTEM_FILTER_WITH_NO_VALUE"),
+        Some(_) => finding,
+    })
+}
+
+fn unknown(filter: &Filter, url: &str, value: &str) -> Unable {
+    let (property, op) = (&filter.property, &filter.op);
+    let text = format!("The filter \"{property} {op} {value}\" from the code system {url} was not understood");
+    Unable::unusable(Finding::error("not-supported", "vs-invalid", text).at(&filter.expression))
+}

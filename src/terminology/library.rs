@@ -1,0 +1,414 @@
+//! All definitions that questions are answered from: records, files that were loaded, and what is built in.
+//!
+//! A [`Library`] lives as long as the server and keeps what it has read. A [`Session`] is one question's view of it:
+//! with the resources that came along, the supplements and the versions that were asked for.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use fhir::document::{Document, Node};
+use fhir::parse::Limits;
+use rustc_hash::FxHashMap;
+
+use crate::built_in::BuiltIn;
+use crate::finding::Unable;
+use crate::grammar;
+use crate::pins::Pins;
+use crate::recorded::{Recorded, facts};
+use crate::supplement::Supplemented;
+use crate::system::{Content, System};
+use crate::tables;
+use crate::value_set::ValueSet;
+use crate::version;
+
+/// What the texts of the definitions that are kept may take together, in bytes.
+const KEPT_BYTES: usize = 256 << 20;
+
+/// The records could not be read; whoever lent them knows why.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread;
+
+impl From<Unread> for Unable {
+    fn from(_: Unread) -> Unable {
+        Unable::Unread
+    }
+}
+
+/// The records of a server that define terminology.
+pub trait Records {
+    /// All versions of the CodeSystem, ValueSet or ConceptMap with a canonical address; of two with the same version the
+    /// one that counts first.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    fn versions(&self, kind: &str, url: &str) -> Result<Vec<Arc<Document>>, Unread>;
+
+    /// ConceptMaps that may lead from or to a system.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    fn maps(&self) -> Result<Vec<Arc<Document>>, Unread>;
+
+    /// A number that changes whenever such a record does.
+    fn generation(&self) -> u64;
+}
+
+/// No records at all.
+pub struct NoRecords;
+
+impl Records for NoRecords {
+    fn versions(&self, _: &str, _: &str) -> Result<Vec<Arc<Document>>, Unread> {
+        Ok(Vec::new())
+    }
+
+    fn maps(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        Ok(Vec::new())
+    }
+
+    fn generation(&self) -> u64 {
+        0
+    }
+}
+
+type Systems = Arc<[Arc<dyn System>]>;
+type Sets = Arc<[Arc<ValueSet>]>;
+
+/// What has been read of the definitions, until one of them changes.
+#[derive(Default)]
+struct Kept {
+    generation: u64,
+    bytes: usize,
+    systems: FxHashMap<String, Systems>,
+    sets: FxHashMap<String, Sets>,
+}
+
+/// The definitions of a server. Shared by all threads.
+pub struct Library {
+    built_in: &'static BuiltIn,
+    loaded: Vec<Arc<dyn System>>,
+    kept: RwLock<Kept>,
+}
+
+impl Library {
+    /// What is built in, and some systems that were loaded.
+    pub fn new(loaded: Vec<Arc<dyn System>>) -> Library {
+        Library {
+            built_in: BuiltIn::shared(),
+            loaded,
+            kept: RwLock::default(),
+        }
+    }
+
+    /// The systems that neither records nor the standard define.
+    fn others(&self) -> impl Iterator<Item = &Arc<dyn System>> {
+        self.loaded.iter().chain(grammar::all()).chain(tables::all())
+    }
+
+    /// All systems that are here without records, by address, with their versions.
+    pub fn known(&self) -> Vec<(String, Vec<String>)> {
+        let mut all: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+        for (url, version) in self.built_in.versions("CodeSystem") {
+            all.entry(url.to_owned())
+                .or_default()
+                .extend((!version.is_empty()).then(|| version.to_owned()));
+        }
+        for facts in self.others().map(|system| system.facts()) {
+            all.entry(facts.url.clone()).or_default().extend(facts.version.clone());
+        }
+        all.into_iter().collect()
+    }
+
+    fn kept<T: Clone>(&self, generation: u64, of: impl Fn(&Kept) -> Option<T>) -> Option<T> {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        (kept.generation == generation).then(|| of(&kept)).flatten()
+    }
+
+    fn keep(&self, generation: u64, bytes: usize, put: impl FnOnce(&mut Kept)) {
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.generation != generation || kept.bytes + bytes > KEPT_BYTES {
+            *kept = Kept {
+                generation,
+                ..Kept::default()
+            };
+        }
+        kept.bytes += bytes;
+        put(&mut kept);
+    }
+
+    /// All versions of a system, the newest first.
+    fn systems(&self, records: &dyn Records, url: &str) -> Result<Systems, Unread> {
+        let generation = records.generation();
+        if let Some(found) = self.kept(generation, |kept| kept.systems.get(url).cloned()) {
+            return Ok(found);
+        }
+        let own = records.versions("CodeSystem", url)?;
+        let built_in = self.built_in.find("CodeSystem", url);
+        let bytes = own
+            .iter()
+            .chain(&built_in)
+            .map(|document| 3 * document.text().len())
+            .sum();
+        let read = |documents: Vec<Arc<Document>>| -> Vec<Arc<dyn System>> {
+            let known = documents.into_iter().filter(|document| has_content(document.root()));
+            known.map(|d| Arc::new(Recorded::read(d)) as Arc<dyn System>).collect()
+        };
+        let others = self.others();
+        let mut given: Vec<Arc<dyn System>> = others.filter(|system| system.facts().url == url).cloned().collect();
+        given.extend(read(built_in));
+        let all = by_precedence(read(own), given);
+        self.keep(generation, bytes, |kept| {
+            kept.systems.insert(url.to_owned(), Arc::clone(&all));
+        });
+        Ok(all)
+    }
+
+    /// All versions of a value set, the newest first.
+    fn sets(&self, records: &dyn Records, url: &str) -> Result<Sets, Unread> {
+        let generation = records.generation();
+        if let Some(found) = self.kept(generation, |kept| kept.sets.get(url).cloned()) {
+            return Ok(found);
+        }
+        let own = records.versions("ValueSet", url)?;
+        let mut given = self.built_in.find("ValueSet", url);
+        if own.is_empty() && given.is_empty() {
+            let implied = implied(url).and_then(|json| Document::parse(json.as_bytes(), Limits::default()).ok());
+            given.extend(implied.map(Arc::new));
+        }
+        let bytes = own.iter().chain(&given).map(|document| 3 * document.text().len()).sum();
+        let read = |documents: Vec<Arc<Document>>| {
+            let mut all: Vec<Arc<ValueSet>> = documents.into_iter().map(|d| Arc::new(ValueSet::read(d))).collect();
+            all.sort_by(|a, b| compare(b.version.as_deref(), a.version.as_deref()));
+            all
+        };
+        let all: Sets = read(own).into_iter().chain(read(given)).collect();
+        self.keep(generation, bytes, |kept| {
+            kept.sets.insert(url.to_owned(), Arc::clone(&all));
+        });
+        Ok(all)
+    }
+}
+
+fn has_content(root: Node<'_>) -> bool {
+    matches!(facts(root).content, Content::Complete | Content::Fragment)
+}
+
+fn compare(a: Option<&str>, b: Option<&str>) -> std::cmp::Ordering {
+    version::compare(a.unwrap_or_default(), b.unwrap_or_default())
+}
+
+/// Records before what is given, of each the newest first, and of one version the first. Versions of the two need not
+/// be written alike: a record says what this server means by a system.
+fn by_precedence(mut records: Vec<Arc<dyn System>>, mut given: Vec<Arc<dyn System>>) -> Systems {
+    let newest_first = |all: &mut Vec<Arc<dyn System>>| {
+        all.sort_by(|a, b| compare(b.facts().version.as_deref(), a.facts().version.as_deref()));
+    };
+    newest_first(&mut records);
+    newest_first(&mut given);
+    let mut all: Vec<Arc<dyn System>> = Vec::new();
+    for system in records.into_iter().chain(given) {
+        if !all.iter().any(|known| known.facts().version == system.facts().version) {
+            all.push(system);
+        }
+    }
+    all.into()
+}
+
+/// The value sets that a system implies: `[system]?fhir_vs` has all its codes, `[system]?fhir_vs=isa/[code]` a code and
+/// all below it (<https://hl7.org/fhir/R4/snomedct.html#implicit>).
+fn implied(url: &str) -> Option<String> {
+    let (system, asked) = url.split_once("?fhir_vs")?;
+    let filter = match asked.strip_prefix("=isa/") {
+        Some(code) => format!(
+            r#","filter":[{{"property":"concept","op":"is-a","value":{}}}]"#,
+            quoted(code)
+        ),
+        None if asked.is_empty() => String::new(),
+        None => return None,
+    };
+    Some(format!(
+        r#"{{"resourceType":"ValueSet","url":{},"status":"active","compose":{{"include":[{{"system":{}{filter}}}]}}}}"#,
+        quoted(url),
+        quoted(system)
+    ))
+}
+
+fn quoted(text: &str) -> String {
+    let bytes = fhir::tree::Tree::string(text).to_bytes();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// One question's view of the library.
+pub struct Session<'a> {
+    library: &'a Library,
+    records: &'a dyn Records,
+    extra_systems: Vec<Arc<Recorded>>,
+    extra_sets: Vec<Arc<ValueSet>>,
+    extra_maps: Vec<Arc<Document>>,
+    supplements: Vec<Arc<Recorded>>,
+    /// The versions that were asked for.
+    pub pins: Pins,
+}
+
+impl<'a> Session<'a> {
+    /// The library as it is, with the records of a server.
+    pub fn new(library: &'a Library, records: &'a dyn Records) -> Session<'a> {
+        Session {
+            library,
+            records,
+            extra_systems: Vec::new(),
+            extra_sets: Vec::new(),
+            extra_maps: Vec::new(),
+            supplements: Vec::new(),
+            pins: Pins::default(),
+        }
+    }
+
+    /// Takes in a resource that came with the question; what is no definition of terminology is left away.
+    pub fn add(&mut self, document: Arc<Document>) {
+        match document.root().string("resourceType").as_deref() {
+            Some("CodeSystem") => self.extra_systems.push(Arc::new(Recorded::read(document))),
+            Some("ValueSet") => self.extra_sets.push(Arc::new(ValueSet::read(document))),
+            Some("ConceptMap") => self.extra_maps.push(document),
+            _ => {}
+        }
+    }
+
+    /// Uses a supplement for all that follows.
+    ///
+    /// # Errors
+    /// 404 where it is not known.
+    pub fn supplement(&mut self, canonical: &str) -> Result<(), Unable> {
+        let (url, wanted) = version::split(canonical);
+        let fits = |system: &Recorded| {
+            let facts = system.facts();
+            facts.content == Content::Supplement
+                && facts.url == url
+                && wanted.is_none_or(|wanted| {
+                    facts
+                        .version
+                        .as_deref()
+                        .is_some_and(|has| version::matches(wanted, has))
+                })
+        };
+        let extra = self.extra_systems.iter().filter(|system| fits(system)).cloned();
+        let mut found: Vec<Arc<Recorded>> = extra.collect();
+        if found.is_empty() {
+            let read = self.records.versions("CodeSystem", url)?;
+            found = read
+                .into_iter()
+                .map(|d| Arc::new(Recorded::read(d)))
+                .filter(|s| fits(s))
+                .collect();
+        }
+        let newest = found
+            .into_iter()
+            .max_by(|a, b| compare(a.facts().version.as_deref(), b.facts().version.as_deref()));
+        let Some(supplement) = newest else {
+            let text = format!("Required supplement not found: {canonical}");
+            return Err(Unable::missing_as("VALUESET_SUPPLEMENT_MISSING", text));
+        };
+        let known = |other: &Arc<Recorded>| other.facts().canonical() == supplement.facts().canonical();
+        if !self.supplements.iter().any(known) {
+            self.supplements.push(supplement);
+        }
+        Ok(())
+    }
+
+    /// The supplements in use for a system.
+    pub fn supplements_of(&self, url: &str) -> impl Iterator<Item = &Arc<Recorded>> {
+        let of = move |supplement: &&Arc<Recorded>| {
+            let base = supplement.facts().supplements.as_deref();
+            base.is_some_and(|base| version::split(base).0 == url)
+        };
+        self.supplements.iter().filter(of)
+    }
+
+    /// All versions of a system, the newest first.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub fn systems(&self, url: &str) -> Result<Systems, Unread> {
+        let extra = self.extra_systems.iter().filter(|system| {
+            let facts = system.facts();
+            facts.url == url && matches!(facts.content, Content::Complete | Content::Fragment)
+        });
+        let mut all: Vec<Arc<dyn System>> = extra.map(|s| Arc::clone(s) as Arc<dyn System>).collect();
+        let known = self.library.systems(self.records, url)?;
+        let supplements: Vec<Arc<Recorded>> = self.supplements_of(url).cloned().collect();
+        if all.is_empty() && supplements.is_empty() {
+            return Ok(known);
+        }
+        all = by_precedence(all, Vec::new()).to_vec();
+        let newer =
+            |system: &&Arc<dyn System>| !all.iter().any(|extra| extra.facts().version == system.facts().version);
+        let others: Vec<Arc<dyn System>> = known.iter().filter(newer).cloned().collect();
+        all.extend(others);
+        if !supplements.is_empty() {
+            let with = |system| Arc::new(Supplemented::new(system, supplements.clone())) as Arc<dyn System>;
+            all = all.into_iter().map(with).collect();
+        }
+        Ok(all.into())
+    }
+
+    /// A value set by its canonical address, of several versions the newest that fits.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub fn set(&self, canonical: &str) -> Result<Option<Arc<ValueSet>>, Unread> {
+        let (url, wanted) = version::split(canonical);
+        let fits = |set: &&Arc<ValueSet>| {
+            set.url == url
+                && wanted.is_none_or(|wanted| set.version.as_deref().is_some_and(|has| version::matches(wanted, has)))
+        };
+        let extra = self.extra_sets.iter().filter(fits);
+        let newest = extra.max_by(|a, b| compare(a.version.as_deref(), b.version.as_deref()));
+        if let Some(set) = newest {
+            return Ok(Some(Arc::clone(set)));
+        }
+        Ok(self.library.sets(self.records, url)?.iter().find(fits).cloned())
+    }
+
+    /// The versions of a value set that are known, the newest first.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub fn set_versions(&self, url: &str) -> Result<Vec<String>, Unread> {
+        let known = self.library.sets(self.records, url)?;
+        let extra = self.extra_sets.iter().filter(|set| set.url == url);
+        Ok(extra
+            .chain(known.iter())
+            .filter_map(|set| set.version.clone())
+            .collect())
+    }
+
+    /// All ConceptMaps.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub fn maps(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        let mut all = self.extra_maps.clone();
+        all.extend(self.records.maps()?);
+        all.extend(self.library.built_in.all("ConceptMap"));
+        Ok(all)
+    }
+
+    /// The ConceptMap of an address.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub fn map(&self, canonical: &str) -> Result<Option<Arc<Document>>, Unread> {
+        let (url, wanted) = version::split(canonical);
+        let fits = |map: &&Arc<Document>| {
+            let root = map.root();
+            root.string("url").as_deref() == Some(url)
+                && wanted.is_none_or(|wanted| root.string("version").is_some_and(|has| version::matches(wanted, &has)))
+        };
+        if let Some(map) = self.extra_maps.iter().find(fits) {
+            return Ok(Some(Arc::clone(map)));
+        }
+        let mut all = self.records.versions("ConceptMap", url)?;
+        all.extend(self.library.built_in.find("ConceptMap", url));
+        let version_of = |map: &Arc<Document>| map.root().string("version").map(|v| v.into_owned());
+        let fitting = all.into_iter().filter(|map| fits(&map));
+        Ok(fitting.max_by(|a, b| compare(version_of(a).as_deref(), version_of(b).as_deref())))
+    }
+}

@@ -1,0 +1,190 @@
+//! What a search and the validation of records ask of terminology, answered from the library.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use conformance::terminology::CODES_MAX;
+use conformance::{Codes, Terminology, Unanswered};
+
+use crate::entry::Member;
+use crate::expand::{Gathering, Wanted};
+use crate::finding::Unable;
+use crate::library::{Library, Records, Session};
+use crate::membership::Trail;
+use crate::system::{Place, reach};
+use crate::value_set::ValueSet;
+
+/// The library and the records of a server, as [`Terminology`].
+pub struct Answers<R> {
+    library: Arc<Library>,
+    records: R,
+}
+
+impl<R: Records> Answers<R> {
+    /// Answers from a library and records.
+    pub fn new(library: Arc<Library>, records: R) -> Answers<R> {
+        Answers { library, records }
+    }
+
+    fn session(&self) -> Session<'_> {
+        Session::new(&self.library, &self.records)
+    }
+}
+
+fn unanswered(value_set: &str, unable: &Unable) -> Unanswered {
+    let sentence = format!(
+        "The value set {value_set} cannot be expanded here: {}",
+        unable.sentence()
+    );
+    match unable {
+        Unable::Refused(_, findings) if findings.iter().any(|f| f.code == "too-costly") => {
+            Unanswered::TooCostly(sentence)
+        }
+        _ => Unanswered::NotLoaded(sentence),
+    }
+}
+
+fn find(session: &Session<'_>, value_set: &str) -> Result<Arc<ValueSet>, Unanswered> {
+    let set = session
+        .set(value_set)
+        .map_err(|unread| unanswered(value_set, &unread.into()))?;
+    set.ok_or_else(|| Unanswered::Unknown(format!("The value set {value_set} is not known here")))
+}
+
+/// Value sets that only take in whole systems, and leave nothing out, need not be listed.
+fn whole(session: &Session<'_>, set: &ValueSet) -> Option<Codes> {
+    let mut codes = Codes::default();
+    for rule in &set.includes {
+        let system = rule.system.as_deref()?;
+        if !rule.is_whole() || !rule.sets.is_empty() || rule.version.is_some() || !set.excludes.is_empty() {
+            return None;
+        }
+        let known = session.systems(system).ok()?;
+        if known
+            .first()
+            .is_some_and(|system| system.count().is_some_and(|count| count as usize <= CODES_MAX))
+        {
+            return None;
+        }
+        codes.systems.insert(system.into());
+    }
+    (!codes.systems.is_empty()).then_some(codes)
+}
+
+fn codes<'m>(members: impl IntoIterator<Item = &'m Member>) -> BTreeSet<(Box<str>, Box<str>)> {
+    let pair = |member: &Member| {
+        let code = member.system.code(&member.place);
+        (member.system.facts().url.as_str().into(), code.as_ref().into())
+    };
+    members.into_iter().map(pair).collect()
+}
+
+impl<R: Records + Send + Sync> Terminology for Answers<R> {
+    fn members(&self, value_set: &str) -> Result<Codes, Unanswered> {
+        let session = self.session();
+        let set = find(&session, value_set)?;
+        if let Some(codes) = whole(&session, &set) {
+            return Ok(codes);
+        }
+        let wanted = Wanted::default();
+        let gathered = Gathering::of(&session, &set, &wanted).map_err(|unable| unanswered(value_set, &unable))?;
+        if gathered.members.len() > CODES_MAX {
+            let text = format!("The value set {value_set} has more than {CODES_MAX} codes, too many for one search");
+            return Err(Unanswered::TooCostly(text));
+        }
+        Ok(Codes {
+            systems: BTreeSet::new(),
+            codes: codes(&gathered.members),
+        })
+    }
+
+    fn validate(&self, value_set: &str, system: Option<&str>, code: &str) -> Result<bool, Unanswered> {
+        let session = self.session();
+        let set = find(&session, value_set)?;
+        let unable = |unable: Unable| unanswered(value_set, &unable);
+        let mut urls = Vec::new();
+        match system {
+            Some(system) => urls.push(system.to_owned()),
+            None => session.drawn_on(&set, &Trail::default(), &mut urls).map_err(unable)?,
+        }
+        for url in urls {
+            let known = session.systems(&url).map_err(|unread| unable(unread.into()))?;
+            if known.is_empty() {
+                if session.lists(&set, &url, code, &Trail::default()).map_err(unable)? {
+                    return Ok(true);
+                }
+                let mut claims = Vec::new();
+                session
+                    .claims(&set, &url, &Trail::default(), &mut claims)
+                    .map_err(unable)?;
+                if system.is_some() && !claims.is_empty() && !enumerates_only(&set, &url) {
+                    let text = format!("The value set {value_set} cannot be checked here: {url} is not loaded");
+                    return Err(Unanswered::NotLoaded(text));
+                }
+            }
+            for system in known.iter() {
+                let Some(place) = system.find(code) else { continue };
+                if session
+                    .has(&set, &**system, &place, &Trail::default())
+                    .map_err(unable)?
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn below(&self, system: &str, code: &str) -> Result<Codes, Unanswered> {
+        self.reached(system, code, false)
+    }
+
+    fn above(&self, system: &str, code: &str) -> Result<Codes, Unanswered> {
+        self.reached(system, code, true)
+    }
+}
+
+/// Whether a value set takes codes of a system only one by one.
+fn enumerates_only(set: &ValueSet, system: &str) -> bool {
+    let mut rules = set
+        .includes
+        .iter()
+        .filter(|rule| rule.system.as_deref() == Some(system));
+    rules.all(|rule| !rule.concepts.is_empty()) && set.includes.iter().all(|rule| rule.sets.is_empty())
+}
+
+impl<R: Records> Answers<R> {
+    fn reached(&self, url: &str, code: &str, upwards: bool) -> Result<Codes, Unanswered> {
+        let session = self.session();
+        let known = session.systems(url).unwrap_or_else(|_| Arc::from([]));
+        let Some(system) = known.first() else {
+            return Err(Unanswered::NotLoaded(format!(
+                "The code system {url} is not loaded here, so what lies above and below its codes is not known"
+            )));
+        };
+        let place = match system.find(code) {
+            Some(Place::At(place)) => place,
+            Some(Place::Written(_)) => {
+                return Ok(Codes {
+                    systems: BTreeSet::new(),
+                    codes: BTreeSet::from([(url.into(), code.into())]),
+                });
+            }
+            None => {
+                return Err(Unanswered::Unknown(format!(
+                    "The code system {url} has no code `{code}`"
+                )));
+            }
+        };
+        let all = reach(&**system, place, upwards);
+        if all.len() > CODES_MAX {
+            let text = format!("There are more than {CODES_MAX} codes below {code} of {url}, too many for one search");
+            return Err(Unanswered::TooCostly(text));
+        }
+        let pair = |place: u32| (url.into(), system.code(&Place::At(place)).as_ref().into());
+        Ok(Codes {
+            systems: BTreeSet::new(),
+            codes: all.into_iter().map(pair).collect(),
+        })
+    }
+}

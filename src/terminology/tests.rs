@@ -1,0 +1,384 @@
+//! The room under test without a server: records of a test's own, beside what is built in.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use conformance::{Terminology, Unanswered};
+use fhir::document::Document;
+use fhir::parse::Limits;
+use fhir::tree::Tree;
+
+use crate::expand::Wanted;
+use crate::expansion::{Stamp, expand};
+use crate::finding::Unable;
+use crate::library::{Library, NoRecords, Records, Session, Unread};
+use crate::lookup::{Sought, lookup};
+use crate::members::Answers;
+use crate::packed::Packed;
+use crate::release::{Kind, load};
+use crate::subsume::relation;
+use crate::system::{Place, System};
+use crate::validate::{Coding, Subject, Terms, validate};
+
+/// Some records.
+struct Held(Vec<Arc<Document>>);
+
+impl Held {
+    fn of(texts: &[&str]) -> Held {
+        let parse = |text: &&str| Arc::new(Document::parse(text.as_bytes(), Limits::default()).unwrap());
+        Held(texts.iter().map(parse).collect())
+    }
+}
+
+impl Records for Held {
+    fn versions(&self, kind: &str, url: &str) -> Result<Vec<Arc<Document>>, Unread> {
+        let is = |document: &&Arc<Document>| {
+            let root = document.root();
+            root.string("resourceType").as_deref() == Some(kind) && root.string("url").as_deref() == Some(url)
+        };
+        Ok(self.0.iter().filter(is).cloned().collect())
+    }
+
+    fn maps(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        Ok(Vec::new())
+    }
+
+    fn generation(&self) -> u64 {
+        1
+    }
+}
+
+/// A system of numbers, each below its half, and value sets over it.
+fn numbers(count: usize) -> String {
+    let property = |n: usize| {
+        format!(
+            r#"[{{"code":"parent","valueCode":"{}"}},{{"code":"even","valueBoolean":{}}}]"#,
+            n / 2,
+            n.is_multiple_of(2)
+        )
+    };
+    let concept = |n: usize| format!(r#"{{"code":"{n}","display":"number {n}","property":{}}}"#, property(n));
+    let all: Vec<String> = (1..=count).map(concept).collect();
+    format!(
+        r#"{{"resourceType":"CodeSystem","url":"urn:n","version":"1","status":"active","content":"complete","caseSensitive":true,"concept":[{}]}}"#,
+        all.join(",")
+    )
+}
+
+fn set(url: &str, compose: &str) -> String {
+    format!(r#"{{"resourceType":"ValueSet","url":"{url}","status":"active","compose":{compose}}}"#)
+}
+
+fn codes(session: &Session<'_>, url: &str, wanted: &Wanted) -> Result<Vec<String>, Unable> {
+    let set = session.set(url)?.expect("a value set");
+    let stamp = Stamp {
+        identifier: "urn:uuid:0".to_owned(),
+        timestamp: "2026-01-01T00:00:00Z".to_owned(),
+    };
+    let expanded = expand(session, &set, wanted, Vec::new(), &stamp)?;
+    let contains = expanded
+        .get("expansion")
+        .and_then(|e| e.get("contains"))
+        .map(Tree::items)
+        .unwrap_or_default();
+    Ok(contains
+        .iter()
+        .filter_map(|c| c.get("code")?.as_str().map(str::to_owned))
+        .collect())
+}
+
+fn flat(most: usize) -> Wanted {
+    Wanted {
+        most,
+        flat: true,
+        ..Wanted::default()
+    }
+}
+
+#[test]
+fn every_filter_picks_what_it_says() {
+    let filters = [
+        ("concept", "is-a", "3", "3,6,7,12,13"),
+        ("concept", "descendent-of", "3", "6,7,12,13"),
+        ("concept", "is-not-a", "1", ""),
+        ("concept", "generalizes", "13", "1,3,6,13"),
+        ("concept", "child-of", "1", "2,3"),
+        ("concept", "descendent-leaf", "3", "7,12,13"),
+        ("concept", "in", "1, 5,99", "1,5"),
+        ("code", "regex", "1[0-2]", "10,11,12"),
+        ("code", "=", "4", "4"),
+        ("even", "=", "true", "2,4,6,8,10,12"),
+        ("even", "exists", "false", ""),
+        ("parent", "=", "2", "4,5"),
+        ("display", "regex", "number 1.", "10,11,12,13"),
+        ("concept", "not-in", "1,2,3,4,5,6,7,8,9,10,11", "12,13"),
+        ("concept", "is-a", "99", ""),
+    ];
+    for (property, op, value, expected) in filters {
+        let compose = format!(
+            r#"{{"include":[{{"system":"urn:n","filter":[{{"property":"{property}","op":"{op}","value":"{value}"}}]}}]}}"#
+        );
+        let records = Held::of(&[&numbers(13), &set("urn:s", &compose)]);
+        let library = Arc::new(Library::new(Vec::new()));
+        let session = Session::new(&library, &records);
+        let found = codes(&session, "urn:s", &flat(1000)).unwrap();
+        assert_eq!(found.join(","), expected, "{property} {op} {value}");
+        let answers = Answers::new(Arc::clone(&library), records);
+        for n in 1..=13 {
+            let belongs = answers.validate("urn:s", Some("urn:n"), &n.to_string()).unwrap();
+            assert_eq!(belongs, found.contains(&n.to_string()), "{property} {op} {value}: {n}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_expanded_says_so() {
+    let include = |filter: &str| format!(r#"{{"include":[{{"system":"urn:n"{filter}}}]}}"#);
+    let uses = |url: &str| format!(r#"{{"include":[{{"valueSet":["{url}"]}}]}}"#);
+    let deep: Vec<String> = (0..40)
+        .map(|n| set(&format!("urn:deep{n}"), &uses(&format!("urn:deep{}", n + 1))))
+        .collect();
+    let mut texts = vec![
+        numbers(100_000),
+        set("urn:all", &include("")),
+        set(
+            "urn:bad",
+            &include(r#","filter":[{"property":"code","op":"regex","value":"("}]"#),
+        ),
+        set(
+            "urn:odd",
+            &include(r#","filter":[{"property":"x","op":"like","value":"1"}]"#),
+        ),
+        set("urn:a", &uses("urn:b")),
+        set("urn:b", &uses("urn:a")),
+        set("urn:gone", &uses("urn:nowhere")),
+        set("urn:unknown", r#"{"include":[{"system":"urn:nowhere"}]}"#),
+        set("urn:units", r#"{"include":[{"system":"http://unitsofmeasure.org"}]}"#),
+    ];
+    texts.extend(deep);
+    let records = Held::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let library = Library::new(Vec::new());
+    let session = Session::new(&library, &records);
+    let table = [
+        ("urn:all", "too-costly"),
+        ("urn:bad", "invalid"),
+        ("urn:odd", "not-supported"),
+        ("urn:a", "processing"),
+        ("urn:deep0", "too-costly"),
+        ("urn:gone", "not-found"),
+        ("urn:unknown", "not-found"),
+        ("urn:units", "too-costly"),
+    ];
+    for (url, code) in table {
+        match codes(&session, url, &flat(1000)) {
+            Err(Unable::Refused(422, findings)) => assert_eq!(findings[0].code, code, "{url}"),
+            other => panic!("{url}: {other:?}"),
+        }
+    }
+    // A page of the same is no trouble.
+    let page = Wanted {
+        count: Some(3),
+        offset: 99_998,
+        ..flat(1000)
+    };
+    assert_eq!(codes(&session, "urn:all", &page).unwrap(), ["99999", "100000"]);
+}
+
+#[test]
+fn the_standard_answers_for_itself() {
+    let library = Arc::new(Library::new(Vec::new()));
+    let answers = Answers::new(Arc::clone(&library), NoRecords);
+    let gender = "http://hl7.org/fhir/ValueSet/administrative-gender";
+    let members = answers.members(gender).unwrap();
+    assert_eq!(members.codes.len(), 4);
+    assert_eq!(answers.validate(gender, None, "male"), Ok(true));
+    assert_eq!(answers.validate(&format!("{gender}|4.0.1"), None, "Male"), Ok(false));
+    let loinc = answers
+        .members("http://hl7.org/fhir/ValueSet/observation-codes")
+        .unwrap();
+    assert!(loinc.has("http://loinc.org", "8480-6") && loinc.codes.is_empty());
+    let missing = answers.members("http://hl7.org/fhir/ValueSet/clinical-findings");
+    assert!(matches!(missing, Err(Unanswered::NotLoaded(why)) if why.contains("snomed")));
+    assert!(matches!(answers.members("urn:none"), Err(Unanswered::Unknown(_))));
+    let session = Session::new(&library, &NoRecords);
+    let sought = Sought {
+        system: "http://terminology.hl7.org/CodeSystem/v3-ActCode".to_owned(),
+        code: "ACUTE".to_owned(),
+        ..Sought::default()
+    };
+    let text = String::from_utf8(lookup(&session, &sought).unwrap().to_bytes()).unwrap();
+    assert!(
+        text.contains("inpatient acute") && text.contains("\"parent\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn displays_are_held_against_all_names() {
+    let system = r#"{"resourceType":"CodeSystem","url":"urn:s","language":"en","status":"active","content":"complete",
+        "caseSensitive":true,"concept":[{"code":"a","display":"One  two","designation":[{"language":"dz","value":"གཅིག"}]}]}"#;
+    let records = Held::of(&[system]);
+    let library = Library::new(Vec::new());
+    let session = Session::new(&library, &records);
+    let table = [
+        ("One  two", "", true, ""),
+        ("one  TWO", "", true, ""),
+        ("One two", "", false, "Wrong whitespace"),
+        ("གཅིག", "", true, ""),
+        ("གཅིག", "en", false, "Wrong Display Name"),
+        ("One  two", "fr", true, "no valid display names"),
+    ];
+    for (display, languages, right, says) in table {
+        let coding = Coding {
+            system: Some("urn:s".to_owned()),
+            code: "a".to_owned(),
+            display: Some(display.to_owned()),
+            ..Coding::default()
+        };
+        let terms = Terms {
+            languages: crate::Languages::parse(languages),
+            ..Terms::default()
+        };
+        let answer = validate(&session, None, &Subject::Coding(coding), &terms).unwrap();
+        let text = String::from_utf8(answer.to_bytes()).unwrap();
+        let result = format!(r#"{{"name":"result","valueBoolean":{right}}}"#);
+        assert!(
+            text.contains(&result) && text.contains(says),
+            "{display} {languages}: {text}"
+        );
+    }
+}
+
+/// A folder of a test's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("epis_terminology_{}_{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn loaded(kind: Kind, files: &[PathBuf], folder: &Path) -> Packed {
+    let (path, _) = load(kind, files, None, folder, &mut |_, _| {}).unwrap_or_else(|e| panic!("{e}"));
+    Packed::open(&path).unwrap()
+}
+
+#[test]
+fn releases_are_served_from_their_files() {
+    let folder = Folder::new("releases");
+    let icd10 = folder.file(
+        "a.tsv",
+        "code\ttype\tparent\ttitle\nI\tchapter\t\tFirst\nA00\tcategory\tI\tOne\nA00.1\tsubcategory\tA00\tOne, other\n",
+    );
+    let claml = folder.file(
+        "b.xml",
+        "<ClaML><Title name=\"x\" version=\"2019\"/><Class code=\"I\" kind=\"chapter\"><Rubric kind=\"preferred\"><Label>First</Label>\
+         </Rubric></Class><Class code=\"A00\" kind=\"category\"><SuperClass code=\"I\"/><Rubric kind=\"preferred\"><Label \
+         xml:lang=\"en\">One &amp; all</Label></Rubric></Class></ClaML>",
+    );
+    let icd11 = folder.file(
+        "c.tsv",
+        "code\ttitle\turi\n1A00\tOne\tu1\n1A00.0\tOne, first\tu2\n1A0Z\tOther\tu3\n",
+    );
+    let official = folder.file(
+        "d.tsv",
+        "Code\tBlockId\tTitle\tClassKind\tChapterNo\n\t\tFirst\tchapter\t01\n\tL1-1A0\t- Block\tblock\t01\n1A00\t\t- - One\tcategory\t01\n",
+    );
+    let loinc = folder.file(
+        "Loinc.csv",
+        "\"LOINC_NUM\",\"COMPONENT\",\"SHORTNAME\",\"STATUS\",\"VersionLastChanged\",\"LONG_COMMON_NAME\"\n\
+         \"1-8\",\"a, \"\"b\"\"\",\"short\",\"DEPRECATED\",\"2.10\",\"Long\"\n",
+    );
+    // kind, file, codes, a code, its display, who is above it
+    let table = [
+        (Kind::Icd10, icd10, 3, "A00.1", "One, other", Some("A00")),
+        (Kind::Icd10, claml, 2, "A00", "One & all", Some("I")),
+        (Kind::Icd11, icd11, 3, "1A00.0", "One, first", Some("1A00")),
+        (Kind::Icd11, official, 3, "1A00", "One", Some("L1-1A0")),
+        (Kind::Loinc, loinc, 1, "1-8", "Long", None),
+    ];
+    for (kind, file, count, code, display, above) in table {
+        let system = loaded(kind, &[file], &folder.0);
+        assert_eq!(system.count(), Some(count), "{code}");
+        let place = system.find(code).unwrap();
+        assert_eq!(system.display(&place).as_deref(), Some(display));
+        let Place::At(number) = place else { panic!("{code}") };
+        let parents = system.parents(number);
+        let above_found = parents
+            .first()
+            .map(|parent| system.code(&Place::At(*parent)).into_owned());
+        assert_eq!(above_found.as_deref(), above, "{code}");
+        assert!(system.find("none").is_none());
+    }
+    let loinc = loaded(Kind::Loinc, &[folder.0.join("Loinc.csv")], &folder.0);
+    let place = loinc.find("1-8").unwrap();
+    let details = loinc.details(&place);
+    assert_eq!(
+        (
+            details.properties[0].text().as_ref(),
+            details.designations[0].value.as_str()
+        ),
+        ("a, \"b\"", "short")
+    );
+    assert_eq!(
+        (loinc.state(&place).status.as_deref(), loinc.facts().version.as_deref()),
+        (Some("deprecated"), Some("2.10"))
+    );
+}
+
+#[test]
+fn a_snapshot_of_snomed_ct_is_read() {
+    let folder = Folder::new("snomed");
+    let concepts = "id\teffectiveTime\tactive\tmoduleId\tdefinitionStatusId\n\
+                    138875005\t20020131\t1\t900000000000207008\t900000000000074008\n\
+                    64572001\t20260101\t1\t900000000000207008\t900000000000074008\n\
+                    22298006\t20260101\t1\t900000000000207008\t900000000000073002\n\
+                    1\t20260101\t0\t900000000000207008\t900000000000074008\n";
+    let names = "id\teffectiveTime\tactive\tmoduleId\tconceptId\tlanguageCode\ttypeId\tterm\tcaseSignificanceId\n\
+                 10\t20260101\t1\t9\t22298006\ten\t900000000000003001\tMyocardial infarction (disorder)\t9\n\
+                 11\t20260101\t1\t9\t22298006\ten\t900000000000013009\tHeart attack\t9\n\
+                 12\t20260101\t1\t9\t22298006\ten\t900000000000013009\tMyocardial infarction\t9\n\
+                 13\t20260101\t0\t9\t22298006\ten\t900000000000013009\tOld name\t9\n";
+    let relations = "id\teffectiveTime\tactive\tmoduleId\tsourceId\tdestinationId\trelationshipGroup\ttypeId\tcharacteristicTypeId\tmodifierId\n\
+                     1\t20260101\t1\t9\t64572001\t138875005\t0\t116680003\t9\t9\n\
+                     2\t20260101\t1\t9\t22298006\t64572001\t0\t116680003\t9\t9\n\
+                     3\t20260101\t1\t9\t22298006\t1\t1\t363698007\t9\t9\n";
+    let preferences = "id\teffectiveTime\tactive\tmoduleId\trefsetId\treferencedComponentId\tacceptabilityId\n\
+                       1\t20260101\t1\t9\t9\t12\t900000000000548007\n";
+    let files = [("r", relations), ("d", names), ("c", concepts), ("l", preferences)];
+    let files: Vec<PathBuf> = files.iter().map(|(name, text)| folder.file(name, text)).collect();
+    let system = loaded(Kind::Snomed, &files, &folder.0);
+    assert_eq!(
+        system.facts().version.as_deref(),
+        Some("http://snomed.info/sct/900000000000207008/version/20260101")
+    );
+    let place = system.find("22298006").unwrap();
+    assert_eq!(system.display(&place).as_deref(), Some("Myocardial infarction"));
+    assert_eq!(relation(&system, "138875005", "22298006"), Ok("subsumes"));
+    assert!(system.state(&system.find("1").unwrap()).inactive);
+    let details = system.details(&place);
+    assert!(
+        details
+            .properties
+            .iter()
+            .any(|p| p.code == "363698007" && p.text() == "1")
+    );
+    assert_eq!(details.designations.len(), 2);
+    let broken = folder.file("x", "some\tother\tfile\n");
+    let why = load(Kind::Snomed, &[broken], None, &folder.0, &mut |_, _| {}).unwrap_err();
+    assert!(why.to_string().contains("its first line"), "{why}");
+}
