@@ -172,6 +172,12 @@ impl Index {
         )
     }
 
+    /// Whether nothing has been written for a while and the segments have come together, so that nothing goes on behind
+    /// the searches.
+    pub fn is_resting(&self) -> bool {
+        self.inner.shared.lock().resting
+    }
+
     /// Waits until everything that can be found now is committed.
     ///
     /// # Errors

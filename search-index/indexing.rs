@@ -214,6 +214,7 @@ impl Indexing {
         (self.pending, self.due) = (0, None);
         let mut state = self.shared.lock();
         state.repairing = state.repairing.saturating_sub(std::mem::take(&mut self.again));
+        state.resting = false;
         drop(state);
         self.shared.tell();
         self.settle = Some(Instant::now() + QUIET);
@@ -242,6 +243,7 @@ impl Indexing {
     fn settle(&mut self) -> Result<(), Failure> {
         self.settle = None;
         let chosen = merging::choose_at_rest(&self.segments());
+        self.shared.lock().resting = chosen.is_none() && !self.merging;
         self.merge(chosen)
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) repairing: usize,
     /// A merge has ended.
     pub(crate) merged: bool,
+    /// Nothing has been written for a while, and the segments are as few as they shall be.
+    pub(crate) resting: bool,
     /// The indexing thread shall end.
     pub(crate) stop: bool,
     /// Somebody reads the log up to its head; the follower need not wait for that.
@@ -86,6 +88,7 @@ impl Shared {
             flush_to: 0,
             repairing: 0,
             merged: false,
+            resting: false,
             stop: false,
             catching_up: true,
             skipped: 0,

@@ -36,12 +36,12 @@ fn text(format: &'static str, body: Bytes) -> HttpResponse {
         .body(body)
 }
 
-/// Where the log ends, how far the index has followed it and in how many segments it lies, how many commits there were
-/// since the start, whether the index is being built, and what the patrol has found.
+/// Where the log ends, how far the index has followed it, in how many segments it lies and whether they rest, how many
+/// commits there were since the start, whether the index is being built, and what the patrol has found.
 fn health(engine: &Engine) -> String {
     let head = engine.store.head();
     let index = engine.index.position();
-    let (segments, _) = engine.index.size();
+    let ((segments, _), resting) = (engine.index.size(), engine.index.is_resting());
     let groups = engine.store.groups();
     let rounds = engine.upkeep.rounds();
     let (passed, of) = rounds.reached;
@@ -58,7 +58,7 @@ fn health(engine: &Engine) -> String {
         rounds.complete, rounds.records.0, rounds.records.1, rounds.findings, rounds.repairs
     );
     format!(
-        "{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"segments\":{segments},\"groups\":{groups},\
+        "{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"segments\":{segments},\"resting\":{resting},\"groups\":{groups},\
         \"building\":{building},\"patrol\":{patrol}}}\n"
     )
 }
