@@ -15,7 +15,7 @@ pub struct Server {
 }
 
 /// What is compared of an answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Answer {
     /// Refused: the class of the status (4 or 5), and no more, as the words differ.
     Refused(u16),
@@ -107,6 +107,29 @@ impl Server {
 }
 
 impl Answer {
+    /// Whether two servers answer alike. A server need not say a total: where one of them does not, totals are not compared.
+    pub fn is_like(&self, other: &Answer) -> bool {
+        match (self, other) {
+            (Answer::Refused(class), Answer::Refused(other)) => class == other,
+            (
+                Answer::Found {
+                    total,
+                    matches,
+                    included,
+                },
+                Answer::Found {
+                    total: other,
+                    matches: others,
+                    included: along,
+                },
+            ) => {
+                let totals = total.zip(*other).is_none_or(|(total, other)| total == other);
+                totals && matches == others && included == along
+            }
+            _ => false,
+        }
+    }
+
     /// The answer in a few words, with what the other lacks.
     pub fn beside(&self, other: &Answer) -> String {
         match (self, other) {

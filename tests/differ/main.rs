@@ -62,7 +62,7 @@ fn main() {
     let differences: Vec<(&Query, [Answer; 2])> = queries
         .iter()
         .map(|query| (query, [servers[0].ask(&query.text), servers[1].ask(&query.text)]))
-        .filter(|(_, [ours, theirs])| ours != theirs)
+        .filter(|(_, [ours, theirs])| !ours.is_like(theirs))
         .collect();
     print!("{}", page(queries.len(), &differences));
     let unexplained = differences.iter().filter(|(query, _)| query.why.is_empty()).count();
