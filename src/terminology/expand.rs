@@ -20,7 +20,7 @@ use crate::value_set::{Rule, ValueSet, warning_of};
 use crate::version;
 
 /// Codes that are gathered for one expansion, before it is paged.
-pub const GATHERED_MAX: usize = 200_000;
+pub const GATHERED_MAX: usize = 1_000_000;
 
 /// What an expansion is asked for.
 #[derive(Clone, Debug, Default)]
@@ -100,18 +100,20 @@ impl<'a> Gathering<'a> {
         let mut seen: FxHashSet<(String, String)> = FxHashSet::default();
         for number in order(&set.includes) {
             let members = self.rule(set, number, &trail)?;
-            let mut kept: FxHashMap<usize, usize> = FxHashMap::default();
-            for (at, mut member) in members.into_iter().enumerate() {
-                let merges = versions_match(set, &member.system.facts().url);
-                if self.is_left_out(set, &member) {
-                    continue;
-                }
-                if !seen.insert(member.key(!merges)) {
+            let rule = &set.includes[number];
+            let merges = rule.system.as_deref().map(|system| versions_match(set, system));
+            // A rule that picks from one system finds each code once.
+            let alone = set.includes.len() == 1 && merges.is_some() && rule.concepts.is_empty();
+            let mut kept: Vec<Option<usize>> = Vec::with_capacity(members.len());
+            for mut member in members {
+                let merges = merges.unwrap_or_else(|| versions_match(set, &member.system.facts().url));
+                if self.is_left_out(set, &member) || !(alone || seen.insert(member.key(!merges))) {
+                    kept.push(None);
                     continue;
                 }
                 // Below the nearest that is shown.
-                member.below = member.below.and_then(|below| kept.get(&below).copied());
-                kept.insert(at, found.len());
+                member.below = member.below.and_then(|below| kept.get(below).copied().flatten());
+                kept.push(Some(found.len()));
                 found.push(member);
             }
             self.bounded(set, found.len())?;
@@ -334,7 +336,8 @@ impl<'a> Gathering<'a> {
                 }
             }
         }
-        Ok(nested(&system, &picked, versioned))
+        let nest = !self.wanted.flat && self.wanted.count.is_none() && set.excludes.is_empty();
+        Ok(nested(&system, &picked, versioned, nest))
     }
 
     fn enumerated(
@@ -382,11 +385,12 @@ impl<'a> Gathering<'a> {
         self.words.is_empty()
             || self.words_in(&system.code(place))
             || system.display(place).is_some_and(|display| self.words_in(&display))
-            || system
-                .details(place)
-                .designations
-                .iter()
-                .any(|d| self.words_in(&d.value))
+            || (self.words.iter().all(|word| system.may_name(place, word))
+                && system
+                    .details(place)
+                    .designations
+                    .iter()
+                    .any(|d| self.words_in(&d.value)))
     }
 }
 
@@ -408,22 +412,21 @@ fn order(rules: &[Rule]) -> Vec<usize> {
     order
 }
 
-/// Codes of a system, each below the nearest above it that is among them and stands before it.
-fn nested(system: &Arc<dyn System>, picked: &[u32], versioned: bool) -> Vec<Member> {
-    let at: FxHashMap<u32, usize> = picked.iter().enumerate().map(|(at, number)| (*number, at)).collect();
-    let member = |(own, number): (usize, &u32)| {
-        let parents = system.parents(*number);
-        let below = parents
-            .iter()
-            .filter_map(|parent| at.get(parent).copied())
-            .find(|below| *below < own);
-        Member {
-            system: Arc::clone(system),
-            place: Place::At(*number),
-            listed: None,
-            versioned,
-            below,
-        }
+/// Codes of a system; where they are to be nested, each below the nearest above it that is among them and stands before it.
+fn nested(system: &Arc<dyn System>, picked: &[u32], versioned: bool, nest: bool) -> Vec<Member> {
+    let numbers = if nest { picked } else { &[] };
+    let at: FxHashMap<u32, usize> = numbers.iter().enumerate().map(|(at, number)| (*number, at)).collect();
+    let below = |own: usize, number: u32| {
+        let parents = system.parents(number);
+        let mut shown = parents.iter().filter_map(|parent| at.get(parent).copied());
+        shown.find(|below| *below < own)
+    };
+    let member = |(own, number): (usize, &u32)| Member {
+        system: Arc::clone(system),
+        place: Place::At(*number),
+        listed: None,
+        versioned,
+        below: if nest { below(own, *number) } else { None },
     };
     picked.iter().enumerate().map(member).collect()
 }

@@ -199,6 +199,11 @@ pub trait System: Send + Sync {
     /// The codes directly below one.
     fn children(&self, place: u32) -> Cow<'_, [u32]>;
 
+    /// Whether a designation of a code may hold a word, given in lower case; no is certain, yes is not.
+    fn may_name(&self, _place: &Place, _word: &str) -> bool {
+        true
+    }
+
     /// Whether the value of a filter is acceptable at all; `None` where the system knows no such filter.
     /// Systems whose filters are the general ones leave this as it is.
     fn own_filter(&self, _property: &str, _op: &str, _value: &str, _place: &Place) -> Option<bool> {
