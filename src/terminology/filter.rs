@@ -33,7 +33,7 @@ pub(crate) enum Compare<'f> {
     Equal(&'f str),
     In(Vec<&'f str>),
     NotIn(Vec<&'f str>),
-    Matches(Regex),
+    Matches(&'f Regex),
     Exists(bool),
 }
 
@@ -185,11 +185,17 @@ fn values(list: &str) -> Vec<&str> {
     list.split(',').map(str::trim).collect()
 }
 
-/// The whole value has to match. The engine of the expressions takes time in proportion to the text, whatever they say.
-fn regex(filter: &Filter, value: &str) -> Result<Regex, Unable> {
-    let whole = format!("^(?:{value})$");
-    let built = regex::RegexBuilder::new(&whole).size_limit(REGEX_BYTES_MAX).build();
-    built.map_err(|_| {
+/// The whole value has to match. The engine of the expressions takes time in proportion to the text, whatever they say;
+/// an expression is compiled once for all codes.
+fn regex<'f>(filter: &'f Filter, value: &str) -> Result<&'f Regex, Unable> {
+    let build = || {
+        let whole = format!("^(?:{value})$");
+        regex::RegexBuilder::new(&whole)
+            .size_limit(REGEX_BYTES_MAX)
+            .build()
+            .ok()
+    };
+    filter.regex.get_or_init(build).as_ref().ok_or_else(|| {
         let text = format!("The regular expression `{value}` is not one that can be used here: mend or shorten it");
         invalid(filter, text)
     })

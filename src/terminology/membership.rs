@@ -1,5 +1,7 @@
 //! Whether a code belongs to a value set, found out without listing the set.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::filter::Test;
@@ -13,31 +15,49 @@ use crate::version;
 /// How deep value sets may use value sets.
 const DEPTH_MAX: usize = 32;
 
-/// The value sets that led here, one using the next.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Trail(Vec<String>);
+/// How often one question may go into a value set: sets that use each other twice over double the way at every step.
+const VISITS_MAX: u32 = 1_000_000;
+
+/// The value sets that led here, one using the next, and how often value sets may still be gone into.
+#[derive(Clone, Debug)]
+pub(crate) struct Trail {
+    path: Vec<String>,
+    left: Rc<Cell<u32>>,
+}
+
+impl Default for Trail {
+    fn default() -> Trail {
+        Trail {
+            path: Vec::new(),
+            left: Rc::new(Cell::new(VISITS_MAX)),
+        }
+    }
+}
 
 impl Trail {
     /// The same with one more.
     ///
     /// # Errors
-    /// 422 where the value set is on the trail already, or it is too long.
+    /// 422 where the value set is on the trail already, the trail is too long, or there were too many.
     pub(crate) fn with(&self, set: &ValueSet) -> Result<Trail, Unable> {
         let canonical = set.canonical();
-        if !set.url.is_empty() && self.0.contains(&canonical) {
-            let pathway = self.0.join(", ");
+        if !set.url.is_empty() && self.path.contains(&canonical) {
+            let pathway = self.path.join(", ");
             let text =
                 format!("Found a circularity pointing to {canonical} processing ValueSet with pathway [{pathway}]");
-            return Err(Unable::unusable(
-                Finding::error("processing", "vs-invalid", text).known_as("VALUESET_CIRCULAR_REFERENCE"),
-            ));
+            let finding = Finding::error("processing", "vs-invalid", text);
+            return Err(Unable::unusable(finding.known_as("VALUESET_CIRCULAR_REFERENCE")));
         }
-        if self.0.len() >= DEPTH_MAX {
-            let text = format!("Value sets use each other more than {DEPTH_MAX} deep, at {canonical}");
-            return Err(Unable::unusable(Finding::error("too-costly", "too-costly", text)));
-        }
+        let left = self.left.get().checked_sub(1);
+        let Some(left) = left.filter(|_| self.path.len() < DEPTH_MAX) else {
+            let text = format!(
+                "Value sets use each other more than {DEPTH_MAX} deep or {VISITS_MAX} times over, at {canonical}; simplify them"
+            );
+            return Err(Unable::too_costly(text));
+        };
+        self.left.set(left);
         let mut trail = self.clone();
-        trail.0.push(canonical);
+        trail.path.push(canonical);
         Ok(trail)
     }
 }

@@ -138,7 +138,18 @@ fn what_cannot_be_expanded_says_so() {
     let deep: Vec<String> = (0..40)
         .map(|n| set(&format!("urn:deep{n}"), &uses(&format!("urn:deep{}", n + 1))))
         .collect();
+    let twice = |n: usize| {
+        format!(
+            r#"{{"include":[{{"valueSet":["urn:t{0}"]}},{{"valueSet":["urn:t{0}"]}}]}}"#,
+            n + 1
+        )
+    };
+    let doubled = (0..30).map(|n| set(&format!("urn:t{n}"), &twice(n)));
     let mut texts = vec![
+        set(
+            "urn:t30",
+            r#"{"include":[{"system":"urn:n","concept":[{"code":"1"}]}]}"#,
+        ),
         numbers(100_000),
         set("urn:all", &include("")),
         set(
@@ -156,6 +167,7 @@ fn what_cannot_be_expanded_says_so() {
         set("urn:units", r#"{"include":[{"system":"http://unitsofmeasure.org"}]}"#),
     ];
     texts.extend(deep);
+    texts.extend(doubled);
     let records = Held::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
     let library = Library::new(Vec::new());
     let session = Session::new(&library, &records);
@@ -165,6 +177,7 @@ fn what_cannot_be_expanded_says_so() {
         ("urn:odd", "not-supported"),
         ("urn:a", "processing"),
         ("urn:deep0", "too-costly"),
+        ("urn:t0", "too-costly"),
         ("urn:gone", "not-found"),
         ("urn:unknown", "not-found"),
         ("urn:units", "too-costly"),

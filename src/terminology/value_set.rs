@@ -3,10 +3,11 @@
 //! See <https://hl7.org/fhir/R4/valueset.html#compositions>.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fhir::document::{Document, Node};
 use fhir::tree::Tree;
+use regex::Regex;
 use rustc_hash::FxHashMap;
 
 use crate::recorded::{designation, extension};
@@ -81,6 +82,8 @@ pub struct Filter {
     pub value: Option<String>,
     /// Where it stands.
     pub expression: String,
+    /// The value as a regular expression, once it was needed; `None` where it is none.
+    pub(crate) regex: OnceLock<Option<Regex>>,
 }
 
 impl Rule {
@@ -111,6 +114,7 @@ impl Rule {
                 .map(Cow::into_owned)
                 .filter(|value| !value.is_empty()),
             expression: format!("{expression}.filter[{i}]"),
+            regex: OnceLock::new(),
         };
         Rule {
             system: node.string("system").map(Cow::into_owned),
