@@ -66,8 +66,15 @@ pub const ERRATA: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Said by the judge of structures already, with a better sentence.
-const JUDGED: [&str; 2] = ["ele-1", "ext-1"];
+/// Judged without their expressions: in one walk, and with a better sentence.
+const JUDGED: [&str; 3] = ["dom-3", "ele-1", "ext-1"];
+
+/// Where an extension may stand too, though 4.0.1 does not say so: its own definitions have it there.
+const CONTEXTS: [(&str, &str, &str); 1] = [(
+    "structuredefinition-fhir-type",
+    "ElementDefinition.type.code",
+    "ElementDefinition.type",
+)];
 
 /// The rows of the three tables.
 #[derive(Default)]
@@ -132,7 +139,10 @@ impl Rules {
             "differential".to_owned(),
             Tree::object([("element", Tree::Array(elements))]),
         ));
-        let text = String::from_utf8(Tree::Object(members).to_bytes()).map_err(|e| e.to_string())?;
+        let mut text = String::from_utf8(Tree::Object(members).to_bytes()).map_err(|e| e.to_string())?;
+        for (_, wrong, right) in CONTEXTS.iter().filter(|(id, ..)| *id == optional(tree, "id")) {
+            text = text.replace(wrong, right);
+        }
         self.structures.insert(url.to_owned(), text + "\n");
         Ok(())
     }

@@ -28,6 +28,8 @@ pub enum Code {
     Value,
     /// A code is none of those that may stand there.
     CodeInvalid,
+    /// An extension is not known, or may not stand there.
+    Extension,
     /// An invariant or a business rule does not hold.
     BusinessRule,
     /// An invariant does not hold.
@@ -73,6 +75,7 @@ impl Code {
             Code::Required => "required",
             Code::Value => "value",
             Code::CodeInvalid => "code-invalid",
+            Code::Extension => "extension",
             Code::BusinessRule => "business-rule",
             Code::Invariant => "invariant",
             Code::NotSupported => "not-supported",

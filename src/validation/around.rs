@@ -101,6 +101,12 @@ pub(crate) fn contained(node: Node<'_>) -> Vec<Node<'_>> {
         .unwrap_or_default()
 }
 
+/// The contained resource with an id.
+pub(crate) fn contained_in<'a>(node: Node<'a>, id: &str) -> Option<Node<'a>> {
+    let mut all = contained(node).into_iter();
+    all.find(|one| one.string("id").is_some_and(|own| own == id))
+}
+
 /// The entries of a Bundle.
 pub(crate) fn entries(bundle: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     bundle.get("entry").into_iter().flat_map(|list| list.each())

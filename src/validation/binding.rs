@@ -1,11 +1,13 @@
 //! Whether codes belong to the value sets that bind their element (<https://hl7.org/fhir/R4/terminologies.html#4.1>).
 
-use conformance::Unanswered;
 use conformance::place::{Place, quoted};
+use conformance::{Terminology, Unanswered};
 use fhir::document::Node;
 use fhir::outcome::{Code, Severity};
 
 use crate::focus::Focus;
+use crate::profiles::built_in;
+use crate::response::each;
 use crate::rules::{Binding, Strength};
 use crate::walk::Walk;
 
@@ -99,11 +101,27 @@ impl Walk<'_> {
     }
 
     fn holds(&self, value_set: &str, coded: &Coded) -> Result<bool, Unanswered> {
-        let members = self.terminology.members(value_set)?;
-        Ok(match &coded.system {
-            Some(system) => members.has(system, &coded.code),
-            None => !members.systems.is_empty() || members.codes.iter().any(|(_, code)| **code == *coded.code),
-        })
+        let within = match self
+            .terminology
+            .validate(value_set, coded.system.as_deref(), &coded.code)
+        {
+            // National value sets are part of the program, as long as no record takes their place.
+            Err(Unanswered::Unknown(why)) => self.built_in(value_set, coded).ok_or(Unanswered::Unknown(why))?,
+            answer => answer?,
+        };
+        if within || coded.system.is_some() {
+            return Ok(within);
+        }
+        // A code without a system may be of one that is not listed code by code: a language, a currency.
+        match self.terminology.members(value_set)?.systems.first() {
+            Some(system) => Err(Unanswered::NotLoaded(format!("{system} is not loaded"))),
+            None => Ok(false),
+        }
+    }
+
+    fn built_in(&self, value_set: &str, coded: &Coded) -> Option<bool> {
+        let document = built_in().find("ValueSet", value_set)?;
+        listed(self.terminology, document.root(), coded.system.as_deref(), &coded.code)
     }
 
     /// The codes of an element; `None` where it is of no coded type or has no value.
@@ -186,6 +204,37 @@ fn shown(coded: &Coded) -> String {
         Some("") | None => quoted(&coded.code),
         Some(system) => quoted(&format!("{system}|{}", coded.code)),
     }
+}
+
+/// Whether a value set has a code, where it lists its codes or names whole systems or other sets.
+pub(crate) fn listed(terminology: &dyn Terminology, set: Node<'_>, system: Option<&str>, code: &str) -> Option<bool> {
+    let composed = set.get("compose")?;
+    if composed.get("exclude").is_some() {
+        return None;
+    }
+    let mut known = true;
+    for include in each(composed, "include") {
+        if include.get("filter").is_some() {
+            known = false;
+            continue;
+        }
+        for other in each(include, "valueSet") {
+            match terminology.validate(&other.as_str()?, system, code) {
+                Ok(true) => return Some(true),
+                Ok(false) => {}
+                Err(_) => known = false,
+            }
+        }
+        let own = include.string("system");
+        if own.is_none() || system.is_some_and(|system| own.as_deref() != Some(system)) {
+            continue;
+        }
+        let mut concepts = each(include, "concept").peekable();
+        if concepts.peek().is_none() || concepts.any(|one| one.string("code").is_some_and(|own| own == code)) {
+            return Some(true);
+        }
+    }
+    known.then_some(false)
 }
 
 /// Whether a URI is absolute: it begins with a scheme.

@@ -1,4 +1,4 @@
-//! What a judgement has found so far: each issue once, up to a limit.
+//! What a judgement has found so far: each issue once, up to a limit, and nothing but yes or no during a trial.
 
 use conformance::place::Place;
 use fhir::outcome::{Code, Issue, Severity};
@@ -13,6 +13,8 @@ const STEPS_MAX: u64 = 2_000_000;
 pub(crate) struct Findings {
     issues: Vec<Issue>,
     seen: FxHashSet<(String, String)>,
+    /// During a trial: whether something was wrong.
+    trial: Option<bool>,
     steps: u64,
 }
 
@@ -21,15 +23,35 @@ impl Default for Findings {
         Findings {
             issues: Vec::new(),
             seen: FxHashSet::default(),
+            trial: None,
             steps: STEPS_MAX,
         }
     }
 }
 
+/// Where a trial within a trial goes on afterwards.
+pub(crate) struct Before(Option<bool>);
+
 impl Findings {
-    /// Whether there is nothing more to learn: the limit is met.
+    /// Begins a trial: what follows is not reported, only whether there was an error.
+    pub(crate) fn begin_trial(&mut self) -> Before {
+        Before(self.trial.replace(false))
+    }
+
+    /// Ends a trial: whether all went well.
+    pub(crate) fn end_trial(&mut self, before: Before) -> bool {
+        let failed = std::mem::replace(&mut self.trial, before.0);
+        failed != Some(true)
+    }
+
+    /// Whether a trial is under way.
+    pub(crate) fn is_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// Whether there is nothing more to learn: the trial has failed, or the limit is met.
     pub(crate) fn is_settled(&self) -> bool {
-        self.issues.len() > ISSUES_MAX || self.steps == 0
+        self.trial == Some(true) || self.issues.len() > ISSUES_MAX || self.steps == 0
     }
 
     /// Counts a step; false where none is left.
@@ -62,6 +84,10 @@ impl Findings {
 
     /// An issue at a place.
     pub(crate) fn report(&mut self, severity: Severity, code: Code, place: &Place<'_>, text: impl FnOnce() -> String) {
+        if let Some(failed) = &mut self.trial {
+            *failed |= severity >= Severity::Error;
+            return;
+        }
         let issue = Issue {
             severity,
             code,

@@ -26,6 +26,10 @@ pub(crate) struct Focus<'a, 'p> {
     pub(crate) kind: TypeId,
     pub(crate) place: &'p Place<'p>,
     pub(crate) scope: &'p Scope<'a, 'p>,
+    /// The element that holds it, up to the outermost resource.
+    pub(crate) parent: Option<&'p Focus<'a, 'p>>,
+    /// Where the element is defined: `Patient.contact.name`, `HumanName.given`; empty for a resource on its own.
+    pub(crate) path: &'static str,
 }
 
 /// One child of an element.

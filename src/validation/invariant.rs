@@ -1,14 +1,15 @@
 //! Tries invariants on an element (<https://hl7.org/fhir/R4/conformance-rules.html#constraints>).
 
+use conformance::place::Place;
 use fhir::outcome::{Code, Severity};
-use fhirpath::evaluate::{Context, Reason};
+use fhirpath::evaluate::{self, Context, Failure, Profiles, Reason, Terminology};
 use fhirpath::expression::Expression;
 use fhirpath::value::{Element, Item};
 
-use crate::around::Around;
-use crate::focus::Focus;
+use crate::findings::Findings;
+use crate::focus::{Focus, Scope};
 use crate::rules::Invariant;
-use crate::walk::Walk;
+use crate::walk::{DEPTH_MAX, Walk};
 
 /// Steps that one invariant may take on one element.
 const STEPS_MAX: u64 = 500_000;
@@ -87,16 +88,17 @@ impl Walk<'_> {
         variables: &[(&str, Vec<Item<'_>>)],
         then: impl FnOnce(&[Item<'_>]) -> T,
     ) -> Result<T, Untried> {
-        let around = Around {
-            definitions: self.definitions,
-            library: self.library,
-            shelf: self.shelf,
+        let around = self.around(focus.scope);
+        let asking = Asking {
+            walk: self,
             scope: focus.scope,
         };
         let context = Context {
             resource: focus.scope.resource,
             root: focus.scope.root,
             resolver: Some(&around),
+            terminology: Some(&asking),
+            profiles: Some(&asking),
             variables,
             steps: STEPS_MAX,
             ..Context::new(self.definitions, focus.scope.resource, self.now)
@@ -115,5 +117,71 @@ impl Walk<'_> {
                 })
             }
         }
+    }
+}
+
+/// Answers what an expression asks of terminology and of profiles.
+struct Asking<'w, 'v> {
+    walk: &'w Walk<'v>,
+    scope: &'w Scope<'w, 'w>,
+}
+
+impl Terminology for Asking<'_, '_> {
+    fn member_of(&self, codes: &[evaluate::Code<'_>], value_set: &str) -> Result<bool, Failure> {
+        let mut unknown = None;
+        for one in codes {
+            match self
+                .walk
+                .terminology
+                .validate(value_set, one.system.as_deref(), &one.code)
+            {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(why) => unknown = Some(why),
+            }
+        }
+        unknown.map_or(Ok(false), |why| Err(Failure::unsupported(why.to_string())))
+    }
+
+    fn subsumes(&self, broader: &evaluate::Code<'_>, narrower: &evaluate::Code<'_>) -> Result<bool, Failure> {
+        let system = broader.system.as_deref().unwrap_or_default();
+        if broader.code == narrower.code && broader.system == narrower.system {
+            return Ok(true);
+        }
+        let below = self.walk.terminology.below(system, &broader.code);
+        let below = below.map_err(|why| Failure::unsupported(why.to_string()))?;
+        Ok(below.has(narrower.system.as_deref().unwrap_or_default(), &narrower.code))
+    }
+}
+
+impl Profiles for Asking<'_, '_> {
+    fn conforms(&self, element: Element<'_>, profile: &str) -> Result<bool, Failure> {
+        let unknown = || Failure::unsupported(format!("Judging by {profile} needs the profile"));
+        let Some(kind) = element.kind.filter(|_| self.walk.depth < DEPTH_MAX) else {
+            return Err(unknown());
+        };
+        // A judgement of its own, so that the one under way stays as it is.
+        let mut walk = Walk {
+            found: Findings::default(),
+            under_way: self.walk.under_way.clone(),
+            depth: self.walk.depth + 1,
+            ..*self.walk
+        };
+        let is_resource = self.walk.definitions.is_a(kind, self.walk.validator.kinds.resource);
+        let scope = Scope {
+            resource: if is_resource { element } else { self.scope.resource },
+            root: self.scope.root,
+            outer: None,
+            entry: self.scope.entry,
+        };
+        let focus = Focus {
+            element,
+            kind,
+            place: &Place::Root(""),
+            scope: &scope,
+            parent: None,
+            path: "",
+        };
+        walk.conforms(&focus, profile).ok_or_else(unknown)
     }
 }

@@ -5,13 +5,30 @@
 //! `$validate` and where a kind's policy asks for it. StructureDefinitions are compiled once to a tree of what they add
 //! to R4's types ([`shape`]), and kept as long as no definition is written. Everything is bounded: steps, depth, issues.
 
+mod answer;
 mod around;
+mod attachment;
 mod binding;
+mod bundle;
+mod compile;
+mod conform;
+mod enable;
+mod extension;
 mod findings;
 mod focus;
 mod invariant;
 pub mod library;
+mod national;
+mod primitive;
+pub mod profiles;
+mod reference;
+mod response;
 mod rules;
+mod same;
+mod shape;
+mod slices;
+#[cfg(test)]
+mod trial;
 mod validator;
 mod walk;
 

@@ -4,7 +4,7 @@ use conformance::Definitions;
 use fhir::outcome::Severity;
 use fhirpath::expression::Expression;
 use fhirpath::model::{Model, TypeId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// How strongly a value set binds (<https://hl7.org/fhir/R4/valueset-binding-strength.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +61,8 @@ pub(crate) struct Rules {
     of_element: Vec<Vec<Invariant>>,
     /// By type: its own, not those it inherits.
     of_type: Vec<Vec<Invariant>>,
+    /// Key and sentence of every invariant, by which profiles that repeat them are known.
+    known: FxHashSet<(Box<str>, Box<str>)>,
 }
 
 impl Rules {
@@ -74,6 +76,7 @@ impl Rules {
             type_bindings: FxHashMap::default(),
             of_element: Vec::new(),
             of_type: Vec::new(),
+            known: FxHashSet::default(),
         };
         rules.of_element.resize_with(definitions.element_count(), Vec::new);
         rules.of_type.resize_with(definitions.type_count(), Vec::new);
@@ -121,6 +124,7 @@ impl Rules {
             human: human.into(),
             expression: Expression::parse(expression).unwrap_or_else(|why| panic!("{row}: {why}")),
         };
+        self.known.insert((key.into(), human.into()));
         if let Some(kind) = definitions.type_id(path) {
             self.of_type[kind.0 as usize].push(invariant);
             return;
@@ -148,6 +152,12 @@ impl Rules {
     pub(crate) fn of_type(&self, definitions: &Definitions, kind: TypeId) -> impl Iterator<Item = &Invariant> {
         let up = std::iter::successors(Some(kind), |kind| definitions.base(*kind));
         up.flat_map(|kind| &self.of_type[kind.0 as usize])
+    }
+
+    /// Whether a profile's invariant is one of the standard's, repeated.
+    pub(crate) fn is_known(&self, key: &str, human: &str) -> bool {
+        let human: Vec<&str> = human.split_ascii_whitespace().collect();
+        self.known.contains(&(key.into(), human.join(" ").into()))
     }
 }
 
@@ -179,5 +189,6 @@ mod tests {
             .own_element(definitions.type_id("Narrative").unwrap(), "div")
             .unwrap();
         assert_eq!(rules.of_element(place).len(), 2);
+        assert!(rules.is_known("per-1", "If present, start SHALL have a lower  value than end"));
     }
 }

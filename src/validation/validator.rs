@@ -13,6 +13,7 @@ use fhirpath::value::Element;
 use crate::findings::Findings;
 use crate::focus::{Focus, Scope};
 use crate::library::{Library, Shelf};
+use crate::profiles::Profiles;
 use crate::rules::Rules;
 use crate::walk::Walk;
 
@@ -21,26 +22,45 @@ pub struct Validator {
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) rules: Rules,
     pub(crate) kinds: Kinds,
+    pub(crate) profiles: Profiles,
 }
 
 /// Types with rules of their own.
 pub(crate) struct Kinds {
+    pub(crate) attachment: TypeId,
+    pub(crate) bundle: TypeId,
+    pub(crate) canonical: TypeId,
     pub(crate) coding: TypeId,
     pub(crate) codeable_concept: TypeId,
-    pub(crate) quantity: TypeId,
-    pub(crate) resource: TypeId,
+    pub(crate) definition: TypeId,
     pub(crate) domain_resource: TypeId,
+    pub(crate) extension: TypeId,
+    pub(crate) quantity: TypeId,
+    pub(crate) questionnaire: TypeId,
+    pub(crate) reference: TypeId,
+    pub(crate) resource: TypeId,
+    pub(crate) response: TypeId,
+    pub(crate) uri: TypeId,
 }
 
 impl Kinds {
     fn of(definitions: &Definitions) -> Kinds {
         let kind = |name: &str| definitions.type_id(name).unwrap_or_else(|| panic!("R4 has no {name}"));
         Kinds {
+            attachment: kind("Attachment"),
+            bundle: kind("Bundle"),
+            canonical: kind("canonical"),
             coding: kind("Coding"),
             codeable_concept: kind("CodeableConcept"),
-            quantity: kind("Quantity"),
-            resource: kind("Resource"),
+            definition: kind("ElementDefinition"),
             domain_resource: kind("DomainResource"),
+            extension: kind("Extension"),
+            quantity: kind("Quantity"),
+            questionnaire: kind("Questionnaire"),
+            reference: kind("Reference"),
+            resource: kind("Resource"),
+            response: kind("QuestionnaireResponse"),
+            uri: kind("uri"),
         }
     }
 
@@ -65,6 +85,7 @@ impl Validator {
         Validator {
             rules: Rules::r4(&definitions),
             kinds: Kinds::of(&definitions),
+            profiles: Profiles::default(),
             definitions,
         }
     }
@@ -94,6 +115,7 @@ impl Validator {
             now: asked.now,
             found,
             depth: 0,
+            under_way: Vec::new(),
         };
         let named = record.string("resourceType");
         let known = named.as_deref().and_then(|name| self.definitions.type_id(name));
@@ -105,12 +127,19 @@ impl Validator {
                 outer: None,
                 entry: None,
             };
-            walk.resource(&Focus {
+            let focus = Focus {
                 element: root,
                 kind,
                 place: &Place::Root(name),
                 scope: &scope,
-            });
+                parent: None,
+                path: "",
+            };
+            walk.resource(&focus);
+            for address in asked.profiles {
+                let why = format!("The profile {address}");
+                walk.conform_to(&focus, address, &why);
+            }
         }
         walk.found.finish()
     }

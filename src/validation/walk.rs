@@ -1,15 +1,24 @@
 //! The walk through a record by the rules of its types: every element once, its children after it.
 
+use conformance::place::{Place, quoted};
 use conformance::{Definitions, Terminology};
+use fhir::document::Node;
+use fhir::outcome::Code;
 use fhirpath::value::Element;
+use rustc_hash::FxHashSet;
 
+use crate::around::{Around, contained};
 use crate::findings::Findings;
 use crate::focus::{Child, Focus, Scope, children};
 use crate::library::{Library, Shelf};
+use crate::profiles::Known;
 use crate::validator::Validator;
 
 /// How deep elements may nest within each other.
-const DEPTH_MAX: usize = 100;
+pub(crate) const DEPTH_MAX: usize = 100;
+
+/// Profiles that one resource may claim.
+const PROFILES_MAX: usize = 50;
 
 /// One judgement under way.
 pub(crate) struct Walk<'v> {
@@ -21,12 +30,101 @@ pub(crate) struct Walk<'v> {
     pub(crate) now: i64,
     pub(crate) found: Findings,
     pub(crate) depth: usize,
+    /// The elements being held against a profile: their document, their place in it, and the profile.
+    pub(crate) under_way: Vec<(usize, u32, usize)>,
 }
 
-impl Walk<'_> {
+impl<'v> Walk<'v> {
+    /// What is around an element.
+    pub(crate) fn around<'w>(&self, scope: &'w Scope<'w, 'w>) -> Around<'w, 'w>
+    where
+        'v: 'w,
+    {
+        Around {
+            definitions: self.definitions,
+            library: self.library,
+            shelf: self.shelf,
+            scope,
+        }
+    }
+
     /// Judges a resource, wherever it stands.
     pub(crate) fn resource(&mut self, focus: &Focus<'_, '_>) {
         self.element(focus, None);
+        self.claims(focus);
+        self.ids(focus);
+        self.unused(focus);
+        let kinds = &self.validator.kinds;
+        match focus.kind {
+            kind if kind == kinds.bundle => self.bundle(focus),
+            kind if kind == kinds.questionnaire => self.questionnaire(focus),
+            kind if kind == kinds.response => self.response(focus),
+            _ => {}
+        }
+    }
+
+    /// Holds a resource against the profiles that it claims to conform to.
+    fn claims(&mut self, focus: &Focus<'_, '_>) {
+        let meta = focus.element.node.get("meta");
+        let Some(profiles) = meta.and_then(|meta| meta.get("profile")) else {
+            return;
+        };
+        let meta = Place::Member(focus.place, "meta");
+        let list = Place::Member(&meta, "profile");
+        for (at, address) in profiles.each().take(PROFILES_MAX).enumerate() {
+            let Some(address) = address.as_str() else { continue };
+            if matches!(self.known(&address), Known::Nothing) {
+                self.found.warning(Code::NotFound, &Place::Item(&list, at), || {
+                    format!(
+                        "The profile {} is not known here, so it is not judged by.",
+                        quoted(&address)
+                    )
+                });
+                continue;
+            }
+            let why = format!("The profile {address}");
+            self.conform_to(focus, &address, &why);
+        }
+    }
+
+    /// A contained resource must be referred to from its container, or refer to it (dom-3).
+    fn unused(&mut self, focus: &Focus<'_, '_>) {
+        let node = focus.element.node;
+        let list = Place::Member(focus.place, "contained");
+        for (at, inner) in contained(node).into_iter().enumerate() {
+            let named = inner.string("id").map(|id| format!("#{id}"));
+            let used = named.is_some_and(|named| mentions(node, &named)) || mentions(inner, "#");
+            if !used {
+                self.found.error(Code::Invariant, &Place::Item(&list, at), || {
+                    "Nothing in the resource refers to this, nor does this refer to the resource (dom-3).".to_owned()
+                });
+            }
+        }
+    }
+
+    /// No two elements of a resource have the same id.
+    fn ids(&mut self, focus: &Focus<'_, '_>) {
+        let mut seen = FxHashSet::default();
+        self.own_ids(focus, &mut seen, 0);
+    }
+
+    fn own_ids(&mut self, focus: &Focus<'_, '_>, seen: &mut FxHashSet<String>, depth: usize) {
+        if depth > DEPTH_MAX || !self.found.step() {
+            return;
+        }
+        for child in children(self.definitions, &focus.element, focus.kind) {
+            // A snapshot and a differential have the same ids: those name elements of the type defined.
+            let of_element = child.step.element.path == "Element.id" && focus.kind != self.validator.kinds.definition;
+            if of_element && let Some(id) = child.element.node.as_str() {
+                if !seen.insert(id.to_string()) {
+                    self.found.error(Code::Duplicate, focus.place, || {
+                        format!("Another element of this resource has the id {} too.", quoted(&id))
+                    });
+                }
+            } else if !self.validator.kinds.is_any_resource(child.step.kind) {
+                self.with_child(focus, &child, |walk, focus| walk.own_ids(focus, seen, depth + 1));
+            }
+        }
     }
 
     /// Judges an element: by its type, as the element it is (`at`, its place among all elements), then its children.
@@ -54,6 +152,24 @@ impl Walk<'_> {
     }
 
     fn child(&mut self, focus: &Focus<'_, '_>, child: &Child<'_, '_>) {
+        let place = child.step.place;
+        let is_resource = self.validator.kinds.is_any_resource(child.step.kind);
+        self.with_child(focus, child, |walk, focus| {
+            if is_resource {
+                walk.resource(focus);
+            } else {
+                walk.element(focus, Some(place));
+            }
+        });
+    }
+
+    /// Hands a child of an element to `then`, with its place and the resources around it.
+    pub(crate) fn with_child<T>(
+        &mut self,
+        focus: &Focus<'_, '_>,
+        child: &Child<'_, '_>,
+        then: impl FnOnce(&mut Self, &Focus<'_, '_>) -> T,
+    ) -> T {
         let definitions = self.definitions;
         let is_resource = self.validator.kinds.is_any_resource(child.step.kind);
         child.at(definitions, focus.place, |place| {
@@ -64,25 +180,29 @@ impl Walk<'_> {
             } else {
                 focus.scope
             };
-            let focus = Focus {
+            let below = Focus {
                 element: child.element,
                 kind: child.kind,
                 place,
                 scope,
+                parent: Some(focus),
+                path: child.step.element.path,
             };
-            if is_resource {
-                self.resource(&focus);
-            } else {
-                self.element(&focus, Some(child.step.place));
-            }
-        });
+            then(self, &below)
+        })
     }
 
     /// The rules that no table can say.
     fn own_rules(&mut self, focus: &Focus<'_, '_>) {
         let kinds = &self.validator.kinds;
-        if focus.kind == kinds.coding || self.definitions.is_a(focus.kind, kinds.quantity) {
-            self.coding(focus);
+        match focus.kind {
+            kind if kind == kinds.reference => self.reference(focus),
+            kind if kind == kinds.extension => self.extension(focus, focus.path.ends_with(".modifierExtension")),
+            kind if kind == kinds.coding => self.coding(focus),
+            kind if kind == kinds.attachment => self.attachment(focus),
+            kind if self.definitions.is_a(kind, kinds.quantity) => self.coding(focus),
+            kind if self.definitions.is_a(kind, kinds.uri) => self.uri(focus),
+            _ => {}
         }
     }
 }
@@ -105,4 +225,20 @@ fn scope_of<'a, 'p>(focus: &Focus<'a, 'p>, child: &Child<'a, '_>) -> Scope<'a, '
         outer: Some(focus.scope),
         entry: (child.step.element.path == "Bundle.entry.resource").then_some(focus.element.node),
     }
+}
+
+/// Whether a text stands somewhere within a value: as a string, or in the narrative as what an attribute names.
+fn mentions(node: Node<'_>, text: &str) -> bool {
+    let quoted = format!("\"{text}\"");
+    let mut open = vec![node];
+    while let Some(node) = open.pop() {
+        if let Some(own) = node.as_str()
+            && (own == text || own.starts_with('<') && own.contains(&quoted))
+        {
+            return true;
+        }
+        open.extend(node.items());
+        open.extend(node.members().map(|(_, one)| one));
+    }
+    false
 }

@@ -15,8 +15,7 @@ use fhir::parse::Limits;
 use validation::{Asked, Library, Validator};
 
 /// The supporting resources of one case.
-#[derive(Default)]
-struct Supporting(HashMap<(String, String), Arc<Document>>);
+struct Supporting(HashMap<(String, String), Arc<Document>>, u64);
 
 impl Library for Supporting {
     fn definition(&self, kind: &str, address: &str) -> Option<Arc<Document>> {
@@ -34,7 +33,7 @@ impl Library for Supporting {
     }
 
     fn generation(&self) -> u64 {
-        std::ptr::from_ref(self) as u64
+        self.1
     }
 }
 
@@ -46,9 +45,9 @@ fn document(value: &serde_json::Value) -> Arc<Document> {
 fn main() {
     let validator = Validator::new(Definitions::r4());
     let mut out = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
+    for (number, line) in std::io::stdin().lock().lines().enumerate() {
         let case: serde_json::Value = serde_json::from_str(&line.expect("UTF-8")).expect("a case a line");
-        let mut supporting = Supporting::default();
+        let mut supporting = Supporting(HashMap::new(), number as u64 + 1);
         for resource in case["supporting"].as_array().into_iter().flatten() {
             let text = |name: &str| resource[name].as_str().unwrap_or_default().to_owned();
             let kept = document(resource);

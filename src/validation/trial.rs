@@ -1,0 +1,153 @@
+//! Records in short forms, and what is to be found in each: the tables that the room's tests are.
+
+use conformance::Definitions;
+use conformance::terminology::LazyR4;
+use fhir::document::Document;
+use fhir::identity::Kind;
+use fhir::outcome::{Issue, Severity};
+use fhir::parse::Limits;
+
+use crate::library::Empty;
+use crate::{Asked, Validator};
+
+/// Judges a record, by a profile where one is named.
+fn judged(validator: &Validator, text: &str, profile: &str) -> Vec<Issue> {
+    let document = Document::parse(text.as_bytes(), Limits::default()).unwrap_or_else(|e| panic!("{text}: {e}"));
+    let kind = document.root().string("resourceType").unwrap();
+    let profiles: Vec<String> = Some(profile.to_owned())
+        .filter(|url| !url.is_empty())
+        .into_iter()
+        .collect();
+    let asked = Asked {
+        profiles: &profiles,
+        now: 1_795_660_000_000_000,
+    };
+    let root = document.root();
+    validator.validate(&Empty, &LazyR4, &Kind::new(&kind).unwrap(), root, &asked)
+}
+
+/// Tries a table: a row has the record, the places of the errors in order, and part of the first sentence. `forms`
+/// turns the short form of a record into JSON.
+fn try_all(table: &str, profile: &str, forms: impl Fn(&str) -> String) {
+    let validator = Validator::new(Definitions::r4());
+    for row in table.lines().map(str::trim).filter(|row| !row.is_empty()) {
+        let columns: Vec<&str> = row.split("=>").map(str::trim).collect();
+        let [record, places, part] = columns[..] else {
+            panic!("three columns in: {row}")
+        };
+        let mut issues = judged(&validator, &forms(record), profile);
+        issues.retain(|issue| issue.severity >= Severity::Error);
+        let found: Vec<&str> = issues.iter().map(|issue| &*issue.expression).collect();
+        assert_eq!(found.join(", "), places, "{row}\n{issues:#?}");
+        let first = issues.first().map_or("", |issue| &issue.text);
+        assert!(first.contains(part), "{row}: {first}");
+        assert!(issues.iter().all(|issue| issue.text.ends_with('.')), "{row}");
+    }
+}
+
+/// `P` begins a Patient, `O` an Observation with what it must have, `B` a collection; anything else is JSON.
+fn expand(row: &str) -> String {
+    let (letter, rest) = row.split_at(1);
+    match letter {
+        "P" => format!("{{\"resourceType\":\"Patient\"{rest}}}"),
+        "O" => format!("{{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{{\"text\":\"x\"}}{rest}}}"),
+        "B" => format!("{{\"resourceType\":\"Bundle\",\"type\":\"collection\"{rest}}}"),
+        _ => row.to_owned(),
+    }
+}
+
+const BASE: &str = r##"
+    P,"gender":"male"  =>  =>
+    P,"gender":"man"  => Patient.gender => `man` must be a code
+    P,"contact":[{"gender":"male"}]  => Patient.contact[0] => pat-1
+    P,"maritalStatus":{"text":"married"}  =>  =>
+    P,"multipleBirthBoolean":true,"generalPractitioner":[{"reference":"Patient/1"}]  => Patient.generalPractitioner[0] => refers to Patient
+    P,"generalPractitioner":[{"reference":"Chicken/1"}]  => Patient.generalPractitioner[0] => Chicken
+    P,"generalPractitioner":[{"reference":"nowhere"}]  => Patient.generalPractitioner[0] => no reference
+    P,"generalPractitioner":[{"reference":"#x"}]  => Patient.generalPractitioner[0] => ref-1
+    P,"generalPractitioner":[{"reference":"#x"}],"contained":[{"resourceType":"Organization","id":"x","name":"y"}]  =>  =>
+    P,"contained":[{"resourceType":"Organization","id":"x","name":"y"}]  => Patient.contained[0] => dom-3
+    P,"extension":[{"url":"http://nobody.knows/this","valueString":"x"}]  =>  =>
+    P,"modifierExtension":[{"url":"http://nobody.knows/this","valueString":"x"}]  => Patient.modifierExtension[0] => may change
+    P,"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired","valueString":"x"}]  => Patient.extension[0].value.ofType(string) => allows boolean
+    P,"name":[{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/humanname-own-prefix","valueString":"x"}]}]  => Patient.name[0] => may not stand here
+    P,"identifier":[{"id":"a","value":"x"},{"id":"a","value":"y"}]  => Patient.identifier[1] => has the id
+    P,"photo":[{"contentType":"image/png","size":3,"data":"eHh4eA=="}]  => Patient.photo[0] => 3 bytes
+    P,"meta":{"profile":["http://hl7.org/fhir/StructureDefinition/Observation"]}  => Patient => is for Observation
+    O,"valueQuantity":{"value":1,"system":"http://unitsofmeasure.org","code":"mg"}  =>  =>
+    O,"interpretation":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"none"}]}]  => Observation.interpretation[0].coding[0].code => has no code
+    O,"category":[{"coding":[{"system":"not-absolute","code":"x"}]}]  => Observation.category[0].coding[0].system => must be absolute
+    O,"effectivePeriod":{"start":"2020-02","end":"2020-01"}  => Observation.effective.ofType(Period) => per-1
+    B,"entry":[{"fullUrl":"Patient/1","resource":{"resourceType":"Patient","id":"1"}}]  => Bundle.entry[0] => not absolute
+    B,"entry":[{"fullUrl":"http://a.b/Patient/1","resource":{"resourceType":"Patient","id":"2"}}]  => Bundle.entry[0] => ends in 1
+    B,"entry":[{"resource":{"resourceType":"Patient","id":"2"}}]  => Bundle.entry[0] => fullUrl
+    B,"entry":[{"fullUrl":"urn:uuid:c757873d-ec9a-4326-a141-556f43239520","resource":{"resourceType":"Patient","gender":"x"}}]  => Bundle.entry[0].resource.gender => must be a code
+"##;
+
+#[test]
+fn the_base_rules_hold() {
+    try_all(BASE, "", expand);
+}
+
+const PATIENT: &str = r##"
+    N,"birthDate":"1960"  =>  =>
+    N,"birthDate":"1960","_birthDate":{"extension":[{"url":"http://fhir.moh.gov.bt/StructureDefinition/bt-birth-date-as-told","valueString":"Iron Mouse"}]}  =>  =>
+    {"resourceType":"Patient"}  => Patient, Patient, Patient => `Patient.identifier` is needed
+    I{"system":"http://id.gov.bt/citizen","value":"11404000581"}  =>  =>
+    I{"system":"http://id.gov.bt/citizen","value":"41404000581"}  => Patient.identifier[0].value => eleven digits
+    I{"system":"http://id.gov.bt/citizen"}  => Patient.identifier[0] => identifier:cid.value
+    I{"system":"http://id.gov.bt/citizen","value":"11404000581"},{"system":"http://id.gov.bt/citizen","value":"11404000582"}  => Patient => identifier:cid` may occur 1
+    I{"system":"http://fhir.moh.gov.bt/identifier/hospital","value":"7"}  => Patient.identifier[0] => assigner
+    I{"system":"http://elsewhere","value":"7"}  =>  =>
+    N,"address":[{"country":"BT"}]  => Patient.address[0] => names the dzongkhag
+    N,"address":[{"country":"IN"}]  =>  =>
+    ABT03 BT0305  =>  =>
+    ABT03 BT0405  => Patient.address[0] => lies in its dzongkhag
+    ABT44  => Patient.address[0].extension[0].value.ofType(Coding) => value set
+    AParo  => Patient.address[0].extension[0].value.ofType(Coding), Patient.address[0].extension[0].value.ofType(Coding).code => value set
+"##;
+
+/// `N` is a newborn with a temporary number, `I` a patient with the identifiers that follow, `A` one with the places.
+fn patient(row: &str) -> String {
+    let start = r#"{"resourceType":"Patient","name":[{"given":["Sonam","Dorji"]}],"gender":"male""#;
+    let temporary = r#""identifier":[{"system":"http://fhir.moh.gov.bt/identifier/temporary","value":"1"}]"#;
+    let place = |(code, name): (&str, &str)| {
+        let url = format!("http://fhir.moh.gov.bt/StructureDefinition/{name}");
+        format!(r#"{{"url":"{url}","valueCoding":{{"system":"urn:epis:bt:p-code","code":"{code}"}}}}"#)
+    };
+    match row.split_at(1) {
+        ("N", rest) => format!("{start},{temporary}{rest}}}"),
+        ("I", rest) => format!("{start},\"identifier\":[{rest}]}}"),
+        ("A", rest) => {
+            let codes = rest.split_ascii_whitespace().zip(["bt-dzongkhag", "bt-gewog"]);
+            let places = codes.map(place).collect::<Vec<_>>().join(",");
+            format!("{start},{temporary},\"address\":[{{\"extension\":[{places}]}}]}}")
+        }
+        _ => row.to_owned(),
+    }
+}
+
+#[test]
+fn patients_of_the_nation_are_known_by_their_numbers() {
+    try_all(
+        PATIENT,
+        "http://fhir.moh.gov.bt/StructureDefinition/bt-patient",
+        patient,
+    );
+}
+
+#[test]
+fn every_built_in_definition_can_be_compiled() {
+    let validator = Validator::new(Definitions::r4());
+    let mut seen = 0;
+    for address in crate::profiles::built_in().addresses() {
+        let known = validator
+            .profiles
+            .get(&validator.definitions, &validator.rules, &Empty, address);
+        if let crate::profiles::Known::Profile(profile) = known {
+            assert_eq!(profile.faults, Vec::<String>::new(), "{address}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 440, "{seen}");
+}
