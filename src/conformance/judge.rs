@@ -1,8 +1,8 @@
 //! Says whether a record has the structure its definition gives it: all issues at once, in one walk.
 //!
 //! Judged are the names, the JSON shapes, how often elements occur, the formats of primitives, choices, the `_name`
-//! halves of primitives, resources within resources and extensions (<https://hl7.org/fhir/R4/json.html>). Not judged are
-//! bindings, invariants, profiles, and what references, codes and extensions point to. A record that conforms costs no
+//! halves of primitives, resources within resources and extensions (<https://hl7.org/fhir/R4/json.html>), and where it is
+//! asked for, the codes of required bindings. Not judged are other bindings, invariants, profiles, and what references, codes and extensions point to. A record that conforms costs no
 //! allocation, unless its strings carry escapes.
 
 use fhir::document::{Node, Shape};
@@ -10,6 +10,7 @@ use fhir::identity::Kind;
 use fhir::outcome::{Code, Issue};
 use fhirpath::model::TypeId;
 
+use crate::codes::RequiredCodes;
 use crate::definitions::{Definitions, Sort};
 use crate::members::{Member, Role};
 use crate::place::{Place, quoted};
@@ -21,8 +22,18 @@ pub const ISSUES_MAX: usize = 100;
 /// Judges a record of a kind. Nothing is returned for one that conforms; every issue is an error, with its place as
 /// FHIRPath: `Patient.name[0].given[1]`; of what is missing or unknown, that of what should or does hold it. At most [`ISSUES_MAX`] issues and a remark that there are more.
 pub fn judge(definitions: &Definitions, kind: &Kind, root: Node<'_>) -> Vec<Issue> {
+    judged(definitions, None, kind, root)
+}
+
+/// As [`judge`], and by the codes that R4's required bindings allow.
+pub fn judge_with_codes(definitions: &Definitions, codes: &RequiredCodes, kind: &Kind, root: Node<'_>) -> Vec<Issue> {
+    judged(definitions, Some(codes), kind, root)
+}
+
+fn judged(definitions: &Definitions, codes: Option<&RequiredCodes>, kind: &Kind, root: Node<'_>) -> Vec<Issue> {
     let mut judge = Judge {
         definitions,
+        codes,
         issues: Vec::new(),
     };
     judge.root(kind.as_str(), root);
@@ -31,6 +42,7 @@ pub fn judge(definitions: &Definitions, kind: &Kind, root: Node<'_>) -> Vec<Issu
 
 struct Judge<'d> {
     definitions: &'d Definitions,
+    codes: Option<&'d RequiredCodes>,
     issues: Vec<Issue>,
 }
 
@@ -176,13 +188,34 @@ impl Judge<'_> {
     /// Judges one value that is no array.
     fn value(&mut self, member: &Member, value: Node<'_>, place: &Place<'_>, contained: bool) {
         match member.sort {
-            Sort::Primitive(primitive) => {
-                if let Err(fault) = primitive.check(value) {
-                    self.format(primitive, fault, value, place);
+            Sort::Primitive(primitive) => match primitive.check(value) {
+                Ok(()) if primitive == Primitive::Code => self.code(member, value, place),
+                Ok(()) => {}
+                Err(fault) => self.format(primitive, fault, value, place),
+            },
+            Sort::Complex => {
+                self.complex(member.kind, value, place);
+                if value.is_object() {
+                    self.code(member, value, place);
                 }
             }
-            Sort::Complex => self.complex(member.kind, value, place),
             Sort::AnyResource | Sort::Resource => self.resource(value, place, contained),
+        }
+    }
+
+    /// Judges a code, a Coding or a CodeableConcept by the required binding of its element.
+    fn code(&mut self, member: &Member, value: Node<'_>, place: &Place<'_>) {
+        let Some(bound) = self.codes.and_then(|codes| codes.of(member.element)) else {
+            return;
+        };
+        let allowed = match value.as_str() {
+            Some(code) => bound.allows(None, &code),
+            None => bound.allows_one(value),
+        };
+        if !allowed {
+            let shown = quoted(&value.as_str().unwrap_or_else(|| value.text().into()));
+            let text = format!("{shown} must be a code of the value set {}.", bound.address());
+            self.report(Code::CodeInvalid, place, text);
         }
     }
 

@@ -4,6 +4,7 @@
 //! belong together; [`compact`] makes the tables all of them are read from.
 
 mod code_systems;
+mod codes;
 pub mod compact;
 mod compact_records;
 pub mod compact_rules;
@@ -18,7 +19,8 @@ mod primitive;
 pub mod terminology;
 mod value_sets;
 
+pub use codes::RequiredCodes;
 pub use definitions::{Definitions, Form, JsonMember, Step};
 pub use facts::{Compartment, Component, Element, ElementType, ParameterType, SearchParameter};
-pub use judge::judge;
+pub use judge::{judge, judge_with_codes};
 pub use terminology::{Codes, Terminology, Unanswered};

@@ -19,7 +19,7 @@ const MINTS: usize = 4;
 /// 400, 413, 415 for the body, 422 where it does not conform, 409 where it claims what another record holds.
 pub fn create(engine: &Engine, _caller: &Caller, request: &Request<'_>, kind: &Kind) -> Result<Reply, Refusal> {
     let document = engine.parse(request, engine.limits.body_bytes)?;
-    let prepared = engine.prepare(kind, document.root())?;
+    let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     let Some(criteria) = request.if_none_exist else {
         let (id, done) = add(engine, kind, &prepared, &mut || None).map_err(|(id, r)| refused(r, kind, id))?;
         return Ok(created(request, kind, &id, done, &prepared));

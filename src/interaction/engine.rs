@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use conformance::Definitions;
+use conformance::terminology::LazyR4;
+use conformance::{Definitions, RequiredCodes};
 use fhir::body::{self, Header};
 use fhir::document::{Document, Node};
 use fhir::identity::{Id, Kind};
@@ -21,9 +22,11 @@ use crate::canonical::Canonicals;
 use crate::compartment::Compartments;
 use crate::format;
 use crate::limits::Limits;
+use crate::policy::{Judging, Policy};
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
 use crate::upkeep::{Pace, Upkeep};
+use crate::validate;
 
 /// The identifier system of the national citizen number: no two live patients may hold the same one.
 pub const CITIZEN_NUMBER: &str = "http://id.gov.bt/citizen";
@@ -47,6 +50,8 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Identifier systems of which each value belongs to one live record of a kind.
     pub unique_systems: Vec<String>,
+    /// How strictly records are judged when they are written.
+    pub policy: Policy,
     /// How the index is kept in order.
     pub pace: Pace,
 }
@@ -63,6 +68,7 @@ impl Settings {
             zone: 360,
             cache_bytes: 32 << 20,
             unique_systems: vec![CITIZEN_NUMBER.to_owned()],
+            policy: Policy::default(),
             pace: Pace::default(),
         }
     }
@@ -81,6 +87,10 @@ pub struct Engine {
     pub definitions: Arc<Definitions>,
     /// What judges records in full.
     pub validator: Arc<Validator>,
+    /// The codes that R4's required bindings allow.
+    pub(crate) codes: Arc<RequiredCodes>,
+    /// How strictly records are judged when they are written.
+    pub(crate) policy: Arc<Policy>,
     /// How much one request may ask for.
     pub limits: Limits,
     /// The zone that holds where none is named, in minutes east of Greenwich.
@@ -160,6 +170,8 @@ impl Engine {
             index,
             registry,
             validator: Arc::new(Validator::new(Arc::clone(&definitions))),
+            codes: Arc::new(RequiredCodes::new(&definitions, Arc::new(LazyR4))),
+            policy: Arc::new(settings.policy),
             definitions,
             limits,
             gate,
@@ -184,6 +196,8 @@ impl Engine {
             registry,
             definitions: Arc::clone(&self.definitions),
             validator: Arc::clone(&self.validator),
+            codes: Arc::clone(&self.codes),
+            policy: Arc::clone(&self.policy),
             limits: self.limits.clone(),
             zone: self.zone,
             gate: self.gate.clone(),
@@ -233,14 +247,32 @@ impl Engine {
         Ok(Document::parse(request.body, limits)?)
     }
 
-    /// Judges a record and makes everything ready that writing it takes.
+    /// Judges a record, as the policy of its kind says, and makes everything ready that writing it takes. Where the
+    /// caller wants `remarks`, the issues that do not forbid it come along.
     ///
     /// # Errors
     /// 400 where it is no resource of the kind; 422 with all issues where it does not conform.
-    pub fn prepare(&self, kind: &Kind, record: Node<'_>) -> Result<Prepared, Refusal> {
+    pub fn prepare(&self, kind: &Kind, record: Node<'_>, remarks: bool) -> Result<Prepared, Refusal> {
         self.check_type(kind, record)?;
-        let issues = conformance::judge(&self.definitions, kind, record);
-        if issues.iter().any(|issue| issue.severity >= Severity::Error) {
+        let policy = self.policy.of(kind);
+        let mut issues = match policy {
+            Judging::Off => conformance::judge(&self.definitions, kind, record),
+            _ => conformance::judge_with_codes(&self.definitions, &self.codes, kind, record),
+        };
+        let failed = |issues: &[Issue]| issues.iter().any(|issue| issue.severity >= Severity::Error);
+        let rest = match policy {
+            Judging::Off => None,
+            Judging::Warn if remarks && !failed(&issues) => Some(Severity::Warning),
+            Judging::Warn => None,
+            Judging::Reject => Some(Severity::Error),
+        };
+        if let Some(worst) = rest {
+            issues = validate::judged(self, Some(kind), record, &[]);
+            issues
+                .iter_mut()
+                .for_each(|issue| issue.severity = issue.severity.min(worst));
+        }
+        if failed(&issues) {
             return Err(Refusal::with(Reason::Unprocessable, issues));
         }
         let found_by = search_index::Prepared::new(&self.registry, kind, record);

@@ -47,6 +47,7 @@ pub mod patch_json;
 mod patch_path;
 mod patch_place;
 mod patch_value;
+pub mod policy;
 pub mod read;
 pub mod record;
 pub mod refusal;

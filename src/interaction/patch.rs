@@ -76,7 +76,7 @@ fn attempt(
 ) -> Result<Attempt<Reply>, Refusal> {
     let current = current(engine, kind, id, expect)?;
     let document = patch.apply(engine, &current)?;
-    let prepared = engine.prepare(kind, document.root())?;
+    let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     let write = prepared.clone().into_write(
         kind.clone(),
         id.clone(),

@@ -91,6 +91,11 @@ impl Prefer {
         }
         prefer
     }
+
+    /// Whether the caller wants to read what was found in judging a record.
+    pub fn wants_remarks(&self) -> bool {
+        self.answer == Some(Return::Outcome)
+    }
 }
 
 /// One request, as the server or an entry of a bundle asks it.

@@ -24,7 +24,7 @@ pub fn update(
     id: &Id,
 ) -> Result<Reply, Refusal> {
     let document = engine.parse(request, engine.limits.body_bytes)?;
-    let prepared = engine.prepare(kind, document.root())?;
+    let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     check_id(document.root(), kind, id)?;
     let expect = expectation(request.if_match, request.if_none_match)?;
     put(engine, request, (kind, id), &prepared, expect, None).map_err(|r| of_refused(r, &[(kind.clone(), id.clone())]))
@@ -42,7 +42,7 @@ pub fn update_conditionally(
     kind: &Kind,
 ) -> Result<Reply, Refusal> {
     let document = engine.parse(request, engine.limits.body_bytes)?;
-    let prepared = engine.prepare(kind, document.root())?;
+    let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     let expect = expectation(request.if_match, request.if_none_match)?;
     let own = own_id(document.root())?;
     conditional::persist(engine, || {

@@ -119,7 +119,7 @@ fn misplaced(call: &Call<'_>, mode: Mode, given: Option<Node<'_>>) -> Option<Ref
     Some(Refusal::because(Reason::Invalid, text))
 }
 
-fn judged(engine: &Engine, kind: Option<&Kind>, record: Node<'_>, profiles: &[String]) -> Vec<Issue> {
+pub(crate) fn judged(engine: &Engine, kind: Option<&Kind>, record: Node<'_>, profiles: &[String]) -> Vec<Issue> {
     let named = record.string("resourceType").and_then(|name| Kind::new(&name));
     let Some(kind) = kind.cloned().or(named) else {
         return vec![Issue::error(

@@ -86,6 +86,10 @@ settings! {
     node: u32 = 0;
     /// Identifier systems whose values no two records may share.
     unique_identifiers: Vec<String> = vec!["http://id.gov.bt/citizen".to_owned()];
+    /// What is done about records that have the structure of their type but break other rules: off, nothing; warn, refuse
+    /// codes outside required bindings, and tell of the rest by Prefer: return=OperationOutcome; reject, refuse them. Of
+    /// one kind as in "Patient=reject".
+    validate: Vec<String> = vec!["warn".to_owned()];
     /// Threads that speak HTTP; 0 for one per processor.
     workers: usize = 0;
     /// Connections open at once, on each worker.

@@ -1,4 +1,4 @@
-//! Whether an item of a questionnaire is enabled by what was answered (<https://hl7.org/fhir/R4/questionnaire.html#Questionnaire.item.enableWhen>).
+//! Whether an item of a questionnaire is enabled by what was answered (`Questionnaire.item.enableWhen`).
 
 use std::cmp::Ordering;
 

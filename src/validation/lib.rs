@@ -12,6 +12,7 @@ mod binding;
 mod bundle;
 mod compile;
 mod conform;
+mod definition;
 mod enable;
 mod extension;
 mod findings;

@@ -126,7 +126,7 @@ impl Walk<'_> {
             }
         }
         match unknown {
-            Some(address) => self.found.warning(Code::NotFound, target.place, || {
+            Some(address) => self.found.error(Code::NotFound, target.place, || {
                 format!("The profile {address} is not known here, so whether {text} conforms to it cannot be told.")
             }),
             None => self.found.error(Code::Structure, target.place, || {

@@ -4,6 +4,7 @@ use conformance::place::{Place, quoted};
 use conformance::{Definitions, Terminology};
 use fhir::document::Node;
 use fhir::outcome::Code;
+use fhirpath::model::Model;
 use fhirpath::value::Element;
 use rustc_hash::FxHashSet;
 
@@ -59,7 +60,7 @@ impl<'v> Walk<'v> {
             kind if kind == kinds.bundle => self.bundle(focus),
             kind if kind == kinds.questionnaire => self.questionnaire(focus),
             kind if kind == kinds.response => self.response(focus),
-            _ => {}
+            kind => self.definition(focus, self.definitions.type_name(kind)),
         }
     }
 

@@ -9,6 +9,7 @@ mod json_patch;
 mod r4_examples;
 mod terminology;
 mod ucum;
+mod validator;
 mod xml_patch;
 
 use std::fmt::Write;
@@ -23,6 +24,7 @@ const SUITES: &[fn() -> Tally] = &[
     terminology::tally,
     expansions::tally,
     ucum::tally,
+    validator::tally,
 ];
 
 /// What came of one suite.
