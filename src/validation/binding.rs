@@ -163,7 +163,7 @@ impl Walk<'_> {
                 )
             });
         }
-        let is_set = system.contains("/ValueSet/") && self.terminology.members(&system).is_ok();
+        let is_set = system.contains("/ValueSet/") && self.terminology.validate(&system, Some(""), "").is_ok();
         if is_set || self.library.definition("ValueSet", &system).is_some() {
             return self.found.error(Code::Value, &place, || {
                 format!("{} is a value set; `system` names a code system.", quoted(&system))
@@ -182,7 +182,7 @@ impl Walk<'_> {
         if focus.kind != self.validator.kinds.coding {
             return;
         }
-        if let Err(Unanswered::Unknown(_)) = self.terminology.below(&system, &code) {
+        if let Err(Unanswered::Unknown(_)) = self.terminology.above(&system, &code) {
             self.found.error(Code::CodeInvalid, &place, || {
                 format!("The code system {} has no code {}.", quoted(&system), quoted(&code))
             });
