@@ -183,10 +183,26 @@ impl Walk<'_> {
             return;
         }
         if let Err(Unanswered::Unknown(_)) = self.terminology.above(&system, &code) {
-            self.found.error(Code::CodeInvalid, &place, || {
+            let severity = if self.is_complete(&system) {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            self.found.report(severity, Code::CodeInvalid, &place, || {
                 format!("The code system {} has no code {}.", quoted(&system), quoted(&code))
             });
         }
+    }
+
+    /// Whether all codes of a system are known here: HL7's own, and those of records that say so.
+    fn is_complete(&self, system: &str) -> bool {
+        let hl7 = system.starts_with("http://hl7.org/fhir/") || system.starts_with("http://terminology.hl7.org/");
+        hl7 || self.library.definition("CodeSystem", system).is_some_and(|document| {
+            document
+                .root()
+                .string("content")
+                .is_some_and(|content| content == "complete")
+        })
     }
 }
 

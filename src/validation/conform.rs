@@ -26,10 +26,11 @@ impl Walk<'_> {
     /// Holds an element against what an address stands for. `why` is the beginning of the sentence where that is
     /// nothing: what names the address.
     pub(crate) fn conform_to(&mut self, focus: &Focus<'_, '_>, address: &str, why: &str) {
-        if let Some((address, part)) = address.split_once('#') {
+        let known = self.known(address);
+        if let (Known::Nothing, Some((address, part))) = (&known, address.split_once('#')) {
             return self.conform_to_part(focus, address, part);
         }
-        match self.known(address) {
+        match known {
             Known::Type(kind) if self.definitions.is_a(focus.kind, kind) => {}
             Known::Type(kind) => {
                 let (own, wanted) = (self.definitions.type_name(focus.kind), self.definitions.type_name(kind));
@@ -61,10 +62,11 @@ impl Walk<'_> {
 
     /// Whether an element conforms to what an address stands for; `None` where that is nothing.
     pub(crate) fn conforms(&mut self, focus: &Focus<'_, '_>, address: &str) -> Option<bool> {
-        if let Some((address, part)) = address.split_once('#') {
+        let known = self.known(address);
+        if let (Known::Nothing, Some((address, part))) = (&known, address.split_once('#')) {
             return Some(self.trial(|walk| walk.conform_to_part(focus, address, part)));
         }
-        match self.known(address) {
+        match known {
             Known::Type(kind) => Some(self.definitions.is_a(focus.kind, kind)),
             Known::Profile(profile) => Some(self.trial(|walk| walk.conform(focus, &profile))),
             Known::Nothing => None,
