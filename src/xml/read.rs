@@ -153,11 +153,15 @@ impl<'d> Reader<'d> {
         if child.space() != space {
             return wrong(child, format!("<{name}> must be in the namespace {space}"));
         }
-        if holder.kind.is_some() && (holder.id && name == "id" || holder.url && name == "url") {
+        // A name that JSON would have twice in one object.
+        if holder.takes(name) && (holder.kind.is_some() || parent.attribute(name).is_some()) {
             return wrong(
                 child,
                 format!("{name} is written as an attribute of <{}>", parent.name()),
             );
+        }
+        if name.starts_with('_') || name == "resourceType" && !holder.id {
+            return wrong(child, format!("<{name}> is no element of any FHIR type"));
         }
         if self.names[names..].iter().rev().any(|met| *met == name) {
             return Ok(());
@@ -320,6 +324,13 @@ const PRIMITIVE: Holder = Holder {
     value: true,
     ..BARE
 };
+
+impl Holder {
+    /// Whether this name is one of an attribute that becomes a member.
+    fn takes(self, name: &str) -> bool {
+        self.id && name == "id" || self.url && name == "url"
+    }
+}
 
 fn has_text(node: Node<'_>) -> bool {
     let mut children = node.children();
