@@ -9,7 +9,8 @@
 //! One block an act: method, path, headers (two or more spaces apart), `=>`, the status and facts; the
 //! body on the lines that follow, up to the next act. `{name}` stands for a value kept by `$name=…`.
 //! Facts: `.a.0.b=x` a member equals, `!.a` it is absent, `.a~x` it contains, `#a.b=3` an array's
-//! length, `body~x` the body as it came contains, `$n=.a` keep a member, `$n=@header` keep a header, `header` there is such a header,
+//! length, `body~x` the body as it came contains, `body=x` it is that text (`\\n` for a line's end), `$n=.a` keep a member,
+//! `$n=@header` keep a header, `header` there is such a header,
 //! `header~x` it contains, `matches=a,b` the ids of the matches in any order, `ordered=a,b` in this
 //! order, `includes=a` of the included; `issue=code` an OperationOutcome with that code.
 
@@ -221,6 +222,8 @@ fn compare(fact: &str, json: &Value, answer: &Answer) -> Result<(), String> {
     let (name, test) = fact.split_at(at);
     let found = if name.starts_with('.') {
         member(json, name).map(|v| plain(&v))
+    } else if name == "body" {
+        Some(answer.body.replace('\n', "\\n"))
     } else {
         answer.header(name).map(str::to_owned)
     };

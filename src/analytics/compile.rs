@@ -4,7 +4,7 @@ use fhir::document::{Document, Node};
 use fhir::outcome::{Code, Issue};
 use fhir::parse::Limits;
 use fhirpath::expression::Expression;
-use fhirpath::model::Model;
+use fhirpath::model::{Model, TypeId};
 
 use crate::names::{ROW_INDEX, is_given, is_name};
 use crate::view::{Column, Constant, Constants, Over, Part, Path, Select, View};
@@ -36,15 +36,17 @@ impl View {
     /// Every fault, each with its place, such as `ViewDefinition.select[0].column[1].path`.
     pub fn compile(model: &dyn Model, definition: Node<'_>) -> Result<View, Vec<Issue>> {
         let mut compiler = Compiler {
+            model,
             issues: Vec::new(),
             columns: Vec::new(),
             constants: Vec::new(),
             selects: 0,
         };
-        let constants = compiler.constants(model, definition);
+        let constants = compiler.constants(definition);
         let resource = compiler.resource(definition);
-        let filters = compiler.filters(definition);
-        let parts = compiler.selects(definition, "select", "ViewDefinition", 0);
+        let kinds = model.type_id(&resource).map(|kind| vec![kind]);
+        let filters = compiler.filters(definition, &kinds);
+        let parts = compiler.selects(definition, "select", "ViewDefinition", (&kinds, 0));
         if parts.is_empty() {
             compiler.fault(
                 Code::Required,
@@ -66,7 +68,11 @@ impl View {
     }
 }
 
-struct Compiler {
+/// The types that the items of a select may have; `None` where they can't be told.
+type Kinds = Option<Vec<TypeId>>;
+
+struct Compiler<'m> {
+    model: &'m dyn Model,
     issues: Vec<Issue>,
     columns: Vec<Column>,
     constants: Vec<String>,
@@ -81,7 +87,7 @@ fn listed<'a>(holder: Node<'a>, name: &str, at: &str) -> Vec<(Node<'a>, String)>
         .collect()
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn fault(&mut self, code: Code, text: impl Into<String>, at: &str) {
         self.issues.push(Issue::error(code, text).at(at));
     }
@@ -95,7 +101,7 @@ impl Compiler {
         name.into_owned()
     }
 
-    fn constants(&mut self, model: &dyn Model, definition: Node<'_>) -> Constants {
+    fn constants(&mut self, definition: Node<'_>) -> Constants {
         let Some(list) = definition.get("constant") else {
             return Constants::default();
         };
@@ -111,7 +117,7 @@ impl Compiler {
         let mut values = Vec::new();
         for (number, node) in document.root().each().enumerate() {
             let at = format!("ViewDefinition.constant[{number}]");
-            values.extend(self.constant(model, node, &at));
+            values.extend(self.constant(node, &at));
         }
         Constants {
             document: Some(document),
@@ -119,7 +125,7 @@ impl Compiler {
         }
     }
 
-    fn constant(&mut self, model: &dyn Model, node: Node<'_>, at: &str) -> Option<Constant> {
+    fn constant(&mut self, node: Node<'_>, at: &str) -> Option<Constant> {
         let name = self.name(node, at)?;
         if is_given(&name) || self.constants.contains(&name) {
             let text = format!("The constant {name} is there already; give this one another name.");
@@ -143,7 +149,7 @@ impl Compiler {
         Some(Constant {
             name,
             place: value.place(),
-            kind: model.type_id(&primitive),
+            kind: self.model.type_id(&primitive),
         })
     }
 
@@ -160,15 +166,16 @@ impl Compiler {
         None
     }
 
-    fn filters(&mut self, definition: Node<'_>) -> Vec<Path> {
+    fn filters(&mut self, definition: Node<'_>, kinds: &Kinds) -> Vec<Path> {
         let list = listed(definition, "where", "ViewDefinition");
         list.into_iter()
-            .filter_map(|(node, at)| self.path(node.get("path"), &format!("{at}.path")))
+            .filter_map(|(node, at)| Some(self.path(node.get("path"), &format!("{at}.path"), kinds)?.0))
             .collect()
     }
 
-    /// An expression in a member; nothing where it is none, and then that is told.
-    fn path(&mut self, node: Option<Node<'_>>, at: &str) -> Option<Path> {
+    /// An expression in a member, on items of some types, and the types of what it finds; nothing where it is none, and
+    /// then that is told.
+    fn path(&mut self, node: Option<Node<'_>>, at: &str, kinds: &Kinds) -> Option<(Path, Kinds)> {
         let text = node
             .and_then(|node| node.as_str())
             .filter(|text| !text.trim().is_empty());
@@ -187,6 +194,17 @@ impl Compiler {
                 return None;
             }
         };
+        let found = match expression.check(self.model, kinds, false) {
+            Ok(found) => found,
+            Err(failure) => {
+                self.fault(
+                    Code::Invalid,
+                    format!("The path \"{text}\" leads nowhere: {failure}."),
+                    at,
+                );
+                return None;
+            }
+        };
         let variables = expression.variables();
         let unknown = |name: &&str| !is_given(name) && !self.constants.iter().any(|constant| constant == name);
         if let Some(name) = variables.iter().copied().find(unknown) {
@@ -195,17 +213,17 @@ impl Compiler {
             return None;
         }
         let indexed = variables.contains(&ROW_INDEX);
-        Some(Path { expression, indexed })
+        Some((Path { expression, indexed }, found))
     }
 
-    fn selects(&mut self, holder: Node<'_>, member: &str, at: &str, depth: usize) -> Vec<Select> {
+    fn selects(&mut self, holder: Node<'_>, member: &str, at: &str, (kinds, depth): (&Kinds, usize)) -> Vec<Select> {
         let list = listed(holder, member, at);
         list.into_iter()
-            .filter_map(|(node, at)| self.select(node, &at, depth))
+            .filter_map(|(node, at)| self.select(node, &at, (kinds, depth)))
             .collect()
     }
 
-    fn select(&mut self, node: Node<'_>, at: &str, depth: usize) -> Option<Select> {
+    fn select(&mut self, node: Node<'_>, at: &str, (kinds, depth): (&Kinds, usize)) -> Option<Select> {
         self.selects += 1;
         if depth >= DEPTH_LIMIT || self.selects > SELECTS_LIMIT {
             let text = format!("A view may have {SELECTS_LIMIT} selects, nested {DEPTH_LIMIT} deep.");
@@ -217,19 +235,17 @@ impl Compiler {
             let text = format!("A select has no \"{name}\"; it has {}.", SELECT_MEMBERS[3..].join(", "));
             self.fault(Code::Structure, text, at);
         }
-        let over = self.over(node, at);
+        // Where what it goes over is at fault, nothing can be said of the types within.
+        let (over, kinds) = self.over(node, at, kinds).unzip();
+        let within = (&kinds.flatten(), depth + 1);
         let mut parts = Vec::new();
-        let columns = self.columns(node, at);
+        let columns = self.columns(node, at, within.0);
         if node.get("column").is_some() {
             parts.push(Part::Columns(columns));
         }
-        parts.extend(
-            self.selects(node, "select", at, depth + 1)
-                .into_iter()
-                .map(Part::Select),
-        );
+        parts.extend(self.selects(node, "select", at, within).into_iter().map(Part::Select));
         if node.get("unionAll").is_some() {
-            parts.push(Part::Union(self.union(node, at, depth + 1)));
+            parts.push(Part::Union(self.union(node, at, within)));
         }
         if parts.is_empty() {
             self.fault(Code::Required, "A select needs a column, a select or a unionAll.", at);
@@ -237,35 +253,47 @@ impl Compiler {
         Some(Select { over: over?, parts })
     }
 
-    fn over(&mut self, node: Node<'_>, at: &str) -> Option<Over> {
+    /// What a select goes over, and the types of that.
+    fn over(&mut self, node: Node<'_>, at: &str, kinds: &Kinds) -> Option<(Over, Kinds)> {
         let given = ["forEach", "forEachOrNull", "repeat"].map(|name| node.get(name));
         if given.iter().flatten().count() > 1 {
             let text = "A select goes over one thing: write forEach, forEachOrNull or repeat, not several.";
             self.fault(Code::Invariant, text, at);
             return None;
         }
-        Some(match given {
-            [each @ Some(_), _, _] => Over::Each(self.path(each, &format!("{at}.forEach"))?, false),
-            [_, each @ Some(_), _] => Over::Each(self.path(each, &format!("{at}.forEachOrNull"))?, true),
+        let mut each = |node, name, or_null| {
+            let (path, found) = self.path(node, &format!("{at}.{name}"), kinds)?;
+            Some((Over::Each(path, or_null), found))
+        };
+        match given {
+            [node @ Some(_), _, _] => each(node, "forEach", false),
+            [_, node @ Some(_), _] => each(node, "forEachOrNull", true),
             [_, _, Some(_)] => {
-                let paths = listed(node, "repeat", at);
-                let paths = paths.into_iter().map(|(path, at)| self.path(Some(path), &at));
-                Over::Repeat(paths.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?)
+                let mut paths = Vec::new();
+                let mut whole = true;
+                for (path, at) in listed(node, "repeat", at) {
+                    // A path goes on from what it and the others found, whose types may differ.
+                    match self.path(Some(path), &at, &None) {
+                        Some((path, _)) => paths.push(path),
+                        None => whole = false,
+                    }
+                }
+                whole.then_some((Over::Repeat(paths), None))
             }
-            [None, None, None] => Over::Here,
-        })
+            [None, None, None] => Some((Over::Here, kinds.clone())),
+        }
     }
 
-    fn columns(&mut self, node: Node<'_>, at: &str) -> Vec<(usize, Path)> {
+    fn columns(&mut self, node: Node<'_>, at: &str, kinds: &Kinds) -> Vec<(usize, Path)> {
         let list = listed(node, "column", at);
         list.into_iter()
-            .filter_map(|(node, at)| self.column(node, &at))
+            .filter_map(|(node, at)| self.column(node, &at, kinds))
             .collect()
     }
 
-    fn column(&mut self, node: Node<'_>, at: &str) -> Option<(usize, Path)> {
+    fn column(&mut self, node: Node<'_>, at: &str, kinds: &Kinds) -> Option<(usize, Path)> {
         let name = self.name(node, at);
-        let path = self.path(node.get("path"), &format!("{at}.path"));
+        let path = self.path(node.get("path"), &format!("{at}.path"), kinds);
         let name = name?;
         if self.columns.iter().any(|column| column.name == name) {
             let text = format!("The column {name} is there already; give this one another name.");
@@ -285,16 +313,16 @@ impl Compiler {
             kind: node.string("type").map(|kind| kind.into_owned()),
             collection: collection.and_then(|flag| flag.as_bool()) == Some(true),
         });
-        Some((self.columns.len() - 1, path?))
+        Some((self.columns.len() - 1, path?.0))
     }
 
     /// The branches of a unionAll: all have the columns of the first, which take the same places in the row.
-    fn union(&mut self, node: Node<'_>, at: &str, depth: usize) -> Vec<Select> {
+    fn union(&mut self, node: Node<'_>, at: &str, within: (&Kinds, usize)) -> Vec<Select> {
         let start = self.columns.len();
         let mut first: Option<Vec<Column>> = None;
         let mut branches = Vec::new();
         for (node, at) in listed(node, "unionAll", at) {
-            branches.extend(self.select(node, &at, depth));
+            branches.extend(self.select(node, &at, within));
             let own = self.columns.split_off(start);
             match &first {
                 None => first = Some(own),

@@ -44,12 +44,14 @@ pub enum Fault {
     View(String),
     /// Whoever takes the rows could not take one.
     Taker(std::io::Error),
+    /// The records cannot be read: a sentence.
+    Store(String),
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::View(sentence) => f.write_str(sentence),
+            Fault::View(sentence) | Fault::Store(sentence) => f.write_str(sentence),
             Fault::Taker(error) => write!(f, "The rows cannot be written: {error}."),
         }
     }

@@ -8,6 +8,8 @@ use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use store::{Store, Version};
 
+use crate::run::Fault;
+
 /// Records read from the log at once.
 const PAGE: usize = 500;
 
@@ -15,14 +17,14 @@ const PAGE: usize = 500;
 /// (microseconds since 1970) or later, until it says `false`. Memory holds one page of records.
 ///
 /// # Errors
-/// The store's trouble as a sentence, and what `each` gives.
-pub fn each_record<E: From<String>>(
+/// The store's trouble, and what `each` gives.
+pub fn each_record(
     store: &Store,
     kind: &Kind,
     at: u64,
     since: Option<i64>,
-    each: &mut dyn FnMut(Node<'_>) -> Result<bool, E>,
-) -> Result<(), E> {
+    each: &mut dyn FnMut(Node<'_>) -> Result<bool, Fault>,
+) -> Result<(), Fault> {
     let mut after: Option<Id> = None;
     let mut text = Vec::new();
     loop {
@@ -40,8 +42,8 @@ pub fn each_record<E: From<String>>(
     }
 }
 
-fn sentence<E: From<String>>(trouble: impl fmt::Display) -> E {
-    E::from(trouble.to_string())
+fn sentence(trouble: impl fmt::Display) -> Fault {
+    Fault::Store(trouble.to_string())
 }
 
 fn parsed(version: &Version, text: &mut Vec<u8>) -> Result<Document, fhir::parse::Malformed> {

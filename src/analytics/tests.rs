@@ -164,6 +164,14 @@ fn faults_are_told_where_they_are() {
         (column(r#"{"name":"a","path":"id"}"#), "ViewDefinition.select[0].column[1].name: The column a is there already"),
         (column(r#"{"name":"1b","path":"id"}"#), "ViewDefinition.select[0].column[1].name: \"1b\" is no name"),
         (column(r#"{"name":"b","path":"id +"}"#), "ViewDefinition.select[0].column[1].path: \"id +\" is no FHIRPath"),
+        (
+            column(r#"{"name":"b","path":"name.famly"}"#),
+            "ViewDefinition.select[0].column[1].path: The path \"name.famly\" leads nowhere: famly is no member of HumanName.",
+        ),
+        (
+            view(r#"{"forEach":"contact","select":[{"forEach":"name","column":[{"name":"a","path":"valueX"}]}]}"#),
+            "ViewDefinition.select[0].select[0].column[0].path: The path \"valueX\" leads nowhere",
+        ),
         (column(r#"{"name":"b","path":"%none"}"#), "ViewDefinition.select[0].column[1].path: There is no %none"),
         (column(r#"{"name":"b"}"#), "ViewDefinition.select[0].column[1].path: A path is missing"),
         (view(r#"{"unionAll":[{"column":[{"name":"a","path":"id"}]},{"column":[{"name":"b","path":"id"}]}]}"#), "ViewDefinition.select[0].unionAll[1]: Every branch"),

@@ -3,6 +3,7 @@
 //! [`Definitions`] are the facts; [`judge`](judge::judge) holds a record against them; [`terminology`] answers what codes
 //! belong together; [`compact`] makes the tables all of them are read from.
 
+pub mod asked;
 mod code_systems;
 mod codes;
 pub mod compact;

@@ -10,7 +10,7 @@ use crate::facts::{Compartment, Component, Element, ElementType, ParameterType, 
 use crate::members::{Member, Members, Role};
 use crate::primitive::Primitive;
 
-/// The four tables as text.
+/// The four tables as text: those of R4, with what is added to it.
 pub(crate) struct Tables {
     pub(crate) types: &'static str,
     pub(crate) elements: &'static str,
@@ -20,9 +20,18 @@ pub(crate) struct Tables {
 
 pub(crate) fn r4() -> Definitions {
     read(&Tables {
-        types: include_str!("../../schema/fhir/types.tsv"),
-        elements: include_str!("../../schema/fhir/elements.tsv"),
-        search_parameters: include_str!("../../schema/fhir/search-parameters.tsv"),
+        types: concat!(
+            include_str!("../../schema/fhir/types.tsv"),
+            include_str!("../../schema/analytics/types.tsv")
+        ),
+        elements: concat!(
+            include_str!("../../schema/fhir/elements.tsv"),
+            include_str!("../../schema/analytics/elements.tsv")
+        ),
+        search_parameters: concat!(
+            include_str!("../../schema/fhir/search-parameters.tsv"),
+            include_str!("../../schema/analytics/search-parameters.tsv")
+        ),
         compartments: include_str!("../../schema/fhir/compartments.tsv"),
     })
 }
@@ -110,7 +119,10 @@ impl Reader {
     }
 
     fn types(&mut self, rows: &'static str) {
-        for row in rows.lines() {
+        // What is added to R4 takes its place among the rest.
+        let mut rows: Vec<&str> = rows.lines().collect();
+        rows.sort_unstable();
+        for row in &rows {
             let [name, sort, _] = columns(row);
             let sort = match sort {
                 "primitive" => Sort::Primitive(Primitive::from_name(name).unwrap_or_else(|| panic!("{name}"))),
@@ -121,7 +133,7 @@ impl Reader {
             };
             self.add_type(name, sort);
         }
-        for (at, row) in rows.lines().enumerate() {
+        for (at, row) in rows.iter().enumerate() {
             let [_, _, base] = columns(row);
             self.types[at].base = (!base.is_empty()).then(|| self.find(base));
         }

@@ -193,7 +193,8 @@ impl Time {
         }
     }
 
-    fn fields(&self) -> [i64; 3] {
+    /// Hour, minute, and microseconds of the minute.
+    pub(crate) fn fields(&self) -> [i64; 3] {
         [self.micros / HOUR, self.micros / MINUTE % 60, self.micros % MINUTE]
     }
 

@@ -82,8 +82,6 @@ pub struct Context<'a> {
     pub variables: &'a [(&'a str, Vec<Item<'a>>)],
     /// Hears `trace()`.
     pub tracer: Option<&'a dyn Tracer>,
-    /// Whether a path that names no element of the model is a failure; otherwise it is empty.
-    pub strict: bool,
     /// How many steps the evaluation may take before it fails.
     pub steps: u64,
 }
@@ -102,7 +100,6 @@ impl<'a> Context<'a> {
             profiles: None,
             variables: &[],
             tracer: None,
-            strict: false,
             steps: STEPS,
         }
     }
@@ -113,7 +110,7 @@ impl<'a> Context<'a> {
 pub enum Reason {
     /// The expression doesn't fit the values it met.
     Values,
-    /// The path names no element of the model (only when strict).
+    /// A path names no element of the model: what [`Expression::check`](crate::expression::Expression::check) finds.
     Path,
     /// It would have taken more steps than allowed.
     Limit,

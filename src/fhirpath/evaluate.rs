@@ -189,7 +189,7 @@ impl<'a> Evaluator<'_, 'a> {
             }
             Expr::Is(operand, name) => {
                 if let Some(item) = self.single(operand, scope)? {
-                    out.push(Item::Boolean(kinds::is(self.context, &item, name)?));
+                    out.push(Item::Boolean(kinds::is(self.context, &item, name)));
                 }
             }
             Expr::Union(parts) => {

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::context::{Context, Failure};
+use crate::model::{Model, TypeId};
 use crate::syntax::Expr;
 use crate::value::{Element, Item};
-use crate::{evaluate, inspect, parse};
+use crate::{check, evaluate, inspect, parse};
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,21 @@ impl Expression {
         out: &mut Vec<Item<'a>>,
     ) -> Result<(), Failure> {
         evaluate::evaluate(&self.compiled, context, focus, out)
+    }
+
+    /// Checks it by types alone, for a focus of one of some types, or of none that is known: paths that name no element,
+    /// types that there are not. `ordered` also refuses steps that count on an order after `children()` and
+    /// `descendants()`. Gives the types of what it may find, where they can be told.
+    ///
+    /// # Errors
+    /// A [`Failure`] of [`Reason::Path`](crate::evaluate::Reason::Path). What can't be told is not held against it.
+    pub fn check(
+        &self,
+        model: &dyn Model,
+        focus: &Option<Vec<TypeId>>,
+        ordered: bool,
+    ) -> Result<Option<Vec<TypeId>>, Failure> {
+        check::check(&self.compiled, model, focus, ordered)
     }
 
     /// The names of the `%variables` it asks for and does not define itself, sorted.

@@ -5,6 +5,7 @@
 pub(crate) enum Function {
     Sets(Sets),
     Loops(Loops),
+    Moments(Moments),
     Strings(Strings),
     Numbers(Numbers),
     Records(Records),
@@ -45,6 +46,7 @@ pub(crate) enum Sets {
 pub(crate) enum Loops {
     Aggregate,
     All,
+    Coalesce,
     DefineVariable,
     Exists,
     Iif,
@@ -101,11 +103,29 @@ pub(crate) enum Numbers {
     Truncate,
 }
 
+/// Parts of one date or time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moments {
+    Date,
+    Day,
+    Hour,
+    Millisecond,
+    Minute,
+    Month,
+    Second,
+    Time,
+    Year,
+    Zone,
+}
+
 /// Over elements of a record, and what the surroundings say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Records {
+    CheckModifiers,
     ConformsTo,
     Descendants,
+    /// `elementDefinition()`, `slice()`: what the definitions say of an element.
+    Defined,
     GetValue,
     HasExtension,
     HasValue,
@@ -136,7 +156,7 @@ pub(crate) enum Target {
 use Function as F;
 
 /// Name, function, least and most arguments; alphabetical.
-const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
+const FUNCTIONS: [(&str, Function, usize, usize); 112] = [
     ("abs", F::Numbers(Numbers::Abs), 0, 0),
     ("aggregate", F::Loops(Loops::Aggregate), 1, 2),
     ("all", F::Loops(Loops::All), 1, 1),
@@ -145,6 +165,8 @@ const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
     ("anyFalse", F::Sets(Sets::AnyFalse), 0, 0),
     ("anyTrue", F::Sets(Sets::AnyTrue), 0, 0),
     ("ceiling", F::Numbers(Numbers::Ceiling), 0, 0),
+    ("checkModifiers", F::Records(Records::CheckModifiers), 0, 32),
+    ("coalesce", F::Loops(Loops::Coalesce), 1, 32),
     ("combine", F::Sets(Sets::Combine), 1, 1),
     ("comparable", F::Numbers(Numbers::Comparable), 1, 1),
     ("conformsTo", F::Records(Records::ConformsTo), 1, 1),
@@ -158,10 +180,13 @@ const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
     ("convertsToString", F::Converts(Target::String), 0, 0),
     ("convertsToTime", F::Converts(Target::Time), 0, 0),
     ("count", F::Sets(Sets::Count), 0, 0),
+    ("dateOf", F::Moments(Moments::Date), 0, 0),
+    ("dayOf", F::Moments(Moments::Day), 0, 0),
     ("decode", F::Strings(Strings::Decode), 1, 1),
     ("defineVariable", F::Loops(Loops::DefineVariable), 1, 2),
     ("descendants", F::Records(Records::Descendants), 0, 0),
     ("distinct", F::Sets(Sets::Distinct), 0, 0),
+    ("elementDefinition", F::Records(Records::Defined), 0, 0),
     ("empty", F::Sets(Sets::Empty), 0, 0),
     ("encode", F::Strings(Strings::Encode), 1, 1),
     ("endsWith", F::Strings(Strings::EndsWith), 1, 1),
@@ -176,6 +201,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
     ("hasExtension", F::Records(Records::HasExtension), 1, 1),
     ("hasValue", F::Records(Records::HasValue), 0, 0),
     ("highBoundary", F::Numbers(Numbers::HighBoundary), 0, 1),
+    ("hourOf", F::Moments(Moments::Hour), 0, 0),
     ("htmlChecks", F::Records(Records::HtmlChecks), 0, 0),
     ("htmlChecks2", F::Records(Records::HtmlChecks), 0, 0),
     ("iif", F::Loops(Loops::Iif), 2, 3),
@@ -193,6 +219,9 @@ const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
     ("matches", F::Strings(Strings::Matches), 1, 1),
     ("matchesFull", F::Strings(Strings::MatchesFull), 1, 1),
     ("memberOf", F::Records(Records::MemberOf), 1, 1),
+    ("millisecondOf", F::Moments(Moments::Millisecond), 0, 0),
+    ("minuteOf", F::Moments(Moments::Minute), 0, 0),
+    ("monthOf", F::Moments(Moments::Month), 0, 0),
     ("not", F::Sets(Sets::Not), 0, 0),
     ("now", F::Records(Records::Now), 0, 0),
     ("power", F::Numbers(Numbers::Power), 1, 1),
@@ -202,9 +231,11 @@ const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
     ("replace", F::Strings(Strings::Replace), 2, 2),
     ("replaceMatches", F::Strings(Strings::ReplaceMatches), 2, 2),
     ("round", F::Numbers(Numbers::Round), 0, 1),
+    ("secondOf", F::Moments(Moments::Second), 0, 0),
     ("select", F::Loops(Loops::Select), 1, 1),
     ("single", F::Sets(Sets::Single), 0, 0),
     ("skip", F::Sets(Sets::Skip), 1, 1),
+    ("slice", F::Records(Records::Defined), 2, 2),
     ("sort", F::Loops(Loops::Sort), 0, 8),
     ("split", F::Strings(Strings::Split), 1, 1),
     ("sqrt", F::Numbers(Numbers::Sqrt), 0, 0),
@@ -216,7 +247,9 @@ const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
     ("supersetOf", F::Sets(Sets::SupersetOf), 1, 1),
     ("tail", F::Sets(Sets::Tail), 0, 0),
     ("take", F::Sets(Sets::Take), 1, 1),
+    ("timeOf", F::Moments(Moments::Time), 0, 0),
     ("timeOfDay", F::Records(Records::TimeOfDay), 0, 0),
+    ("timezoneOffsetOf", F::Moments(Moments::Zone), 0, 0),
     ("toBoolean", F::Convert(Target::Boolean), 0, 0),
     ("toChars", F::Strings(Strings::ToChars), 0, 0),
     ("toDate", F::Convert(Target::Date), 0, 0),
@@ -235,6 +268,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 98] = [
     ("union", F::Sets(Sets::Union), 1, 1),
     ("upper", F::Strings(Strings::Upper), 0, 0),
     ("where", F::Loops(Loops::Where), 1, 1),
+    ("yearOf", F::Moments(Moments::Year), 0, 0),
 ];
 
 /// A function by name, with the least and most arguments it takes.

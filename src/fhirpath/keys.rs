@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use fhir::identity::Reference;
 
-use crate::context::{Context, Failure};
+use crate::context::Context;
 use crate::kinds;
 use crate::syntax::TypeName;
 use crate::value::{Element, Elsewhere, Item};
@@ -23,12 +23,10 @@ pub(crate) fn of_reference<'a>(
     context: &Context<'a>,
     element: &Element<'a>,
     wanted: Option<&TypeName>,
-) -> Result<Option<Item<'a>>, Failure> {
-    let Some(text) = element.node.string("reference") else {
-        return Ok(None);
-    };
+) -> Option<Item<'a>> {
+    let text = element.node.string("reference")?;
     let Reference::Literal { kind, id, .. } = Reference::parse(&text) else {
-        return Ok(None);
+        return None;
     };
     if let Some(wanted) = wanted {
         let named = Item::Elsewhere(Elsewhere {
@@ -36,11 +34,11 @@ pub(crate) fn of_reference<'a>(
             kind: context.model.type_id(kind),
         });
         let of_no_type = wanted.fhir.as_deref() == Some(kind);
-        if !of_no_type && !kinds::is(context, &named, wanted)? {
-            return Ok(None);
+        if !of_no_type && !kinds::is(context, &named, wanted) {
+            return None;
         }
     }
-    Ok(Some(Item::String(Cow::Owned(format!("{kind}/{id}")))))
+    Some(Item::String(Cow::Owned(format!("{kind}/{id}"))))
 }
 
 #[cfg(test)]

@@ -2,37 +2,27 @@
 
 use std::borrow::Cow;
 
-use crate::context::{Context, Failure, Reason};
+use crate::context::Context;
 use crate::model::Model;
 use crate::syntax::{System, TypeName};
 use crate::value::{Element, Item, TypeInfo, is_kind};
 
 /// Whether the item is of the type or of one that specialises it.
-pub(crate) fn is(context: &Context<'_>, item: &Item<'_>, name: &TypeName) -> Result<bool, Failure> {
-    if context.strict
-        && name.system.is_none()
-        && let Some(fhir) = &name.fhir
-        && context.model.type_id(fhir).is_none()
-    {
-        return Err(Failure {
-            reason: Reason::Path,
-            message: format!("There is no type {fhir}"),
-        });
-    }
+pub(crate) fn is(context: &Context<'_>, item: &Item<'_>, name: &TypeName) -> bool {
     let kind = match item {
         Item::Element(element) => element.kind,
         Item::Elsewhere(elsewhere) => elsewhere.kind,
-        computed => return Ok(name.system.is_some_and(|system| is_system(computed, system))),
+        computed => return name.system.is_some_and(|system| is_system(computed, system)),
     };
     let Some(fhir) = &name.fhir else {
-        return Ok(false);
+        return false;
     };
     match kind {
-        Some(kind) => Ok(is_kind(context.model, kind, fhir)),
-        None => Ok(item.element().is_some_and(|element| {
+        Some(kind) => is_kind(context.model, kind, fhir),
+        None => item.element().is_some_and(|element| {
             let named = element.node.string("resourceType");
             named.is_some_and(|named| named == **fhir)
-        })),
+        }),
     }
 }
 
@@ -121,7 +111,8 @@ mod tests {
             ("contained[0] is Organization", "true"),
             ("1.ofType(Integer)", "1"),
             ("1.as(String)", ""),
-            ("1 is System.Nothing", "invalid:"),
+            ("1 is System.Nothing", "false"),
+            ("$this is System.Patient", "false"),
         ]);
     }
 }

@@ -39,6 +39,7 @@ pub(crate) fn apply<'a>(
         Loops::Repeat => repeated(run, &call.arguments[0], &input, scope, true),
         Loops::RepeatAll => repeated(run, &call.arguments[0], &input, scope, false),
         Loops::Aggregate => aggregated(run, call, &input, scope),
+        Loops::Coalesce => coalesced(run, call, &input, scope),
         Loops::Iif => chosen(run, call, &input, scope),
         Loops::Sort => sorted(run, call, input, scope),
         Loops::Trace => traced(run, call, input, scope),
@@ -162,8 +163,26 @@ fn chosen<'a>(
     input: &[Item<'a>],
     scope: Scope<'_, 'a>,
 ) -> Result<List<'a>, Failure> {
+    if input.len() > 1 {
+        return Err(Failure::values(format!(
+            "iif() looks at one item at most, not {}",
+            input.len()
+        )));
+    }
     let scope = Scope { this: input, ..scope };
-    let chosen = match run.truth(&call.arguments[0], scope)? {
+    let found = run.list(&call.arguments[0], scope)?;
+    // A computed value that is no boolean is a slip of the pen, not something that is there.
+    if let [item] = found.as_slice()
+        && !matches!(item, Item::Boolean(_) | Item::Element(_) | Item::Elsewhere(_))
+    {
+        let what = compare::describe(run.context.model, item);
+        return Err(Failure::values(format!(
+            "The criterion of iif() is true or false, not {what}"
+        )));
+    }
+    let truth = run.boolean(&found)?;
+    run.give(found);
+    let chosen = match truth {
         Some(true) => call.arguments.get(1),
         _ => call.arguments.get(2),
     };
@@ -171,6 +190,23 @@ fn chosen<'a>(
         Some(argument) => run.list(argument, scope),
         None => Ok(Vec::new()),
     }
+}
+
+/// The first argument that isn't empty.
+fn coalesced<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    input: &[Item<'a>],
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let scope = Scope { this: input, ..scope };
+    for argument in &call.arguments {
+        let found = run.list(argument, scope)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
 }
 
 fn sorted<'a>(
@@ -295,6 +331,12 @@ mod tests {
             ("iif(false, 1)", ""),
             ("iif(true, 1, 1 / 'a')", "1"),
             ("iif(1 | 2, 1)", "Values:"),
+            ("iif('a', 1, 2)", "Values:"),
+            ("(1 | 2).iif(true, 1)", "Values:"),
+            ("'a'.iif($this = 'a', 'b')", "'b'"),
+            ("iif(name.first(), 1, 2)", "1"),
+            ("coalesce({}, name.nothing, active, 1)", "true"),
+            ("coalesce({})", ""),
             ("(3 | 1 | 2).sort()", "1, 2, 3"),
             ("(3 | 1 | 2).sort(-$this)", "3, 2, 1"),
             ("telecom.sort(system desc, value).value", "'17', '18', 'k@d.bt'"),

@@ -72,9 +72,15 @@ fn declared<'m>(model: &'m dyn Model, parent: Option<TypeId>, name: &str) -> Dec
     inherited.map_or(Declared::Absent, |kind| Declared::As(Child::One(kind)))
 }
 
-/// Whether the model declares the member for the type or one of its bases.
-pub(crate) fn is_member(model: &dyn Model, kind: TypeId, name: &str) -> bool {
-    matches!(declared(model, Some(kind), name), Declared::As(_))
+/// The types that a member of a type may have: `None` where there is no such member, `Some(None)` where they can't be
+/// told.
+pub(crate) fn child_kinds(model: &dyn Model, kind: TypeId, name: &str) -> Option<Option<Vec<TypeId>>> {
+    match declared(model, Some(kind), name) {
+        Declared::Absent => None,
+        Declared::Nothing => Some(None),
+        Declared::As(Child::One(kind)) => Some(Some(vec![kind])),
+        Declared::As(Child::Choice(choices)) => Some(Some(choices.iter().map(|(_, kind)| *kind).collect())),
+    }
 }
 
 /// The elements of a member by name; `None` where the element's type has no such member.

@@ -349,15 +349,10 @@ impl Parser {
         }
         let joined = |parts: &[Box<str>]| parts.join(".").into_boxed_str();
         Ok(match (&*first, rest.is_empty()) {
-            ("System", false) => match System::named(&joined(&rest)) {
-                Some(system) => TypeName {
-                    fhir: None,
-                    system: Some(system),
-                },
-                None => {
-                    self.at -= 1;
-                    return self.invalid("System has no such type");
-                }
+            // Of a type that System doesn't have there is nothing.
+            ("System", false) => TypeName {
+                fhir: None,
+                system: System::named(&joined(&rest)),
             },
             ("FHIR", false) => TypeName {
                 fhir: Some(joined(&rest)),

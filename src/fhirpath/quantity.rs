@@ -65,7 +65,7 @@ impl Unit<'_> {
         }
     }
 
-    fn word(&self) -> Option<&'static str> {
+    pub(crate) fn word(&self) -> Option<&'static str> {
         Some(match self {
             Unit::Calendar(Precision::Year) => "year",
             Unit::Calendar(Precision::Month) => "month",

@@ -22,6 +22,11 @@ pub(crate) fn apply<'a>(
     scope: Scope<'_, 'a>,
 ) -> Result<List<'a>, Failure> {
     let answer = match function {
+        Records::CheckModifiers => return check_modifiers(run, call, input, scope),
+        Records::Defined => {
+            let text = "elementDefinition() and slice() need the definitions' own text, which isn't at hand here";
+            return Err(Failure::unsupported(text));
+        }
         Records::Descendants => return descendants(run, input),
         Records::GetValue => {
             let model = run.context.model;
@@ -109,6 +114,31 @@ fn descendants<'a>(run: &mut Evaluator<'_, 'a>, mut input: List<'a>) -> Result<L
     Ok(out)
 }
 
+/// The input, where no element has a modifier extension but those with the urls named.
+fn check_modifiers<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let mut known = Vec::new();
+    for url in &call.arguments {
+        known.extend(run.single(url, scope)?.and_then(|item| item.text()));
+    }
+    for element in input.iter().filter_map(Item::element) {
+        let modifiers = element.node.get("modifierExtension");
+        for modifier in modifiers.into_iter().flat_map(|list| list.each()) {
+            run.spend(1 + known.len() as u64)?;
+            let url = modifier.string("url").unwrap_or_default();
+            if !known.contains(&url) {
+                let text = format!("The modifier extension {url} changes what is meant, and is not among those known");
+                return Err(Failure::values(text));
+            }
+        }
+    }
+    Ok(input)
+}
+
 fn has_extension<'a>(
     run: &mut Evaluator<'_, 'a>,
     call: &'a Call,
@@ -162,7 +192,7 @@ pub(crate) fn computed_member<'a>(item: &Item<'a>, name: &str) -> Option<Item<'a
 
 #[cfg(test)]
 mod tests {
-    use crate::trial::check;
+    use crate::trial::{check, check_observation};
 
     #[test]
     fn records_answer() {
@@ -177,6 +207,8 @@ mod tests {
             ),
             ("conformsTo('http://x')", "Unsupported:"),
             ("active.memberOf('http://x')", "Unsupported:"),
+            ("name.checkModifiers().count()", "2"),
+            ("name.slice('http://x', 'y')", "Unsupported:"),
             ("active.type()", "FHIR.boolean"),
             ("1.type().name", "'Integer'"),
             ("type().baseType", "'FHIR.DomainResource'"),
@@ -184,6 +216,10 @@ mod tests {
             ("contact.type().namespace", "'FHIR'"),
             ("1 'mg'.value", "1"),
             ("1 'mg'.unit", "'mg'"),
+        ]);
+        check_observation(&[
+            ("component.checkModifiers('http://m').count()", "2"),
+            ("component.checkModifiers()", "Values:"),
         ]);
     }
 }

@@ -93,7 +93,7 @@ pub(crate) struct Call {
 pub(crate) struct TypeName {
     /// The FHIR type by that name; `None` where the name says `System`.
     pub(crate) fhir: Option<Box<str>>,
-    /// The System type by that name; `None` where the name says `FHIR` or there is none.
+    /// The System type by that name; `None` where the name says `FHIR` or there is none such.
     pub(crate) system: Option<System>,
 }
 

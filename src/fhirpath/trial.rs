@@ -71,7 +71,7 @@ const TYPES: [(&str, &str, &str); 34] = [
     ),
 ];
 
-const PATIENT: &str = r##"{"resourceType":"Patient","id":"p1","meta":{"lastUpdated":"2024-03-01T10:00:00.000+06:00"},
+pub(crate) const PATIENT: &str = r##"{"resourceType":"Patient","id":"p1","meta":{"lastUpdated":"2024-03-01T10:00:00.000+06:00"},
 "text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">Dorji</div>"},
 "contained":[{"resourceType":"Organization","id":"o1","name":"Acme"}],
 "extension":[{"url":"http://a","valueString":"x"},{"url":"http://b","valueBoolean":true}],
@@ -86,7 +86,7 @@ const PATIENT: &str = r##"{"resourceType":"Patient","id":"p1","meta":{"lastUpdat
 
 const OBSERVATION: &str = r#"{"resourceType":"Observation","id":"o","code":{"coding":[{"system":"http://loinc.org","code":"29463-7"},{"code":"27113001"}],"text":"Weight"},
 "subject":{"reference":"Patient/p1"},"valueQuantity":{"value":185.0,"unit":"lbs","system":"http://unitsofmeasure.org","code":"[lb_av]"},
-"component":[{"valueString":"a"},{"valueQuantity":{"value":1,"unit":"x"}}]}"#;
+"component":[{"modifierExtension":[{"url":"http://m"}],"valueString":"a"},{"valueQuantity":{"value":1,"unit":"x"}}]}"#;
 
 /// 2024-05-06T04:30:00Z
 const NOW: i64 = 1_714_969_800_000_000;

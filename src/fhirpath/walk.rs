@@ -1,19 +1,15 @@
 //! Walks paths: members, filters and projections item by item, other functions over whole collections.
 
-use crate::compare::describe;
-use crate::context::{Context, Failure};
+use crate::context::Failure;
 use crate::evaluate::{Evaluator, List, Scope, only};
-use crate::functions::{Function, Records};
+use crate::functions::Function;
 use crate::syntax::{Call, Expr, Path, Step};
 use crate::value::{Element, Item};
-use crate::{convert, keys, kinds, loops, navigate, numbers, records, sets, strings};
+use crate::{convert, keys, kinds, loops, moments, navigate, numbers, records, sets, strings};
 
 impl<'a> Evaluator<'_, 'a> {
     /// Walks a path: items flow through its steps one by one, except where a step needs them all.
     pub(crate) fn path(&mut self, path: &'a Path, scope: Scope<'_, 'a>, out: &mut List<'a>) -> Result<(), Failure> {
-        if self.context.strict {
-            judged(self.context, &path.steps)?;
-        }
         let flowing = path.steps.iter().take_while(|step| step.flows()).count();
         let (flow, mut rest) = path.steps.split_at(flowing);
         if rest.is_empty() {
@@ -90,7 +86,7 @@ impl<'a> Evaluator<'_, 'a> {
                 Step::Root(name) if kinds::is_root(self.context.model, &element, name) => {}
                 Step::Root(name) | Step::Member(name) => return self.member(name, rest, element, scope, out),
                 Step::OfType(name) => {
-                    if !kinds::is(self.context, &Item::Element(element), name)? {
+                    if !kinds::is(self.context, &Item::Element(element), name) {
                         return Ok(());
                     }
                 }
@@ -107,7 +103,7 @@ impl<'a> Evaluator<'_, 'a> {
                 }
                 Step::Extension(url) => return self.extension(url, rest, element, scope, out),
                 Step::ReferenceKey(wanted) => {
-                    return match keys::of_reference(self.context, &element, wanted.as_ref())? {
+                    return match keys::of_reference(self.context, &element, wanted.as_ref()) {
                         Some(key) => self.computed(rest, key, scope, out),
                         None => Ok(()),
                     };
@@ -152,7 +148,7 @@ impl<'a> Evaluator<'_, 'a> {
                     None => Ok(()),
                 };
             }
-            Step::OfType(name) => kinds::is(self.context, &item, name)?,
+            Step::OfType(name) => kinds::is(self.context, &item, name),
             Step::Where(criterion) => self.truth(criterion, scope.on(this))? == Some(true),
             Step::Select(projection) => {
                 let found = self.list(projection, scope.on(this))?;
@@ -191,10 +187,6 @@ impl<'a> Evaluator<'_, 'a> {
         out: &mut List<'a>,
     ) -> Result<(), Failure> {
         let Some(members) = navigate::members(self.context.model, &element, name) else {
-            if self.context.strict {
-                let holder = describe(self.context.model, &Item::Element(element));
-                return Err(Failure::path(format!("{name} is no member of {holder}")));
-            }
             return Ok(());
         };
         if steps.is_empty() {
@@ -237,7 +229,7 @@ impl<'a> Evaluator<'_, 'a> {
                 let Some(item) = only(&input)? else {
                     return Ok(input);
                 };
-                let answer = kinds::is(self.context, item, name)?;
+                let answer = kinds::is(self.context, item, name);
                 Ok(self.one(input, Item::Boolean(answer)))
             }
             Step::Call(call) => self.call(call, input, scope),
@@ -251,44 +243,11 @@ impl<'a> Evaluator<'_, 'a> {
             Function::Loops(function) => loops::apply(self, function, call, input, scope),
             Function::Strings(function) => strings::apply(self, function, call, input, scope),
             Function::Numbers(function) => numbers::apply(self, function, call, input, scope),
+            Function::Moments(function) => moments::apply(self, function, input),
             Function::Records(function) => records::apply(self, function, call, input, scope),
             Function::Convert(target) => convert::convert(self, target, call, input, scope),
             Function::Converts(target) => convert::converts(self, target, call, input, scope),
         }
-    }
-}
-
-/// Refuses steps that can never be taken one after the other.
-fn judged(context: &Context<'_>, steps: &[Step]) -> Result<(), Failure> {
-    for pair in steps.windows(2) {
-        if is_unordered(&pair[0]) && is_positional(&pair[1]) {
-            let message = "children() and descendants() have no order that the next step could count on";
-            return Err(Failure::path(message.to_owned()));
-        }
-        if let (Step::OfType(name), Step::Member(member)) = (&pair[0], &pair[1])
-            && let Some(kind) = name.fhir.as_deref().and_then(|fhir| context.model.type_id(fhir))
-            && !navigate::is_member(context.model, kind, member)
-        {
-            let holder = context.model.type_name(kind);
-            return Err(Failure::path(format!("{member} is no member of {holder}")));
-        }
-    }
-    Ok(())
-}
-
-fn is_unordered(step: &Step) -> bool {
-    match step {
-        Step::Children => true,
-        Step::Call(call) => call.function == Function::Records(Records::Descendants),
-        _ => false,
-    }
-}
-
-fn is_positional(step: &Step) -> bool {
-    match step {
-        Step::At(_) => true,
-        Step::Call(call) => sets::is_positional(call.function),
-        _ => false,
     }
 }
 
@@ -381,36 +340,6 @@ mod tests {
             ),
             ("generalPractitioner[0].resolve().name", ""),
         ]);
-    }
-
-    #[test]
-    fn strict_paths_name_only_what_there_is() {
-        let table = [
-            ("name.given", "'Karma', 'Pema', #g0, 'K\"D'"),
-            (
-                "name.given1",
-                "Path: given1 is no member of an element of type HumanName",
-            ),
-            (
-                "Encounter.name",
-                "Path: Encounter is no member of an element of type Patient",
-            ),
-            (
-                "deceasedDateTime",
-                "Path: deceasedDateTime is no member of an element of type Patient",
-            ),
-            ("(deceased as boolean).start", "Path: start is no member of boolean"),
-            ("deceased is nothing", "Path: There is no type nothing"),
-        ];
-        for (expression, expected) in table {
-            assert_eq!(
-                answer(expression, false, |context| context.strict = true),
-                expected,
-                "{expression}"
-            );
-        }
-        let unordered = answer("children().first()", false, |context| context.strict = true);
-        assert!(unordered.starts_with("Path: children()"), "{unordered}");
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Follower for Canonicals {
 }
 
 /// The kinds that define something other records name by its address.
-pub const DEFINING: [&str; 9] = [
+pub const DEFINING: [&str; 10] = [
     "CodeSystem",
     "ConceptMap",
     "NamingSystem",
@@ -77,6 +77,7 @@ pub const DEFINING: [&str; 9] = [
     "StructureDefinition",
     "StructureMap",
     "ValueSet",
+    "ViewDefinition",
 ];
 
 impl Engine {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use analytics::View;
 use conformance::terminology::LazyR4;
 use conformance::{Definitions, RequiredCodes};
 use fhir::body::{self, Header};
@@ -30,6 +31,9 @@ use crate::validate;
 
 /// The identifier system of the national citizen number: no two live patients may hold the same one.
 pub const CITIZEN_NUMBER: &str = "http://id.gov.bt/citizen";
+
+/// The kind of records that views are compiled from: one is stored only if it can be run.
+pub const VIEW_DEFINITION: &str = "ViewDefinition";
 
 /// How an engine works.
 #[derive(Clone, Debug)]
@@ -272,6 +276,13 @@ impl Engine {
                 .iter_mut()
                 .for_each(|issue| issue.severity = issue.severity.min(worst));
         }
+        // A view is stored only if it can be run.
+        if kind.as_str() == VIEW_DEFINITION
+            && !failed(&issues)
+            && let Err(faults) = View::compile(&*self.definitions, record)
+        {
+            issues = faults;
+        }
         if failed(&issues) {
             return Err(Refusal::with(Reason::Unprocessable, issues));
         }
@@ -423,7 +434,7 @@ pub fn deleted(version: &Version) -> Refusal {
 }
 
 /// The clock, in microseconds since 1970.
-pub(crate) fn now() -> i64 {
+pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }

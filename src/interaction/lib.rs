@@ -27,6 +27,7 @@ mod distance;
 pub mod engine;
 pub mod everything;
 pub mod expand;
+pub mod fhirpath;
 pub mod format;
 pub mod generations;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub mod refusal;
 pub mod reindex;
 pub mod reply;
 pub mod request;
+mod resolver;
 pub mod route;
 pub mod search;
 pub mod shape;
@@ -66,6 +68,7 @@ pub mod update;
 pub mod upkeep;
 pub mod validate;
 pub mod validate_code;
+pub mod viewdefinition_run;
 pub mod vread;
 pub mod written;
 

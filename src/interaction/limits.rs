@@ -35,6 +35,8 @@ pub struct Limits {
     pub long_searches: usize,
     /// Searches that may wait to be one of those (503 beyond).
     pub long_searches_waiting: usize,
+    /// Bytes of one table that a view is run into (422 beyond).
+    pub table_bytes: usize,
     /// How often a conditional interaction starts again when others change what it depends on (503 beyond).
     pub attempts: u32,
 }
@@ -57,6 +59,7 @@ impl Default for Limits {
             search_steps: 100_000_000,
             long_searches: 0,
             long_searches_waiting: 32,
+            table_bytes: 64 << 20,
             attempts: 100,
         }
     }

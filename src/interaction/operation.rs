@@ -9,10 +9,16 @@ use crate::engine::Engine;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
-use crate::{closure, convert, everything, expand, lookup, reindex, subsumes, translate, validate, validate_code};
+use crate::{
+    closure, convert, everything, expand, fhirpath, lookup, reindex, subsumes, translate, validate, validate_code,
+    viewdefinition_run,
+};
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
 const EVERY: &str = "Resource";
+
+/// The operations that answer in formats of their own, and look themselves at what the caller accepts.
+const OF_OWN_FORMATS: [&str; 1] = ["viewdefinition-run"];
 
 /// What an operation is asked, besides the request itself.
 pub struct Call<'a> {
@@ -22,6 +28,8 @@ pub struct Call<'a> {
     pub id: Option<&'a Id>,
     /// The parameters in the address, but `_format` and `_pretty`.
     pub params: &'a [(String, String)],
+    /// `_format` in the address.
+    pub format: Option<&'a str>,
 }
 
 /// Who answers an operation.
@@ -88,6 +96,16 @@ pub const OPERATIONS: &[Operation] = &[
         records: &["ValueSet"],
         safe: true,
         answer: expand::expand,
+    },
+    Operation {
+        name: "fhirpath",
+        definition: None,
+        text: "Evaluates an expression on a resource; Parameters in and out as public FHIRPath servers have them.",
+        system: true,
+        kinds: &[],
+        records: &[],
+        safe: true,
+        answer: fhirpath::fhirpath,
     },
     Operation {
         name: "lookup",
@@ -159,6 +177,16 @@ pub const OPERATIONS: &[Operation] = &[
         safe: true,
         answer: validate_code::of_value_set,
     },
+    Operation {
+        name: "viewdefinition-run",
+        definition: Some("http://sql-on-fhir.org/OperationDefinition/$viewdefinition-run"),
+        text: "Answers with the rows of a view as CSV, NDJSON or JSON, as _format or Accept says.",
+        system: false,
+        kinds: &["ViewDefinition"],
+        records: &["ViewDefinition"],
+        safe: true,
+        answer: viewdefinition_run::viewdefinition_run,
+    },
 ];
 
 /// Where an operation is asked for.
@@ -192,6 +220,12 @@ impl Operation {
     pub fn methods(&self) -> &'static str {
         if self.safe { "GET, HEAD, POST" } else { "POST" }
     }
+}
+
+/// Whether a path is of an operation that answers in formats of its own, and looks itself at what the caller accepts.
+pub fn has_own_formats(path: &str) -> bool {
+    let last = path.rsplit('/').next().and_then(|name| name.strip_prefix('$'));
+    last.is_some_and(|name| OF_OWN_FORMATS.contains(&name))
 }
 
 /// The operation of that name, `$` included, where it can be asked for there.

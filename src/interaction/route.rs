@@ -33,6 +33,8 @@ enum Place {
 /// The parameters that every interaction has (<https://hl7.org/fhir/R4/http.html#parameters>), and the rest.
 struct Common {
     wanted: Wanted,
+    /// `_format`, where it has a value.
+    format: Option<String>,
     shape: Shape,
     /// All other parameters, those of the shape included for searches.
     rest: Vec<(String, String)>,
@@ -92,8 +94,13 @@ fn common(engine: &Engine, request: &Request<'_>) -> Result<Common, Refusal> {
     let mut all = address::pairs(request.query).ok_or_else(|| bad_encoding(request.query))?;
     all.extend(address::pairs(form).ok_or_else(|| bad_encoding(form))?);
     let value = |name: &str| all.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    let wanted = Wanted::of(request, value("_format").filter(|wanted| !wanted.is_empty()))?;
+    let parameter = value("_format").filter(|wanted| !wanted.is_empty());
+    let wanted = match Wanted::of(request, parameter) {
+        Err(_) if operation::has_own_formats(request.path) => Wanted::PLAIN,
+        wanted => wanted?,
+    };
     Ok(Common {
+        format: parameter.map(str::to_owned),
         wanted: Wanted {
             pretty: matches!(value("_pretty"), Some("true" | "")),
             ..wanted
@@ -214,6 +221,7 @@ fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Co
                 kind: kind.as_ref(),
                 id: id.as_ref(),
                 params: &common.rest,
+                format: common.format.as_deref(),
             };
             (operation.answer)(engine, caller, request, &call)
         }

@@ -128,8 +128,61 @@ pub(crate) enum Command {
         /// The folder for the compact form.
         to: PathBuf,
     },
+    /// Evaluates a FHIRPath expression on a resource, and prints {"type": …, "value": …} for each item found.
+    ///
+    /// Ends with 1 and a sentence where the expression is none, or cannot be evaluated. What trace() says is printed on
+    /// standard error.
+    Fhirpath {
+        /// The expression, such as "name.given".
+        expression: String,
+        /// The file with the resource, JSON or XML; - for standard input.
+        #[arg(long, value_name = "FILE")]
+        input: Option<PathBuf>,
+        /// An expression on each of whose items the other is evaluated.
+        #[arg(long, value_name = "EXPRESSION")]
+        context: Option<String>,
+        /// A variable for the expression, where it is called %NAME; may be given again.
+        #[arg(long = "variable", value_name = "NAME=VALUE")]
+        variables: Vec<String>,
+        /// Take a path that names no element of FHIR as empty, instead of ending with a sentence.
+        #[arg(long)]
+        lenient: bool,
+    },
+    /// Works with views: tables that SQL on FHIR ViewDefinitions make of records.
+    View {
+        #[command(subcommand)]
+        view: ViewCommand,
+    },
     /// Prints all settings, explained, with the values in force: a settings file to start from.
     Settings {
+        #[command(flatten)]
+        set: Set,
+    },
+}
+
+/// What can be done with a view.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ViewCommand {
+    /// Runs a view and prints its rows.
+    ///
+    /// Reads all records of the view's kind from the data folder, or records from files. No server may be running on the
+    /// same data; ask a running one with POST /fhir/ViewDefinition/$viewdefinition-run.
+    Run {
+        /// The file with the ViewDefinition, JSON or XML.
+        #[arg(value_name = "FILE")]
+        view: PathBuf,
+        /// How to print the rows: csv, ndjson or json.
+        #[arg(long, value_name = "FORMAT", default_value = "csv")]
+        format: String,
+        /// Leave out the line of column names in CSV.
+        #[arg(long)]
+        no_header: bool,
+        /// Print this many rows at most.
+        #[arg(long, value_name = "ROWS")]
+        limit: Option<u64>,
+        /// Read records from a file or folder (.json, .ndjson, .jsonl, .xml, each also .gz) instead; may be given again.
+        #[arg(long = "input", value_name = "PATH")]
+        inputs: Vec<PathBuf>,
         #[command(flatten)]
         set: Set,
     },
@@ -166,9 +219,42 @@ fn act(command: Command) -> Result<ExitCode, String> {
         Command::Reindex { set } => crate::upkeep::reindex(set.gather(&[])?),
         Command::Terminology { what } => crate::terminology::terminology(what),
         Command::Definitions { from, to } => crate::upkeep::definitions(&from, &to),
+        Command::Fhirpath {
+            expression,
+            input,
+            context,
+            variables,
+            lenient,
+        } => crate::fhirpath::fhirpath(&crate::fhirpath::Wish {
+            expression,
+            input,
+            context,
+            variables,
+            lenient,
+        }),
+        Command::View { view } => run_view(view),
         Command::Settings { set } => {
             print!("{}", crate::reference::settings_file(&set.gather(&[])?));
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn run_view(command: ViewCommand) -> Result<ExitCode, String> {
+    let ViewCommand::Run {
+        view,
+        format,
+        no_header,
+        limit,
+        inputs,
+        set,
+    } = command;
+    let wish = crate::view::Wish {
+        view,
+        format,
+        no_header,
+        limit,
+        inputs,
+    };
+    crate::view::run(&set.gather(&[])?, &wish)
 }

@@ -21,21 +21,7 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     let folder = Path::new(&settings.data);
     std::fs::create_dir_all(folder)
         .map_err(|e| format!("The data folder {} cannot be made: {e}.", folder.display()))?;
-    let place = if settings.store.is_empty() {
-        store::Place::Sqlite(folder.join("log.sqlite"))
-    } else {
-        store::Place::Postgres(settings.store.clone())
-    };
-    let log = store::Settings {
-        node: settings.node,
-        queue_max: settings.queue_max,
-        group_max: settings.group_max,
-        readers: settings.readers,
-        cache_bytes: settings.database_cache_bytes.0,
-        bytes_max: Some(settings.store_bytes_max.0).filter(|bytes| *bytes > 0),
-        ..store::Settings::at(place)
-    };
-    let mut wanted = engine::Settings::at(log, folder.join("index"));
+    let mut wanted = engine::Settings::at(log_settings(settings), folder.join("index"));
     wanted.index.heap_bytes = settings.index_bytes.length();
     wanted.index.notice = Arc::new(|notice: &str| eprintln!("{notice}"));
     wanted.limits = limits(settings);
@@ -51,6 +37,40 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     Generations::open(wanted)
         .map(Arc::new)
         .map_err(|trouble| trouble.to_string())
+}
+
+/// Opens the log alone, without an index: for what only reads records.
+///
+/// # Errors
+/// A sentence where there is none, or it cannot be opened.
+pub fn log(settings: &Settings) -> Result<store::Store, String> {
+    let log = log_settings(settings);
+    if let store::Place::Sqlite(file) = &log.place
+        && !file.exists()
+    {
+        return Err(format!(
+            "There is no data in {}; name the folder with --data.",
+            settings.data
+        ));
+    }
+    store::Store::open(log).map_err(|trouble| trouble.to_string())
+}
+
+fn log_settings(settings: &Settings) -> store::Settings {
+    let place = if settings.store.is_empty() {
+        store::Place::Sqlite(Path::new(&settings.data).join("log.sqlite"))
+    } else {
+        store::Place::Postgres(settings.store.clone())
+    };
+    store::Settings {
+        node: settings.node,
+        queue_max: settings.queue_max,
+        group_max: settings.group_max,
+        readers: settings.readers,
+        cache_bytes: settings.database_cache_bytes.0,
+        bytes_max: Some(settings.store_bytes_max.0).filter(|bytes| *bytes > 0),
+        ..store::Settings::at(place)
+    }
 }
 
 fn limits(settings: &Settings) -> Limits {
@@ -70,6 +90,7 @@ fn limits(settings: &Settings) -> Limits {
         search_steps: settings.search_steps_max,
         long_searches: settings.long_searches,
         long_searches_waiting: settings.long_searches_waiting_max,
+        table_bytes: settings.table_bytes_max.length(),
         attempts: settings.attempts_max,
     }
 }

@@ -1,6 +1,6 @@
 //! Writes the reference pages from the declarations: the settings file, the settings page, the command line.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 
 use crate::command::Line;
 use crate::settings::{FIELDS, Settings};
@@ -62,26 +62,33 @@ pub fn command_page() -> String {
         "# Command line\n\nWritten from the declaration in `src/server/command.rs`; `EPIS_BLESS=1 cargo test -p epis` writes it anew. \
         Every command also takes every [setting](settings.md) as a flag.\n",
     );
-    let mut line = Line::command().term_width(100);
-    let names: Vec<String> = line.get_subcommands().map(|c| c.get_name().to_owned()).collect();
-    for name in names.iter().filter(|name| *name != "help") {
-        let found = line.find_subcommand_mut(name).expect("just listed");
-        let mut sub = found.clone().bin_name(format!("epis {name}")).term_width(100);
-        sub = sub.mut_args(|arg| {
+    commands(&Line::command(), "epis", &mut out);
+    out
+}
+
+/// Appends a chapter for each command below one, those that have commands of their own as chapters of those.
+fn commands(above: &Command, path: &str, out: &mut String) {
+    for found in above.get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = format!("{path} {}", found.get_name());
+        if found.has_subcommands() {
+            commands(found, &name, out);
+            continue;
+        }
+        let mut command = found.clone().bin_name(&name).term_width(100);
+        command = command.mut_args(|arg| {
             if arg.get_help_heading().is_some() {
                 arg.hide(true)
             } else {
                 arg
             }
         });
-        let help = sub.render_long_help().to_string();
+        let help = command.render_long_help().to_string();
         let help: Vec<&str> = help.lines().map(str::trim_end).collect();
         out.push_str(&format!(
-            "\n## epis {name}\n\n```text\n{}\n```\n",
+            "\n## {name}\n\n```text\n{}\n```\n",
             help.join("\n").trim_end()
         ));
     }
-    out
 }
 
 #[cfg(test)]

@@ -140,6 +140,8 @@ settings! {
     long_searches: usize = 0;
     /// Searches that may wait to be one of those; one more is refused with 503.
     long_searches_waiting_max: usize = 32;
+    /// The table that a view is run into over HTTP; `epis view run` has no limit.
+    table_bytes_max: Bytes = Bytes(64 << 20);
     /// Writes that may wait for their turn; one more is refused with 503.
     queue_max: usize = 1024;
     /// Writes that are made durable together, at most.

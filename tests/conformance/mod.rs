@@ -4,9 +4,11 @@
 //! `docs/reference/conformance.md` is written from the tallies, and is out of date where it says anything else.
 
 mod expansions;
+mod fhirpath;
 mod fhirpath_patch;
 mod json_patch;
 mod r4_examples;
+mod sql_on_fhir;
 mod terminology;
 mod ucum;
 mod validator;
@@ -18,6 +20,8 @@ use std::path::Path;
 /// Every suite, in the order of the page. Each runs on a thread of its own.
 const SUITES: &[fn() -> Tally] = &[
     r4_examples::tally,
+    fhirpath::tally,
+    sql_on_fhir::tally,
     json_patch::tally,
     fhirpath_patch::tally,
     xml_patch::tally,
