@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use fhir::identity::{Id, Kind};
+use fhir::identity::Kind;
 use query::term::{Form, Lookup, Term};
 use query::{NoWords, ParamId, Predicate, RecordSet, Subject, record_hash};
 use tantivy::TantivyError;
@@ -27,8 +27,8 @@ const CHUNK: usize = 256;
 pub struct Container {
     /// The record.
     pub record: Hit,
-    /// The ids, within the record, of what it contains that meets the condition, in the order they lie there.
-    pub ids: Vec<Id>,
+    /// What it contains that meets the condition: the places among all it contains, ascending.
+    pub places: Vec<usize>,
 }
 
 /// All containers of one question.
@@ -58,11 +58,11 @@ impl Run<'_> {
         let mut list = Vec::new();
         self.each_container(&contains, &mut |record, subject| {
             let held = contains.found_inside(subject);
-            let ids = held.iter().map(|held| held.id.clone()).collect();
-            list.push(Container { record, ids });
+            let places = held.iter().map(|held| held.place).collect();
+            list.push(Container { record, places });
         })?;
         list.sort_by_key(|container| container.record.record);
-        let held = list.iter().map(|container| container.ids.len()).sum();
+        let held = list.iter().map(|container| container.places.len()).sum();
         self.clock.answered(&Outcome {
             hits: held,
             total: Some(held as u64),
@@ -143,7 +143,7 @@ impl Run<'_> {
             let values = self.registry.extract(&version.kind, document.root());
             let subject = Subject {
                 kind: &version.kind,
-                id: &version.id,
+                id: Some(&version.id),
                 updated: version.updated,
                 values: &values,
                 words: &NoWords,

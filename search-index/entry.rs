@@ -211,7 +211,7 @@ impl Entry {
     pub(crate) fn subject<'a>(&'a self, words: &'a dyn Words) -> Subject<'a> {
         Subject {
             kind: &self.kind,
-            id: &self.id,
+            id: Some(&self.id),
             updated: self.updated,
             values: &self.values,
             words,

@@ -134,4 +134,8 @@ impl Follower for Following {
             }
         }
     }
+
+    fn ended(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }

@@ -36,7 +36,7 @@ impl Known {
     fn subject<'a>(&'a self, words: &'a dyn query::Words) -> Subject<'a> {
         Subject {
             kind: &self.kind,
-            id: &self.id,
+            id: Some(&self.id),
             updated: self.updated,
             values: &self.values,
             words,

@@ -1,5 +1,8 @@
 //! What the CapabilityStatement claims is there: every parameter, every include, every interaction.
 
+use std::collections::BTreeSet;
+
+use interaction::operation::{At, OPERATIONS, Operation};
 use serde_json::Value;
 use tests::world::{Engine, World};
 
@@ -13,6 +16,8 @@ fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
 fn sample(kind: &str, name: &str) -> &'static str {
     match (kind, name) {
         (_, "_type") => "Patient",
+        (_, "_list") => "a",
+        (_, "_filter") => "_id%20eq%20a",
         ("date", _) => "ge2020",
         ("number" | "quantity", _) => "1",
         ("special", _) => "27.47|89.64|10|km",
@@ -34,6 +39,7 @@ fn every_search_parameter_answers(engine: Engine) {
             match of.expect("a type") {
                 // Each composite has parts of its own; the specimens ask for them.
                 "composite" => format!("{name}:missing=false"),
+                _ if name == "_has" => "_has:Provenance:target:_id=a".to_owned(),
                 of => format!("{name}={}", sample(of, name)),
             }
         });
@@ -107,6 +113,68 @@ fn every_interaction_is_claimed_and_there(engine: Engine) {
     world.post("", &bundle("batch")).expect(200);
     world.post("", &bundle("transaction")).expect(200);
     world.get("Patient/p/$everything").expect(200);
+}
+
+/// Where the scripts ask for operations and are answered: name, kind (nothing at the base address), whether of a record.
+fn operations_asked() -> BTreeSet<(String, String, bool)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts");
+    let mut asked = BTreeSet::new();
+    for file in std::fs::read_dir(folder).expect("the scripts").flatten() {
+        let script = std::fs::read_to_string(file.path()).expect("a text");
+        let acts = script.lines().filter_map(|line| line.split_once(" => "));
+        for (request, _) in acts.filter(|(_, facts)| facts.trim_start().starts_with('2')) {
+            let path = request.split_whitespace().nth(1).unwrap_or_default();
+            let path = path.split('?').next().unwrap_or_default();
+            let segments: Vec<&str> = path.split('/').collect();
+            let (front, name) = segments.split_at(segments.len() - 1);
+            if let Some(name) = name[0].strip_prefix('$') {
+                let kind = front.first().copied().unwrap_or_default();
+                asked.insert((name.to_owned(), kind.to_owned(), front.len() == 2));
+            }
+        }
+    }
+    asked
+}
+
+/// The rows of the table are what the statement lists, and every row is asked for, and answered, by an act of the scripts
+/// wherever it says it can be: at the base address, of each kind it names, of records of each.
+#[test]
+fn every_operation_claimed_has_acts_at_each_level() {
+    let world = World::new(Engine::Sqlite);
+    let statement = world.get("metadata").expect(200).json();
+    let names = |value: &Value| -> BTreeSet<String> {
+        let names = list(value, "operation").map(|operation| operation["name"].as_str().expect("a name"));
+        names.map(str::to_owned).collect()
+    };
+    let of = |test: &dyn Fn(&Operation) -> bool| -> BTreeSet<String> {
+        let rows = OPERATIONS.iter().filter(|operation| test(operation));
+        rows.map(|operation| operation.name.to_owned()).collect()
+    };
+    assert_eq!(
+        names(&statement["rest"][0]),
+        of(&|operation| operation.is_at(At::System))
+    );
+    for resource in list(&statement["rest"][0], "resource") {
+        let kind = resource["type"].as_str().expect("a type");
+        assert_eq!(names(resource), of(&|operation| operation.is_of(kind)), "{kind}");
+    }
+    let asked = operations_asked();
+    let mut without = Vec::new();
+    for operation in OPERATIONS {
+        let there = |kind: &str, of_record: bool| {
+            let fits = |(name, at, record): &(String, String, bool)| {
+                let any = kind == "Resource" && !at.is_empty();
+                name == operation.name && *record == of_record && (any || at == kind)
+            };
+            asked.iter().any(fits)
+        };
+        let levels = operation.kinds.iter().map(|kind| (*kind, false));
+        let levels = levels.chain(operation.records.iter().map(|kind| (*kind, true)));
+        let levels = levels.chain(operation.system.then_some(("", false)));
+        let missing = levels.filter(|(kind, of_record)| !there(kind, *of_record));
+        without.extend(missing.map(|(kind, of_record)| (operation.name, kind, of_record)));
+    }
+    assert!(without.is_empty(), "no act of the scripts is answered for {without:?}");
 }
 
 fn bytes_that_are_no_text(engine: Engine) {

@@ -92,9 +92,14 @@ fn fhirpath(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/fhirpath.txt"));
 }
 
+fn operations(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/operations.txt"));
+}
+
 on_both!(
     xml,
     interactions,
+    operations,
     malformed,
     conditional,
     patch,

@@ -14,7 +14,7 @@ use tests::world::{Engine, World};
 const BATCH: usize = 500;
 
 /// Parameters of every kind that come from the version or its words; the scripts have their cases.
-const OF_THE_VERSION: [&str; 4] = ["_id", "_lastUpdated", "_text", "_content"];
+const OF_THE_VERSION: [&str; 7] = ["_id", "_lastUpdated", "_text", "_content", "_has", "_list", "_filter"];
 
 /// Claimed parameters that no specimen can be built for, each with the test that has its cases.
 const ELSEWHERE: &[(&str, &str, &str)] = &[("Location", "near", "`tests/scripts/`")];

@@ -31,11 +31,14 @@ const INTERACTIONS: [&str; 9] = [
 ];
 
 /// Search parameters that every kind has and no expression gives.
-const OF_EVERY_KIND: [(&str, &str); 4] = [
+const OF_EVERY_KIND: [(&str, &str); 7] = [
     ("_id", "token"),
     ("_lastUpdated", "date"),
     ("_text", "string"),
     ("_content", "string"),
+    ("_has", "special"),
+    ("_list", "special"),
+    ("_filter", "special"),
 ];
 
 /// Answers with the CapabilityStatement; with the TerminologyCapabilities for `mode=terminology`.

@@ -173,7 +173,7 @@ impl Depends {
         }
         self.predicate.matches(&Subject {
             kind: &appended.kind,
-            id: &appended.id,
+            id: Some(&appended.id),
             updated: appended.updated,
             values: &carried.values,
             words: carried,

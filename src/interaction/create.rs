@@ -100,7 +100,11 @@ fn existing(
     }))
 }
 
-fn add(
+/// Writes a record under a new id, with what `guard` gives each time.
+///
+/// # Errors
+/// As the store refused it, with the id.
+pub(crate) fn add(
     engine: &Engine,
     kind: &Kind,
     prepared: &Prepared,

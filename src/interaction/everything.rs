@@ -1,23 +1,60 @@
-//! `Patient/[id]/$everything` (<https://hl7.org/fhir/R4/patient-operation-everything.html>): the patient's compartment.
+//! `$everything` of a patient or an encounter: the records that belong to it, and what those refer to.
+//!
+//! <https://hl7.org/fhir/R4/patient-operation-everything.html>,
+//! <https://hl7.org/fhir/R4/encounter-operation-everything.html>.
 
-use fhir::identity::{Id, Kind};
-use query::Total;
-use query::predicate::Predicate;
+use fhir::identity::Kind;
+use fhir::moment::{self, Stretch};
+use fhir::outcome::{Code, Issue};
+use query::predicate::{Predicate, Test};
+use query::{Span, Total, Window};
 
 use crate::cursor::{self, Token, link};
 use crate::engine::{Engine, now};
+use crate::inputs::Inputs;
 use crate::operation::Call;
 use crate::page::{Mode, Page};
-use crate::record;
+use crate::record::{self, parsed};
 use crate::refusal::{Reason, Refusal};
+use crate::related::{Circle, Gathering};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
-use crate::search::{Matches, Wanted, find};
+use crate::search::{Asking, Wanted, find, links};
+
+/// The search parameters that tell when care was given, asked for or written down. A record that has a value for none of
+/// them (a patient, a coverage without dates) is of no date, and is left out by none.
+const CARE_DATES: [&str; 25] = [
+    "authored",
+    "authored-on",
+    "authoredon",
+    "collected",
+    "created",
+    "date",
+    "datetime",
+    "datewritten",
+    "effective",
+    "effective-time",
+    "entered-date",
+    "identified",
+    "issued",
+    "occurrence",
+    "onset",
+    "onset-date",
+    "period",
+    "received",
+    "recorded",
+    "recorded-date",
+    "sent",
+    "start-date",
+    "started",
+    "whenhandedover",
+    "whenprepared",
+];
 
 /// What `$everything` may be asked.
 struct Asked {
-    /// A condition on every record: `_since`.
-    since: Predicate,
+    /// A condition on every record: `_since`, `start`, `end`.
+    condition: Predicate,
     /// The kinds asked for; all where there are none.
     types: Vec<Kind>,
     count: usize,
@@ -25,132 +62,174 @@ struct Asked {
     question: Vec<(String, String)>,
 }
 
-/// All records of a patient's compartment, the patient first, page by page where `_count` is smaller.
+/// The records of the compartment as matches, page by page where `_count` is smaller or there are very many; beside
+/// them, as included, what they refer to and no other patient's compartment has.
 ///
 /// # Errors
-/// 404, 410 where there is no such patient; 400 for parameters that are not understood.
+/// 404, 410 where there is no such record; 400 for parameters that are not understood.
 pub fn everything(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let patient = engine.kind("Patient")?;
-    let id = call.id.expect("it is asked of records only");
-    engine.record(&patient, id)?;
-    let asked = read(engine, call.params)?;
-    let path = format!("{}/Patient/{id}/$everything", request.base);
-    let question = link(&path, &asked.question, None);
-    let token = asked
-        .token
-        .as_deref()
+    let (kind, id) = call.record();
+    let center = engine.record(kind, id)?;
+    let asked = read(engine, request, call)?;
+    let own = format!("{kind}/{id}/$everything");
+    let path = format!("{}/{own}", request.base);
+    let question = link(&own, &asked.question, None);
+    let token = asked.token.as_deref();
+    let token = token
         .map(|text| Token::read(text, &question, engine.head()))
         .transpose()?;
-    let matches = page(engine, &patient, id, &asked, token.as_ref())?;
-    let mut links = vec![("self", link(&path, &asked.question, asked.token.as_deref()))];
-    if let Some(next) = matches.next.as_ref().filter(|_| asked.count > 0) {
-        links.push(("next", link(&path, &asked.question, Some(&next.write(&question)))));
-    }
-    let mut page = Page::start("searchset", now(), matches.total, &links);
-    for record in record::fetch(engine, &matches.hits)? {
-        page.found(request.base, &record.kind, &record.id, Mode::Match, |out| {
-            out.extend_from_slice(&record.json);
+    let belonging = engine.compartments.of(&engine.registry, kind, id, None)?;
+    let mut kinds = belonging.kinds;
+    kinds.retain(|kind| asked.wants(kind));
+    let clock = engine.clock(false);
+    let wanted = Wanted {
+        predicate: &match kinds.is_empty() {
+            true => Predicate::Nothing,
+            false => belonging.predicate.and(asked.condition.clone()),
+        },
+        kinds: &kinds,
+        sort: &[],
+        limit: asked.count,
+        total: Total::Accurate,
+        clock: clock.clone(),
+    };
+    let matches = find(engine, &wanted, token.as_ref())?;
+    let records = record::fetch(engine, &matches.hits)?;
+    let circle = match kind.as_str() {
+        // All that is of the patient matches by itself.
+        "Patient" => Circle(None),
+        _ => Circle::of(parsed(&center.json)?.root(), "subject", request.base),
+    };
+    let related = Gathering {
+        engine,
+        base: request.base,
+        circle: &circle,
+        center: (kind.as_str() != "Patient").then_some((kind, id)),
+        apart: Some((kind, id)),
+        at: matches.at,
+        clock: &clock,
+    };
+    let related = related.gather(&records)?;
+    let asking = Asking {
+        path: &path,
+        question: &asked.question,
+        asked: &question,
+        token: asked.token.as_deref(),
+        limit: asked.count,
+    };
+    let mut page = Page::start("searchset", now(), matches.total, &links(&asking, &matches));
+    let included = related.records.iter().filter(|record| asked.wants(&record.kind));
+    let all = records.iter().map(|record| (record, Mode::Match));
+    for (record, mode) in all.chain(included.map(|record| (record, Mode::Include))) {
+        page.found(request.base, &record.kind, &record.id, mode, |out| {
+            out.extend_from_slice(&record.json)
         });
+    }
+    if related.cut {
+        let text = "More is referred to than one page can carry, and was left out; ask for smaller pages with _count.";
+        page.remarks(&[Issue::warning(Code::TooCostly, text)]);
     }
     Ok(Reply::json(200, page.finish()))
 }
 
-fn read(engine: &Engine, params: &[(String, String)]) -> Result<Asked, Refusal> {
-    let mut asked = Asked {
-        since: Predicate::All,
-        types: Vec::new(),
-        count: engine.limits.page_max,
-        token: None,
-        question: Vec::new(),
-    };
-    for (name, value) in params {
-        match name.as_str() {
-            "_since" => {
-                let test = [("_lastUpdated".to_owned(), format!("ge{value}"))];
-                let handling = query::Handling {
-                    strict: true,
-                    now: now(),
-                    base: "",
-                };
-                let search = query::parse(&engine.registry, &[], &test, &handling);
-                asked.since = search
-                    .map_err(|issues| Refusal::with(Reason::Invalid, issues))?
-                    .predicate;
-            }
-            "_type" => {
-                let kinds = value.split(',').map(|name| engine.kind(name.trim()));
-                asked.types = kinds.collect::<Result<_, _>>()?;
-            }
-            "_count" => {
-                let bad = |_| {
-                    let text = format!("_count is \"{value}\"; write a whole number.");
-                    Refusal::because(Reason::Invalid, text).at("http._count")
-                };
-                asked.count = value.parse::<usize>().map_err(bad)?.min(engine.limits.page_max);
-            }
-            cursor::PARAMETER => {
-                asked.token = Some(value.clone());
-                continue;
-            }
-            _ => {
-                let text = format!("$everything knows no parameter \"{name}\"; it knows _since, _type and _count.");
-                return Err(Refusal::because(Reason::NotSupported, text).at(format!("http.{name}")));
-            }
-        }
-        asked.question.push((name.clone(), value.clone()));
+impl Asked {
+    fn wants(&self, kind: &Kind) -> bool {
+        self.types.is_empty() || self.types.contains(kind)
     }
-    Ok(asked)
 }
 
-/// A page of the compartment. The patient leads the first; on the others only what belongs to it is asked for.
-fn page(engine: &Engine, patient: &Kind, id: &Id, asked: &Asked, token: Option<&Token>) -> Result<Matches, Refusal> {
-    let clock = engine.clock(false);
-    let own = Predicate::Is(vec![id.clone()]);
-    let mut lead = None;
-    if token.is_none() && (asked.types.is_empty() || asked.types.contains(patient)) {
-        let wanted = Wanted {
-            kinds: std::slice::from_ref(patient),
-            predicate: &own.clone().and(asked.since.clone()),
-            sort: &[],
-            limit: 1,
-            total: Total::None,
-            clock: clock.clone(),
+fn read(engine: &Engine, request: &Request<'_>, call: &Call<'_>) -> Result<Asked, Refusal> {
+    let inputs = Inputs::read(engine, request, call)?;
+    let dated = call.kind.is_some_and(|kind| kind.as_str() == "Patient");
+    let known = ["_since", "_type", "_count", cursor::PARAMETER, "start", "end"];
+    inputs.only("everything", if dated { &known } else { &known[..4] })?;
+    let mut question = Vec::new();
+    let mut used = |name: &str, value: String| question.push((name.to_owned(), value));
+    let mut condition = Predicate::All;
+    if let Some(since) = inputs.text("_since") {
+        condition = condition.and(updated_since(engine, &since)?);
+        used("_since", since.into_owned());
+    }
+    let day = |name: &str| -> Result<Option<Stretch>, Refusal> {
+        let Some(text) = inputs.text(name) else {
+            return Ok(None);
         };
-        lead = Some(find(engine, &wanted, None)?);
-    }
-    let belonging = engine.compartments.of(&engine.registry, patient, id, None)?;
-    let own = Predicate::Kind(vec![patient.clone()]).and(own);
-    let mut kinds = belonging.kinds;
-    kinds.retain(|kind| asked.types.is_empty() || asked.types.contains(kind));
-    let rest = match kinds.is_empty() {
-        true => Predicate::Nothing,
-        false => belonging.predicate.and(own.negate()).and(asked.since.clone()),
+        let read = moment::stretch(&text, engine.zone);
+        let bad = || {
+            Refusal::because(
+                Reason::Invalid,
+                format!("{name} is \"{text}\"; write a date, as in 2024-05-01."),
+            )
+        };
+        read.map(Some).ok_or_else(|| bad().at(format!("http.{name}")))
     };
-    // What the patient takes up of the first page is not asked for; all of it is counted.
-    let start = lead.as_ref().map(|lead| Token::beginning(lead.at));
-    let leads = lead.as_ref().map_or(0, |lead| lead.hits.len());
-    let full = asked.count > 0 && leads == asked.count;
-    let wanted = Wanted {
-        kinds: &kinds,
-        predicate: &rest,
-        sort: &[],
-        limit: if full { 0 } else { asked.count.saturating_sub(leads) },
-        total: Total::Accurate,
-        clock,
+    let (start, end) = (day("start")?, day("end")?);
+    if start.is_some() || end.is_some() {
+        condition = condition.and(cared_for(engine, start, end));
+    }
+    for name in ["start", "end"] {
+        inputs
+            .text(name)
+            .into_iter()
+            .for_each(|value| used(name, value.into_owned()));
+    }
+    let types: Vec<String> = inputs.texts("_type").map(|text| text.into_owned()).collect();
+    let names = types.iter().flat_map(|list| list.split(','));
+    let kinds = names
+        .map(|name| engine.kind(name.trim()))
+        .collect::<Result<Vec<Kind>, _>>()?;
+    if !types.is_empty() {
+        used("_type", types.join(","));
+    }
+    let count = inputs.number("_count")?.map(|count| count.min(engine.limits.page_max));
+    count.iter().for_each(|count| used("_count", count.to_string()));
+    Ok(Asked {
+        condition,
+        types: kinds,
+        count: count.unwrap_or(engine.limits.page_max),
+        token: inputs.text(cursor::PARAMETER).map(|token| token.into_owned()),
+        question,
+    })
+}
+
+fn updated_since(engine: &Engine, since: &str) -> Result<Predicate, Refusal> {
+    let test = [("_lastUpdated".to_owned(), format!("ge{since}"))];
+    let handling = query::Handling {
+        strict: true,
+        now: now(),
+        base: "",
     };
-    let mut matches = find(engine, &wanted, token.or(start.as_ref()))?;
-    let Some(lead) = lead else {
-        return Ok(matches);
+    let search = query::parse(&engine.registry, &[], &test, &handling);
+    let bad = |_| {
+        let text = format!("_since is \"{since}\"; write an instant, as in 2024-05-01T08:00:00Z.");
+        Refusal::because(Reason::Invalid, text).at("http._since")
     };
-    if full && matches.total > Some(0) {
-        matches.next = start;
+    Ok(search.map_err(bad)?.predicate)
+}
+
+/// Records of which a care date lies, in part at least, in a range of days; and those without any.
+fn cared_for(engine: &Engine, start: Option<Stretch>, end: Option<Stretch>) -> Predicate {
+    let overlapping = Window {
+        start_min: i64::MIN,
+        start_max: end.map_or(i64::MAX, |end| end.end - 1),
+        end_min: start.map_or(i64::MIN, |start| start.start + 1),
+        end_max: i64::MAX,
+    };
+    let params = CARE_DATES.iter().filter_map(|code| engine.registry.id_of(code));
+    let (mut any, mut present) = (Vec::new(), Vec::new());
+    for param in params {
+        let span = Span {
+            windows: vec![overlapping],
+        };
+        any.push(Predicate::Test {
+            param,
+            test: Test::Date(span),
+        });
+        present.push(Predicate::Test {
+            param,
+            test: Test::Present,
+        });
     }
-    matches.total = matches.total.map(|total| total + leads as u64);
-    if let Some(next) = &mut matches.next {
-        next.total = matches.total;
-    }
-    if asked.count > 0 {
-        matches.hits.splice(0..0, lead.hits);
-    }
-    Ok(matches)
+    any.push(Predicate::any(present).negate());
+    Predicate::any(any)
 }

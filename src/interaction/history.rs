@@ -110,6 +110,9 @@ fn read(engine: &Engine, params: &[(String, String)]) -> Result<Asked, Refusal> 
             "_count" => {
                 let count: usize = value.parse().map_err(|_| bad("write a whole number"))?;
                 asked.count = count.min(limits.page_max);
+                // The links say what was used.
+                asked.question.push((name.clone(), asked.count.to_string()));
+                continue;
             }
             "_since" => {
                 let since = moment::stretch(value, engine.zone).ok_or_else(|| bad("write an instant"))?;

@@ -138,6 +138,23 @@ impl Inputs {
         Ok(Some(number))
     }
 
+    /// All names and texts, of the address and of the body: what a search asked as an operation is made of.
+    ///
+    /// # Errors
+    /// 400 where a parameter of the body has no primitive value.
+    pub fn pairs(&self) -> Result<Vec<(String, String)>, Refusal> {
+        let mut pairs = self.address.clone();
+        for parameter in self.all() {
+            let name = parameter.name().into_owned();
+            let Some(text) = parameter.text() else {
+                let text = format!("The parameter \"{name}\" needs a primitive value, such as a valueString.");
+                return Err(Refusal::because(Reason::Invalid, text).at("Parameters.parameter"));
+            };
+            pairs.push((name, text.into_owned()));
+        }
+        Ok(pairs)
+    }
+
     /// Refuses a name that is none of those the operation knows: a parameter ignored is another question answered.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::{
-    closure, convert, everything, expand, fhirpath, lookup, reindex, subsumes, translate, validate, validate_code,
-    viewdefinition_run,
+    closure, convert, diff, document, everything, expand, fhirpath, find, lastn, lookup, meta, meta_add, meta_delete,
+    reindex, stats, subsumes, summary, translate, validate, validate_code, viewdefinition_run,
 };
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
@@ -30,6 +30,16 @@ pub struct Call<'a> {
     pub params: &'a [(String, String)],
     /// `_format` in the address.
     pub format: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    /// The kind and id in the address of an operation on records.
+    ///
+    /// # Panics
+    /// Where the operation can be asked for elsewhere: [`find`] hands it only such addresses as its row has.
+    pub(crate) fn record(&self) -> (&'a Kind, &'a Id) {
+        self.kind.zip(self.id).expect("it is asked of records only")
+    }
 }
 
 /// Who answers an operation.
@@ -78,12 +88,45 @@ pub const OPERATIONS: &[Operation] = &[
         answer: convert::convert,
     },
     Operation {
+        name: "diff",
+        definition: None,
+        text: "Answers the FHIRPath Patch that makes `to` of `from`: of a record, its versions `fromVersion` (the one \
+               before) and `toVersion` (the current); at the base, two references or resources. `includeMeta` compares \
+               labels too.",
+        system: true,
+        kinds: &[],
+        records: &[EVERY],
+        safe: true,
+        answer: diff::diff,
+    },
+    Operation {
+        name: "document",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Composition-document"),
+        text: "What is referred to comes along as far as it is of the same patient or of nobody; `graph` is refused.",
+        system: false,
+        kinds: &["Composition"],
+        records: &["Composition"],
+        safe: true,
+        answer: document::document,
+    },
+    Operation {
         name: "everything",
         definition: Some("http://hl7.org/fhir/OperationDefinition/Patient-everything"),
-        text: "",
+        text: "Of one patient: the compartment as matches; as included, what those refer to and no other patient's \
+               compartment has.",
         system: false,
         kinds: &[],
         records: &["Patient"],
+        safe: true,
+        answer: everything::everything,
+    },
+    Operation {
+        name: "everything",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Encounter-everything"),
+        text: "The compartment as matches; as included, what those refer to, of the same patient or of nobody.",
+        system: false,
+        kinds: &[],
+        records: &["Encounter"],
         safe: true,
         answer: everything::everything,
     },
@@ -108,6 +151,27 @@ pub const OPERATIONS: &[Operation] = &[
         answer: fhirpath::fhirpath,
     },
     Operation {
+        name: "find",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/List-find"),
+        text: "Knows $current-problems, $current-medications, $current-allergies and $current-drug-allergies; where no \
+               List is kept for the purpose, one is made of what the records say is current.",
+        system: false,
+        kinds: &["List"],
+        records: &[],
+        safe: true,
+        answer: find::find,
+    },
+    Operation {
+        name: "lastn",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Observation-lastn"),
+        text: "",
+        system: false,
+        kinds: &["Observation"],
+        records: &[],
+        safe: true,
+        answer: lastn::lastn,
+    },
+    Operation {
         name: "lookup",
         definition: Some("http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"),
         text: "",
@@ -116,6 +180,36 @@ pub const OPERATIONS: &[Operation] = &[
         records: &[],
         safe: true,
         answer: lookup::lookup,
+    },
+    Operation {
+        name: "meta",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-meta"),
+        text: "",
+        system: true,
+        kinds: &[EVERY],
+        records: &[EVERY],
+        safe: true,
+        answer: meta::meta,
+    },
+    Operation {
+        name: "meta-add",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-meta-add"),
+        text: "",
+        system: false,
+        kinds: &[],
+        records: &[EVERY],
+        safe: false,
+        answer: meta_add::meta_add,
+    },
+    Operation {
+        name: "meta-delete",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-meta-delete"),
+        text: "",
+        system: false,
+        kinds: &[],
+        records: &[EVERY],
+        safe: false,
+        answer: meta_delete::meta_delete,
     },
     Operation {
         name: "reindex",
@@ -128,6 +222,16 @@ pub const OPERATIONS: &[Operation] = &[
         answer: reindex::reindex,
     },
     Operation {
+        name: "stats",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Observation-stats"),
+        text: "Variance and standard deviation are those of a sample; a regression answers Gradient (a day) and Intercept.",
+        system: false,
+        kinds: &["Observation"],
+        records: &[],
+        safe: true,
+        answer: stats::stats,
+    },
+    Operation {
         name: "subsumes",
         definition: Some("http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes"),
         text: "",
@@ -136,6 +240,16 @@ pub const OPERATIONS: &[Operation] = &[
         records: &["CodeSystem"],
         safe: true,
         answer: subsumes::subsumes,
+    },
+    Operation {
+        name: "summary",
+        definition: Some("http://hl7.org/fhir/uv/ips/OperationDefinition/summary"),
+        text: "The International Patient Summary, by the Composition profile of IPS 2.0.0.",
+        system: false,
+        kinds: &["Patient"],
+        records: &["Patient"],
+        safe: true,
+        answer: summary::summary,
     },
     Operation {
         name: "translate",

@@ -7,6 +7,8 @@ use fhir::moment;
 use fhir::outcome::{Issue, write_outcome};
 use fhir::parse::write_string;
 
+use crate::record::Inside;
+
 /// The extension that says how far a match is from what it was searched near to.
 const DISTANCE: &str = "http://hl7.org/fhir/StructureDefinition/location-distance";
 
@@ -92,17 +94,25 @@ impl Page {
         self.found_inside(base, (kind, id, None), mode, write);
     }
 
-    /// Adds a found record, or what lies in it under an id of its own; `write` appends its JSON.
+    /// Adds a found record, or what lies in it; `write` appends its JSON. What has no address goes without `fullUrl`.
     pub fn found_inside(
         &mut self,
         base: &str,
-        (kind, id, inside): (&Kind, &Id, Option<&Id>),
+        (kind, id, inside): (&Kind, &Id, Option<&Inside>),
         mode: Mode,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         self.open_entry();
-        self.full_url(base, kind, id, inside);
-        self.out.extend_from_slice(b",\"resource\":");
+        let named = match inside {
+            None => Some(None),
+            Some(Inside::Named(inside)) => Some(Some(inside)),
+            Some(Inside::Unnamed) => None,
+        };
+        if let Some(fragment) = named {
+            self.full_url(base, kind, id, fragment);
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(b"\"resource\":");
         write(&mut self.out);
         match mode {
             Mode::Match => self.out.extend_from_slice(b",\"search\":{\"mode\":\"match\"}}"),

@@ -2,12 +2,23 @@
 
 use std::sync::Arc;
 
+use fhir::document::Document;
 use fhir::identity::{Id, Kind};
+use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
 use search_index::Hit;
 
 use crate::engine::{Engine, spliced};
 use crate::refusal::Refusal;
+
+/// Something that a record contains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// Under this id.
+    Named(Id),
+    /// Without an id, so that no address leads to it.
+    Unnamed,
+}
 
 /// One record on its way into a page.
 #[derive(Clone, Debug)]
@@ -18,10 +29,19 @@ pub struct Record {
     pub id: Id,
     /// The whole of it.
     pub json: Arc<[u8]>,
-    /// The id of what is meant within the record, where the JSON is only that.
-    pub inside: Option<Id>,
+    /// What is meant within the record, where the JSON is only that.
+    pub inside: Option<Inside>,
     /// How well its words fit, in millionths, where words were asked for.
     pub score: Option<u32>,
+}
+
+/// Reads a stored record's JSON.
+///
+/// # Errors
+/// 500: what is stored was read before it was written.
+pub(crate) fn parsed(json: &[u8]) -> Result<Document, Refusal> {
+    Document::parse(json, Limits::default())
+        .map_err(|e| Refusal::broken(format!("a stored record cannot be read. {e}")))
 }
 
 /// The records that were hit, in their order. What was answered lately is at hand; the rest is read in one go.

@@ -10,6 +10,7 @@ use search_index::{Clock, Cursor, Hit, Place, Query};
 
 use crate::compartment::Belonging;
 use crate::contained;
+use crate::current;
 use crate::cursor::{self, Token, Turn, link};
 use crate::distance;
 use crate::engine::{Engine, now};
@@ -43,12 +44,12 @@ pub enum Within {
 const EXPLAIN: &str = "__explain";
 
 /// A search taken apart: what is asked of the index and how it is answered.
-struct Plan {
-    search: Search,
+pub(crate) struct Plan {
+    pub(crate) search: Search,
     /// The kinds of record that can be answered; every kind where none is named.
-    kinds: Vec<Kind>,
+    pub(crate) kinds: Vec<Kind>,
     /// What a record has to meet; of a search for contained resources by themselves, what those have to meet.
-    predicate: Predicate,
+    pub(crate) predicate: Predicate,
     shape: Shape,
     /// The address without a query.
     path: String,
@@ -56,11 +57,11 @@ struct Plan {
     question: Vec<(String, String)>,
     /// The question as one text, to which page links belong.
     asked: String,
-    token: Option<Token>,
+    pub(crate) token: Option<Token>,
     /// The token as it was sent.
     token_text: Option<String>,
-    limit: usize,
-    clock: Clock,
+    pub(crate) limit: usize,
+    pub(crate) clock: Clock,
 }
 
 /// One page of matches.
@@ -85,7 +86,7 @@ pub fn search(
     within: &Within,
     params: &[(String, String)],
 ) -> Result<Reply, Refusal> {
-    let plan = plan(engine, request, within, params)?;
+    let plan = Plan::read(engine, request, within, params, &[])?;
     let wanted = Wanted {
         kinds: &plan.kinds,
         predicate: &plan.predicate,
@@ -104,16 +105,95 @@ pub fn search(
         let records = record::fetch(engine, &matches.hits)?;
         (matches, records)
     };
-    let included = include::gather(engine, &plan.search, &records, matches.at, &plan.clock)?;
-    let page = write(engine, request, &plan, &matches, &records, &included);
+    answer(engine, request, &plan, &matches, &records)
+}
+
+/// 200 with the page of matches, and what comes along with them.
+///
+/// # Errors
+/// Those of looking for what comes along.
+pub(crate) fn answer(
+    engine: &Engine,
+    request: &Request<'_>,
+    plan: &Plan,
+    matches: &Matches,
+    records: &[Record],
+) -> Result<Reply, Refusal> {
+    let included = include::gather(engine, &plan.search, records, matches.at, &plan.clock)?;
+    let page = write(engine, request, plan, matches, records, &included);
     Ok(Reply::json(200, page))
 }
 
-fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(String, String)]) -> Result<Plan, Refusal> {
-    let mut params = params.to_vec();
-    let token_text = take(&mut params, cursor::PARAMETER);
-    let explain = explain(&mut params)?;
-    let own = match within {
+impl Plan {
+    /// Takes a search apart; `beside` are parameters that belong to the question and are known to an operation alone.
+    ///
+    /// # Errors
+    /// 400 for what is not understood.
+    pub(crate) fn read(
+        engine: &Engine,
+        request: &Request<'_>,
+        within: &Within,
+        params: &[(String, String)],
+        beside: &[(String, String)],
+    ) -> Result<Plan, Refusal> {
+        let mut params = params.to_vec();
+        let token_text = take(&mut params, cursor::PARAMETER);
+        let explain = explain(&mut params)?;
+        let own = belonging(engine, within)?;
+        let listed = current::take(&mut params);
+        let list = listed
+            .as_ref()
+            .map(|(_, name)| current::listed(engine, &own.kinds, name, &params))
+            .transpose()?;
+        let handling = query::Handling {
+            strict: request.prefer.handling == Some(Handling::Strict),
+            now: now(),
+            base: request.base,
+        };
+        let mut search = query::parse(&engine.registry, &own.kinds, &params, &handling).map_err(Refusal::of_search)?;
+        lower(&mut search, engine.limits.page_max);
+        if let Some(list) = list {
+            search.predicate = search.predicate.and(list);
+            search.used.extend(listed);
+        }
+        search.used.extend_from_slice(beside);
+        let (kinds, predicate) = question(engine, within, own, &search)?;
+        let path = request.path.trim_end_matches('/');
+        let path = path.strip_suffix("_search").unwrap_or(path).trim_end_matches('/');
+        // The address of this server is no part of the question: it may be known by several, and by others after a restart.
+        let asked = link(path, &search.used, None);
+        let path = format!("{}/{path}", request.base);
+        let path = path.trim_end_matches('/').to_owned();
+        let mut question = search.used.clone();
+        question.extend(explain.map(|explain| (EXPLAIN.to_owned(), explain.to_string())));
+        let token = token_text
+            .as_deref()
+            .map(|text| Token::read(text, &asked, engine.head()))
+            .transpose()?;
+        let limits = &engine.limits;
+        let limit = match search.summary {
+            Summary::Count => 0,
+            _ => search.count.unwrap_or(limits.page_default).min(limits.page_max),
+        };
+        Ok(Plan {
+            shape: Shape::of_search(search.summary, &search.elements),
+            search,
+            kinds,
+            predicate,
+            path,
+            question,
+            asked,
+            token,
+            token_text,
+            limit,
+            clock: engine.clock(explain == Some(true)),
+        })
+    }
+}
+
+/// The kinds that are searched, and what records have to meet to be searched at all.
+fn belonging(engine: &Engine, within: &Within) -> Result<Belonging, Refusal> {
+    Ok(match within {
         Within::System => Belonging {
             kinds: Vec::new(),
             predicate: Predicate::All,
@@ -123,44 +203,17 @@ fn plan(engine: &Engine, request: &Request<'_>, within: &Within, params: &[(Stri
             predicate: Predicate::All,
         },
         Within::Compartment { center, id, of } => engine.compartments.of(&engine.registry, center, id, of.as_ref())?,
-    };
-    let handling = query::Handling {
-        strict: request.prefer.handling == Some(Handling::Strict),
-        now: now(),
-        base: request.base,
-    };
-    let search = query::parse(&engine.registry, &own.kinds, &params, &handling).map_err(Refusal::of_search)?;
-    let (kinds, predicate) = question(engine, within, own, &search)?;
-    let path = request.path.trim_end_matches('/');
-    let path = path.strip_suffix("_search").unwrap_or(path).trim_end_matches('/');
-    // The address of this server is no part of the question: it may be known by several, and by others after a restart.
-    let asked = link(path, &search.used, None);
-    let path = format!("{}/{path}", request.base);
-    let path = path.trim_end_matches('/').to_owned();
-    let mut question = search.used.clone();
-    question.extend(explain.map(|explain| (EXPLAIN.to_owned(), explain.to_string())));
-    let token = token_text
-        .as_deref()
-        .map(|text| Token::read(text, &asked, engine.head()))
-        .transpose()?;
-    let limits = &engine.limits;
-    let limit = match search.summary {
-        Summary::Count => 0,
-        _ => search.count.unwrap_or(limits.page_default).min(limits.page_max),
-    };
-    Ok(Plan {
-        shape: Shape::of_search(search.summary, &search.elements),
-        search,
-        kinds,
-        predicate,
-        path,
-        question,
-        asked,
-        token,
-        token_text,
-        limit,
-        clock: engine.clock(explain == Some(true)),
     })
+}
+
+/// Lowers how many are asked for to what a page can have; the links say what was used.
+fn lower(search: &mut Search, page_max: usize) {
+    if search.count.is_some_and(|count| count > page_max) {
+        search.count = Some(page_max);
+        for (_, value) in search.used.iter_mut().filter(|(name, _)| name == "_count") {
+            *value = page_max.to_string();
+        }
+    }
 }
 
 /// The kinds of record that can be answered and what they have to meet. Within a compartment, it is the record that
@@ -266,11 +319,25 @@ pub(crate) fn damaged() -> Refusal {
     Refusal::because(Reason::Invalid, "The page link is damaged; start again without _page.").at("http._page")
 }
 
+/// What the links of a page are made of.
+pub(crate) struct Asking<'a> {
+    /// The address without a query.
+    pub(crate) path: &'a str,
+    /// The parameters that make up the question.
+    pub(crate) question: &'a [(String, String)],
+    /// The question as one text, to which page links belong.
+    pub(crate) asked: &'a str,
+    /// The token of this page, as it was sent.
+    pub(crate) token: Option<&'a str>,
+    /// How many matches a page has.
+    pub(crate) limit: usize,
+}
+
 /// The links of a page: to itself, and to the others of its snapshot where there are others.
-fn links(plan: &Plan, matches: &Matches) -> Vec<(&'static str, String)> {
-    let mut links = vec![("self", link(&plan.path, &plan.question, plan.token_text.as_deref()))];
+pub(crate) fn links(asking: &Asking<'_>, matches: &Matches) -> Vec<(&'static str, String)> {
+    let mut links = vec![("self", link(asking.path, asking.question, asking.token))];
     let several = matches.next.is_some() || matches.previous.is_some();
-    if plan.limit == 0 || !(several || plan.token.is_some()) {
+    if asking.limit == 0 || !(several || asking.token.is_some()) {
         return links;
     }
     let end = |turn| Token {
@@ -287,8 +354,8 @@ fn links(plan: &Plan, matches: &Matches) -> Vec<(&'static str, String)> {
         ("last", &last),
     ] {
         if let Some(token) = token {
-            let text = token.write(&plan.asked);
-            links.push((relation, link(&plan.path, &plan.question, Some(&text))));
+            let text = token.write(asking.asked);
+            links.push((relation, link(asking.path, asking.question, Some(&text))));
         }
     }
     links
@@ -302,7 +369,14 @@ fn write(
     records: &[Record],
     included: &Included,
 ) -> Vec<u8> {
-    let links = links(plan, matches);
+    let asking = Asking {
+        path: &plan.path,
+        question: &plan.question,
+        asked: &plan.asked,
+        token: plan.token_text.as_deref(),
+        limit: plan.limit,
+    };
+    let links = links(&asking, matches);
     let total = matches
         .total
         .filter(|_| plan.search.total != Total::None || plan.limit == 0);
@@ -319,7 +393,12 @@ fn write(
     for (record, mode) in all.chain(included.records.iter().map(|record| (record, Mode::Include))) {
         let place = (&record.kind, &record.id, record.inside.as_ref());
         page.found_inside(request.base, place, mode, |out| {
-            plan.shape.write(&engine.definitions, &record.json, out);
+            let shape = match (&plan.shape, mode) {
+                // "The list of elements does not apply to included resources."
+                (Shape::Elements(_), Mode::Include) => &Shape::Whole,
+                (shape, _) => shape,
+            };
+            shape.write(&engine.definitions, &record.json, out);
         });
     }
     let mut issues = plan.search.issues.clone();

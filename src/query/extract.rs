@@ -37,16 +37,22 @@ pub(crate) fn values(registry: &Registry, of_kind: &KindParameters, root: Node<'
     }
 }
 
-/// The resources a record contains. One without an id cannot be referred to and is not found.
+/// The resources a record contains. One without an id can be found, but not referred to.
 pub(crate) fn contained(registry: &Registry, root: Node<'_>) -> Vec<Contained> {
     let items = root.get("contained").into_iter().flat_map(|list| list.items());
-    let one = |item: Node<'_>| {
+    let one = |(place, item): (usize, Node<'_>)| {
         let kind = registry.kind(&item.string("resourceType")?)?.clone();
-        let id = Id::new(&item.string("id")?)?;
+        let id = item.string("id").and_then(|id| Id::new(&id));
         let values = registry.extract_flat(&kind, item);
-        Some(Contained { kind, id, values })
+        Some(Contained {
+            kind,
+            place,
+            id,
+            values,
+            text: item.text().into(),
+        })
     };
-    items.filter_map(one).collect()
+    items.enumerate().filter_map(one).collect()
 }
 
 /// What the walk over a record has found so far.

@@ -200,8 +200,8 @@ impl Words for NoWords {
 pub struct Subject<'a> {
     /// Its kind.
     pub kind: &'a Kind,
-    /// Its id.
-    pub id: &'a Id,
+    /// Its id; none where it is contained in another record without one.
+    pub id: Option<&'a Id>,
     /// When the version was written, microseconds since 1970.
     pub updated: i64,
     /// Its values.
@@ -269,7 +269,7 @@ impl Predicate {
             Predicate::Or(any) => return any_of(any, subject),
             Predicate::Not(inner) => return inner.judge(subject).map(|met| !met),
             Predicate::Kind(kinds) => kinds.contains(subject.kind),
-            Predicate::Is(ids) => ids.contains(subject.id),
+            Predicate::Is(ids) => subject.id.is_some_and(|id| ids.contains(id)),
             Predicate::Updated(span) => span.holds(moment(subject.updated)),
             Predicate::Test { param, test } => subject.values.of(*param).any(|value| test.passes(value)),
             Predicate::Text(wanted) => has_words(wanted, |each| subject.words.narrative(each)),
@@ -279,7 +279,8 @@ impl Predicate {
             Predicate::RefersTo { param, set } => subject.values.of(*param).any(|value| refers_to(value, set)),
             Predicate::Contains { by, kinds, inner } => return contains(*by, kinds, inner, subject),
             Predicate::OneOf(set) => {
-                !subject.contained && set.contains(&record_hash(subject.kind.as_str(), subject.id.as_str()))
+                let hash = |id: &Id| record_hash(subject.kind.as_str(), id.as_str());
+                !subject.contained && subject.id.is_some_and(|id| set.contains(&hash(id)))
             }
         })
     }
@@ -397,7 +398,10 @@ fn candidates<'s>(by: Option<ParamId>, kinds: &[Kind], subject: &Subject<'s>) ->
     let values = subject.values;
     let referred = move |held: &Contained| {
         let is_it = |value: &Value| match value {
-            Value::Reference(Target::Elsewhere(address)) => address.strip_prefix('#') == Some(held.id.as_str()),
+            Value::Reference(Target::Elsewhere(address)) => {
+                let named = held.id.as_ref().map(Id::as_str);
+                named.is_some() && address.strip_prefix('#') == named
+            }
             _ => false,
         };
         by.is_none_or(|by| values.of(by).any(is_it))
@@ -407,14 +411,14 @@ fn candidates<'s>(by: Option<ParamId>, kinds: &[Kind], subject: &Subject<'s>) ->
 }
 
 impl Contained {
-    /// What is contained, as a predicate sees it: it was written with its record, and has no words of its own.
+    /// What is contained, as a predicate sees it: it was written with its record.
     fn subject(&self, updated: i64) -> Subject<'_> {
         Subject {
             kind: &self.kind,
-            id: &self.id,
+            id: self.id.as_ref(),
             updated,
             values: &self.values,
-            words: &NoWords,
+            words: self,
             contained: true,
         }
     }

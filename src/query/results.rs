@@ -24,6 +24,21 @@ pub(crate) fn is_result_parameter(name: &str) -> bool {
     known.contains(&bare)
 }
 
+/// What the same result parameter was given before, where it can be given once: all can but includes.
+pub(crate) fn earlier<'a>(before: &'a [(String, String)], name: &str) -> Option<&'a String> {
+    let bare = name.split(':').next().unwrap_or(name);
+    if !is_result_parameter(name) || matches!(bare, "_include" | "_revinclude") {
+        return None;
+    }
+    before.iter().find(|(found, _)| found == name).map(|(_, value)| value)
+}
+
+/// Two values of a result parameter: whichever was taken, the answer would not be what the other asks for.
+pub(crate) fn given_twice(name: &str, first: &str, second: &str) -> Problem {
+    let text = format!("`{name}` is given twice, as `{first}` and as `{second}`; give it once.");
+    Problem::Wrong(text)
+}
+
 /// Puts a result parameter into the search.
 pub(crate) fn apply(registry: &Registry, search: &mut Search, name: &str, value: &str) -> Result<(), Problem> {
     let (bare, modifier) = match name.split_once(':') {

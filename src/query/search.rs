@@ -220,7 +220,15 @@ pub fn parse(
     if !barred.is_empty() {
         return Err(barred);
     }
-    for (name, value) in params {
+    for (at, (name, value)) in params.iter().enumerate() {
+        match results::earlier(&params[..at], name) {
+            Some(earlier) if earlier == value => continue,
+            Some(earlier) => {
+                errors.push(issue(results::given_twice(name, earlier, value), name, true));
+                continue;
+            }
+            None => {}
+        }
         let applied = match name.as_str() {
             "_format" | "_pretty" => continue,
             "_type" if kinds.is_empty() => Ok(()),

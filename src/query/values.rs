@@ -47,10 +47,14 @@ impl Values {
 pub struct Contained {
     /// Its kind.
     pub kind: Kind,
-    /// Its id within the record: references say `#id`.
-    pub id: Id,
+    /// Its place among what the record contains.
+    pub place: usize,
+    /// Its id within the record, where it has one: references say `#id`.
+    pub id: Option<Id>,
     /// Its values.
     pub values: Values,
+    /// Its JSON, read again where its words are asked for.
+    pub text: Box<str>,
 }
 
 /// One value of one parameter.

@@ -2,12 +2,16 @@
 //!
 //! `_text` reads the narrative. `_content` reads the narrative and every string of the record except
 //! those that nobody would write as words: ids, references, addresses, moments and encoded data.
+//! What a record contains is part of its content, by R4's "search on the entire content of the resource";
+//! it has no narrative of its own (dom-1), so that it adds nothing to `_text`.
 
-use fhir::document::Node;
+use fhir::document::{Document, Node};
 use fhir::moment::stretch;
+use fhir::parse::Limits;
 
 use crate::fold::words;
 use crate::predicate::Words;
+use crate::values::Contained;
 
 impl Words for Node<'_> {
     fn narrative(&self, each: &mut dyn FnMut(&str)) {
@@ -19,6 +23,27 @@ impl Words for Node<'_> {
     fn content(&self, each: &mut dyn FnMut(&str)) {
         self.narrative(each);
         visit(*self, each);
+    }
+}
+
+impl Words for Contained {
+    fn narrative(&self, each: &mut dyn FnMut(&str)) {
+        if let Some(document) = self.document() {
+            document.root().narrative(each);
+        }
+    }
+
+    fn content(&self, each: &mut dyn FnMut(&str)) {
+        if let Some(document) = self.document() {
+            document.root().content(each);
+        }
+    }
+}
+
+impl Contained {
+    /// It was read before, as part of its record, so this cannot fail.
+    fn document(&self) -> Option<Document> {
+        Document::parse(self.text.as_bytes(), Limits::default()).ok()
     }
 }
 

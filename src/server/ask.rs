@@ -150,8 +150,10 @@ pub fn head<'a>(http: &'a HttpRequest, path: &'a str, settings: &Settings) -> Re
         return Err(headers_too_long(settings));
     }
     let form = format(request.content_type)? == Some(FORM);
-    if form && !(path.ends_with("_search") && method == Method::Post) {
-        return Err(unsupported("A form is read only by POST to _search"));
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let takes_forms = last == "_search" || last.starts_with('$') || last.starts_with("%24");
+    if form && !(takes_forms && method == Method::Post) {
+        return Err(unsupported("A form is read only by POST to _search or to an operation"));
     }
     Ok(Head { request, form })
 }

@@ -115,9 +115,10 @@ impl Store {
         self.shared.mint()
     }
 
-    /// Tells `follower` of every version after the place returned.
+    /// Tells `follower` of every version after the place returned, until it has [`ended`](Follower::ended).
     pub fn follow(&self, follower: Arc<dyn Follower>) -> u64 {
         let mut followers = self.shared.followers();
+        followers.retain(|follower| !follower.ended());
         followers.push(follower);
         self.shared.head()
     }

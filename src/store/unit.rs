@@ -175,4 +175,9 @@ pub trait Follower: Send + Sync {
     /// group's versions in log order. Groups come in order, each once. Blocking here holds up every
     /// writer: that is back-pressure, to be used with care.
     fn committed(&self, appended: &[Appended]);
+
+    /// Whether it need not be told any more: the store then forgets it.
+    fn ended(&self) -> bool {
+        false
+    }
 }

@@ -215,7 +215,8 @@ impl Writer {
         }
         self.head = outcome.head;
         self.any_claims = outcome.any_claims;
-        let followers = shared.followers();
+        let mut followers = shared.followers();
+        followers.retain(|follower| !follower.ended());
         if !outcome.appended.is_empty() {
             for follower in followers.iter() {
                 follower.committed(&outcome.appended);

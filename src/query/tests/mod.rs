@@ -77,7 +77,7 @@ impl Sample {
         let root = self.document.root();
         act(&Subject {
             kind: &self.kind,
-            id: &self.id,
+            id: Some(&self.id),
             updated: self.updated,
             values: &self.values,
             words: &root,

@@ -1,7 +1,7 @@
 //! What is appended and what is refused: expectations, guards, claims, deletions, units.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use fhir::identity::VersionId;
 
@@ -264,5 +264,34 @@ fn attachments_reach_guards_and_followers() {
             submit(store, write).unwrap();
             assert_eq!(sum.0.load(Ordering::Relaxed), (1..=number).sum());
         }
+    });
+}
+
+#[test]
+fn followers_that_ended_are_forgotten() {
+    struct Brief(AtomicBool);
+    impl crate::Follower for Brief {
+        fn committed(&self, _: &[Appended]) {
+            assert!(!self.0.load(Ordering::Relaxed), "it was told after its end");
+        }
+        fn ended(&self) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+    on_both(|store, _| {
+        let followers: Vec<Arc<Brief>> = (0..3).map(|_| Arc::new(Brief(AtomicBool::new(false)))).collect();
+        for follower in &followers {
+            store.follow(follower.clone());
+        }
+        submit(store, put("1", "\"a\":1")).unwrap();
+        for follower in &followers[..2] {
+            follower.0.store(true, Ordering::Relaxed);
+        }
+        submit(store, put("2", "\"a\":1")).unwrap();
+        assert_eq!(Arc::strong_count(&followers[0]), 1, "a write forgets those that ended");
+        assert_eq!(Arc::strong_count(&followers[2]), 2);
+        followers[2].0.store(true, Ordering::Relaxed);
+        store.follow(Arc::new(Brief(AtomicBool::new(false))));
+        assert_eq!(Arc::strong_count(&followers[2]), 1, "so does the next that follows");
     });
 }
