@@ -8,6 +8,7 @@ macro_rules! on_both {
     };
 }
 
+mod command_line;
 mod conformance;
 mod crash;
 mod fuzz;
