@@ -155,10 +155,7 @@ fn links_follow_the_records_in_every_form() {
     // R4's Observation has no instantiatesUri: nothing at all is written.
     let (status, reply) = world.post("transaction", &with_uri(r#""instantiatesUri":"x""#));
     let place = at(&reply, "issue.0.expression.0");
-    assert_eq!(
-        (status, place.as_str()),
-        (422, "Bundle.entry[4].resource.instantiatesUri")
-    );
+    assert_eq!((status, place.as_str()), (422, "Bundle.entry[4].resource"));
     assert_eq!(world.total("Patient?_summary=count"), "0");
     let uri = r#""extension":[{"url":"http://e","valueUri":"urn:uuid:a"}]"#;
     let (status, reply) = world.post("transaction", &with_uri(uri));

@@ -109,11 +109,7 @@ impl World {
     fn settle(&self) {
         let engine = self.generations().now();
         engine.index.flush().unwrap();
-        let mut segments = (0, 0);
-        self.until("the index rests", || {
-            std::thread::sleep(Duration::from_millis(300));
-            std::mem::replace(&mut segments, engine.index.size()) == engine.index.size()
-        });
+        self.until("the index rests", || engine.index.is_resting());
     }
 
     /// The index folders there are.
