@@ -415,9 +415,9 @@ mod tests {
          "human":"Say  it.","expression":"a.matches('b')"}]}]}}"##;
     const EXTENSION: &str = r#"{"url":"http://a/e","type":"Extension","text":{},"differential":{"element":[{"path":
         "Extension","short":"x","max":"1"}]}}"#;
-    const CODE_SYSTEM: &str = r#"{"url":"http://a/cs","version":"1","content":"complete","caseSensitive":true,"concept":[
+    const CODE_SYSTEM: &str = r#"{"resourceType":"CodeSystem","url":"http://a/cs","version":"1","content":"complete","caseSensitive":true,"concept":[
         {"code":"a","display":"A","concept":[{"code":"b"}]},{"code":"c","property":[{"code":"child","valueCode":"b"}]}]}"#;
-    const VALUE_SET: &str = r#"{"url":"http://a/vs","compose":{"include":[{"system":"http://a/cs","filter":[
+    const VALUE_SET: &str = r#"{"resourceType":"ValueSet","url":"http://a/vs","compose":{"include":[{"system":"http://a/cs","filter":[
         {"property":"concept","op":"is-a","value":"a"}]},{"valueSet":["http://a/vs"]}],
         "exclude":[{"system":"http://a/cs","version":"1","concept":[{"code":"b"},{"code":"c"}]}]}}"#;
     const PARAMETER: &str = r#"{"url":"u","code":"c","type":"token","base":["X","Y"],"target":["X"],"expression":"X.a\n | Y.a",
@@ -439,6 +439,10 @@ mod tests {
             ("CompartmentDefinition", COMPARTMENT),
             ("CodeSystem", CODE_SYSTEM),
             ("ValueSet", VALUE_SET),
+            (
+                "ConceptMap",
+                r#"{"resourceType":"ConceptMap","url":"http://a/cm","status":"active"}"#,
+            ),
         ] {
             fs::write(at.join(format!("{name}.ndjson")), text.replace('\n', " ")).unwrap();
         }
