@@ -427,8 +427,7 @@ mod tests {
 
     #[test]
     fn writes_a_row_for_each_fact() {
-        let name = format!("conformance-compact-{}", std::process::id());
-        let at = std::env::temp_dir().join(name);
+        let at = std::env::temp_dir().join(format!("conformance-compact-{}", std::process::id()));
         fs::create_dir_all(&at).unwrap();
         for (name, text) in [
             ("StructureDefinition-type", TYPE),
