@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use crate::system::{Content, Details, Facts, Place, State, System};
+use crate::system::{Content, Facts, Place, System};
 
 /// A grammar: what it says of itself, and how it reads a code.
 struct Grammar {
@@ -82,35 +82,8 @@ impl System for Grammar {
         (self.read)(code).map(|_| Place::Written(code.into()))
     }
 
-    fn code<'s>(&'s self, place: &'s Place) -> Cow<'s, str> {
-        match place {
-            Place::Written(code) => Cow::Borrowed(code),
-            Place::At(_) => Cow::Borrowed(""),
-        }
-    }
-
     fn display(&self, place: &Place) -> Option<Cow<'_, str>> {
         self.read(place).map(Cow::Owned)
-    }
-
-    fn state(&self, _place: &Place) -> State {
-        State::default()
-    }
-
-    fn details(&self, _place: &Place) -> Details {
-        Details::default()
-    }
-
-    fn count(&self) -> Option<u32> {
-        None
-    }
-
-    fn parents(&self, _place: u32) -> Cow<'_, [u32]> {
-        Cow::Borrowed(&[])
-    }
-
-    fn children(&self, _place: u32) -> Cow<'_, [u32]> {
-        Cow::Borrowed(&[])
     }
 
     fn own_filter(&self, property: &str, op: &str, value: &str, place: &Place) -> Option<bool> {

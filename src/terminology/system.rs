@@ -170,7 +170,8 @@ pub(crate) fn extension_is(extension: &Tree, url: &str) -> bool {
     extension.get("url").and_then(Tree::as_str) == Some(url)
 }
 
-/// One version of a code system.
+/// One version of a code system. What is not said otherwise is so of one whose codes are made by a rule: they are what is
+/// written, stand in no order, and nothing more is known of them.
 pub trait System: Send + Sync {
     /// What it says about itself.
     fn facts(&self) -> &Facts;
@@ -179,25 +180,42 @@ pub trait System: Send + Sync {
     fn find(&self, code: &str) -> Option<Place>;
 
     /// The code there, as the system writes it.
-    fn code<'s>(&'s self, place: &'s Place) -> Cow<'s, str>;
+    fn code<'s>(&'s self, place: &'s Place) -> Cow<'s, str> {
+        match place {
+            Place::Written(code) => Cow::Borrowed(code),
+            Place::At(_) => Cow::Borrowed(""),
+        }
+    }
 
     /// Its display.
-    fn display(&self, place: &Place) -> Option<Cow<'_, str>>;
+    fn display(&self, _place: &Place) -> Option<Cow<'_, str>> {
+        None
+    }
 
     /// Whether it may be used.
-    fn state(&self, place: &Place) -> State;
+    fn state(&self, _place: &Place) -> State {
+        State::default()
+    }
 
     /// What else is known of it.
-    fn details(&self, place: &Place) -> Details;
+    fn details(&self, _place: &Place) -> Details {
+        Details::default()
+    }
 
     /// How many codes there are; `None` where a grammar makes them without end.
-    fn count(&self) -> Option<u32>;
+    fn count(&self) -> Option<u32> {
+        None
+    }
 
     /// The codes directly above one.
-    fn parents(&self, place: u32) -> Cow<'_, [u32]>;
+    fn parents(&self, _place: u32) -> Cow<'_, [u32]> {
+        Cow::Borrowed(&[])
+    }
 
     /// The codes directly below one.
-    fn children(&self, place: u32) -> Cow<'_, [u32]>;
+    fn children(&self, _place: u32) -> Cow<'_, [u32]> {
+        Cow::Borrowed(&[])
+    }
 
     /// Whether a designation of a code may hold a word, given in lower case; no is certain, yes is not.
     fn may_name(&self, _place: &Place, _word: &str) -> bool {
