@@ -58,7 +58,7 @@ impl Default for Canonicals {
 
 impl Follower for Canonicals {
     fn committed(&self, appended: &[Appended]) {
-        // Whether a kind has addresses is the registry's to know; definitions are written seldom enough to count these.
+        // They are written so seldom that one count for all kinds will do.
         let defines = |kind: &Kind| DEFINING.contains(&kind.as_str());
         if appended.iter().any(|appended| defines(&appended.kind)) {
             self.changes.fetch_add(1, Ordering::Release);
