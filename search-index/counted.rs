@@ -117,18 +117,17 @@ impl Run<'_> {
         let Some(question) = &wanted.question else {
             return Ok(None);
         };
-        let Some(hidden) = self.snapshot.hidden(segment, wanted.among) else {
-            return Ok(None);
-        };
-        let Some(counted) = self
-            .orders
-            .counted(&segment.columns, &question.layout, || self.lay_out(segment, question))?
-        else {
-            return Ok(None);
-        };
-        if hidden.len() > counted.docs.len() / DEAD_ONE_IN {
+        if !self.snapshot.is_newest() {
             return Ok(None);
         }
+        let lay_out = || self.lay_out(segment, question);
+        let Some(counted) = self.orders.counted(&segment.columns, &question.layout, lay_out)? else {
+            return Ok(None);
+        };
+        let most = counted.docs.len() / DEAD_ONE_IN;
+        let Some(hidden) = self.snapshot.hidden(segment, wanted.among, most) else {
+            return Ok(None);
+        };
         let (all, looked_at) = counted.count(&question.spans);
         self.clock.check((looked_at / A_STEP + hidden.len()) as u64 + 1)?;
         let rows = self.rows(segment, question);
@@ -152,8 +151,9 @@ impl Run<'_> {
         Some(Rows { ranges, fitting })
     }
 
-    /// Lays a segment out; `None` where that would not be true, or is not worth it.
-    fn lay_out(&self, segment: &Segment, question: &Question<'_>) -> Result<Option<Counted>, TantivyError> {
+    /// Lays a segment out; [`Made::Never`] where a document has several ranges, and nothing where it is not worth it, there
+    /// is no room, or time is up.
+    fn lay_out(&self, segment: &Segment, question: &Question<'_>) -> Result<Option<Made>, TantivyError> {
         let Layout::Counted(kind, fixed, ranged) = &question.layout else {
             return Ok(None);
         };
@@ -165,7 +165,8 @@ impl Run<'_> {
             several => Predicate::And(several.to_vec()),
         };
         let mut candidates = self.candidates(segment, &among, &predicate, &Default::default())?;
-        if !self.orders.worth(candidates.most()) {
+        let bytes = candidates.most() as usize * (size_of::<DocId>() + size_of::<(i64, i64)>());
+        if !self.orders.worth(candidates.most()) || !self.orders.has_room(bytes) {
             return Ok(None);
         }
         let mut docs = Vec::with_capacity(candidates.most() as usize);
@@ -181,21 +182,31 @@ impl Run<'_> {
             if ranged.is_some() {
                 docs.clear();
             }
-            return Ok(Some(Counted::new(docs, None)));
+            return Ok(Some(Made::Counted(Counted::new(docs, None).into())));
         };
         let (mut found, mut ranges) = (Vec::with_capacity(docs.len()), Vec::with_capacity(docs.len()));
         for doc in docs {
             let mut of_doc = rows.of(doc);
             if let Some(range) = of_doc.next() {
                 if of_doc.next().is_some() {
-                    return Ok(None);
+                    return Ok(Some(Made::Never));
                 }
                 found.push(doc);
                 ranges.push(range);
             }
         }
-        Ok(Some(Counted::new(found, Some(Ranged::new(ranges)))))
+        let counted = Counted::new(found, Some(Ranged::new(ranges)));
+        Ok(Some(Made::Counted(counted.into())))
     }
+}
+
+/// What laying a segment out came to.
+#[derive(Clone)]
+pub(crate) enum Made {
+    /// What can be counted in.
+    Counted(Arc<Counted>),
+    /// It cannot be laid out, now or ever: to be remembered, not tried again.
+    Never,
 }
 
 /// The ranges of a segment that have the unit asked for.

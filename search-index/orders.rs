@@ -12,7 +12,7 @@ use query::{ParamId, Predicate, SortKey};
 use tantivy::{DocId, TantivyError};
 
 use crate::columns::Columns;
-use crate::counted::Counted;
+use crate::counted::{self, Counted};
 
 /// Layouts kept, at most.
 const MADE_MAX: usize = 1_024;
@@ -40,7 +40,7 @@ pub(crate) type Sorted = Arc<[DocId]>;
 enum Table {
     Sorted(Sorted),
     Named(Laid),
-    Counted(Arc<Counted>),
+    Counted(counted::Made),
 }
 
 impl Table {
@@ -48,7 +48,8 @@ impl Table {
         match self {
             Table::Sorted(docs) => docs.len() * size_of::<DocId>(),
             Table::Named(names) => names.len() * size_of::<u64>(),
-            Table::Counted(counted) => counted.bytes(),
+            Table::Counted(counted::Made::Counted(counted)) => counted.bytes(),
+            Table::Counted(counted::Made::Never) => 0,
         }
     }
 }
@@ -89,6 +90,11 @@ impl Orders {
     /// Whether so many documents are worth laying out.
     pub(crate) fn worth(&self, documents: u32) -> bool {
         documents as usize >= self.from
+    }
+
+    /// Whether a layout of so many bytes can be kept at all.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        bytes <= self.bytes_max
     }
 
     /// Remembers that a layout would be of use; whether that happened before, lately.
@@ -150,14 +156,13 @@ impl Orders {
         &self,
         columns: &Arc<Columns>,
         layout: &Layout,
-        make: impl FnOnce() -> Result<Option<Counted>, TantivyError>,
+        make: impl FnOnce() -> Result<Option<counted::Made>, TantivyError>,
     ) -> Result<Option<Arc<Counted>>, TantivyError> {
-        let table = self.table(columns, layout, 0, || {
-            Ok(make()?.map(|made| Table::Counted(Arc::new(made))))
-        })?;
+        // How much it takes is known only to `make`, which asks whether there is room.
+        let table = self.table(columns, layout, 0, || Ok(make()?.map(Table::Counted)))?;
         Ok(table.and_then(|table| match table {
-            Table::Counted(counted) => Some(counted),
-            Table::Sorted(_) | Table::Named(_) => None,
+            Table::Counted(counted::Made::Counted(counted)) => Some(counted),
+            Table::Counted(counted::Made::Never) | Table::Sorted(_) | Table::Named(_) => None,
         }))
     }
 
@@ -173,7 +178,7 @@ impl Orders {
         make: impl FnOnce() -> Result<Option<Table>, TantivyError>,
     ) -> Result<Option<Table>, TantivyError> {
         let of = Arc::downgrade(columns);
-        if bytes > self.bytes_max {
+        if !self.has_room(bytes) {
             return Ok(None);
         }
         match self.lock().look(&of, layout) {
@@ -187,7 +192,7 @@ impl Orders {
             .making
             .retain(|(making, what)| !(making.ptr_eq(&of) && what == layout));
         let made = made?;
-        if let Some(table) = made.as_ref().filter(|table| table.bytes() <= self.bytes_max) {
+        if let Some(table) = &made {
             state.keep(of, layout, table.clone(), self.bytes_max);
         }
         Ok(made)

@@ -148,7 +148,7 @@ impl Snapshot {
     /// # Errors
     /// Where the segment cannot be read.
     pub(crate) fn count(&self, segment: &Segment, among: &Among<'_>) -> Result<Option<u64>, TantivyError> {
-        if self.past.is_some() {
+        if !self.is_newest() {
             return Ok(None);
         }
         let living = segment.living()?.iter().zip(&segment.columns.kinds);
@@ -168,13 +168,19 @@ impl Snapshot {
         documents.into_iter().filter(|doc| !segment.reader.is_deleted(*doc))
     }
 
-    /// The documents that do not count, of these kinds and perhaps of others; `None` for the past, of which more is to be
-    /// known of each.
-    pub(crate) fn hidden(&self, segment: &Segment, among: &Among<'_>) -> Option<Vec<DocId>> {
-        if self.past.is_some() {
+    /// Whether it is the newest state, of which nothing more has to be known of a document than whether it was replaced.
+    pub(crate) fn is_newest(&self) -> bool {
+        self.past.is_none()
+    }
+
+    /// The documents that do not count in the newest state, of these kinds and perhaps of others; `None` where they are more
+    /// than `most`.
+    pub(crate) fn hidden(&self, segment: &Segment, among: &Among<'_>, most: usize) -> Option<Vec<DocId>> {
+        let dead = segment.dead();
+        if dead.len() + self.view.tail.replacing() > most {
             return None;
         }
-        let mut hidden = segment.dead().to_vec();
+        let mut hidden = dead.to_vec();
         if self.view.tail.replaces() {
             hidden.extend(self.replaced(segment, among));
         }
