@@ -20,8 +20,7 @@
 //! * multiple: `or`, `-or`, `and`, `-and`: what the definition says about several values; empty where it is silent.
 //! * components: `definition=expression`, divided by ` ; `.
 //!
-//! The tables of code systems and value sets are described in `compact_terms.rs`, those of rules in `compact_rules.rs`,
-//! the pack of HL7's terminology in `compact_records.rs`.
+//! The tables of rules are described in `compact_rules.rs`, the pack of HL7's terminology in `compact_records.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -33,7 +32,7 @@ use fhir::tree::Tree;
 
 use crate::compact_records::Records;
 use crate::compact_rules::Rules;
-use crate::compact_terms::{CodeSystems, ValueSets};
+use crate::compact_terms::ValueSets;
 
 /// How many rows were written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +45,6 @@ pub struct Written {
     pub search_parameters: usize,
     /// Compartments with the resource types in them.
     pub compartments: usize,
-    /// Codes of the code systems that are complete.
-    pub codes: usize,
     /// Value sets.
     pub value_sets: usize,
 }
@@ -91,8 +88,7 @@ const ANY_RESOURCE: [&str; 2] = ["DomainResource", "Resource"];
 /// [`Trouble`], naming the file and, for a definition that is not as expected, the line.
 pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     let mut written = Written::default();
-    let (mut code_systems, mut value_sets) = (CodeSystems::default(), ValueSets::default());
-    each(from, "CodeSystem", &mut |tree| code_systems.add(tree))?;
+    let mut value_sets = ValueSets::default();
     each(from, "ValueSet", &mut |tree| value_sets.add(tree))?;
     let (mut types, mut rules) = (BTreeMap::new(), Rules::default());
     for name in ["StructureDefinition-type", "StructureDefinition-resource"] {
@@ -121,8 +117,7 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     written.elements = types.values().map(|(_, elements)| elements.len()).sum();
     written.search_parameters = parameters.len();
     written.compartments = compartments.len();
-    written.codes = code_systems.codes;
-    written.value_sets = value_sets.rows.len();
+    written.value_sets = value_sets.count();
     let type_rows: String = types.values().map(|(row, _)| row.as_str()).collect();
     let element_rows: String = types
         .values()
@@ -136,12 +131,6 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
         &parameters.into_values().collect::<String>(),
     )?;
     save(to, "compartments.tsv", &compartments.into_values().collect::<String>())?;
-    save(
-        to,
-        "code-systems.tsv",
-        &code_systems.rows.into_values().collect::<String>(),
-    )?;
-    save(to, "value-sets.tsv", &value_sets.rows.into_values().collect::<String>())?;
     save(to, "bindings.tsv", &rules.bindings.into_values().collect::<String>())?;
     save(
         to,
@@ -178,8 +167,7 @@ ValueSet, ConceptMap; .ndjson or .ndjson.gz):
 
     epis definitions FROM TO
 
-What the columns mean stands at the top of src/conformance/compact.rs, compact_terms.rs, compact_rules.rs and
-compact_records.rs.
+What the columns mean stands at the top of src/conformance/compact.rs, compact_rules.rs and compact_records.rs.
 ";
 
 fn save(to: &Path, name: &str, text: &str) -> Result<(), Trouble> {
@@ -446,7 +434,7 @@ mod tests {
             fs::write(at.join(format!("{name}.ndjson")), text.replace('\n', " ")).unwrap();
         }
         let written = write(&at, &at).unwrap();
-        assert_eq!((written.types, written.elements, written.codes), (4, 4, 3));
+        assert_eq!((written.types, written.elements, written.value_sets), (4, 4, 1));
         for (name, rows) in [
             (
                 "types.tsv",
@@ -468,15 +456,6 @@ mod tests {
                 "structures.ndjson",
                 "{\"resourceType\":\"StructureDefinition\",\"url\":\"http://a/e\",\"type\":\"Extension\",\
                  \"differential\":{\"element\":[{\"path\":\"Extension\",\"max\":\"1\"}]}}\n",
-            ),
-            (
-                "code-systems.tsv",
-                "http://a/cs\t1\tcomplete\tC\n\ta\tA\n\t\tb\t\n\tc\t\tb\n",
-            ),
-            (
-                "value-sets.tsv",
-                "http://a/vs\t\n\t+\thttp://a/cs\t\tconcept is-a a\n\t+\t\thttp://a/vs\t\n\
-                 \t-\thttp://a/cs|1\t\t\tb\tc\n",
             ),
         ] {
             assert_eq!(fs::read_to_string(at.join(name)).unwrap(), rows, "{name}");

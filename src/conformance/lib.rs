@@ -1,10 +1,9 @@
 //! Reads the definitions of a standard and says whether a record conforms.
 //!
-//! [`Definitions`] are the facts; [`judge`](judge::judge) holds a record against them; [`terminology`] answers what codes
+//! [`Definitions`] are the facts; [`judge`](judge::judge) holds a record against them; [`terminology`] asks what codes
 //! belong together; [`compact`] makes the tables all of them are read from.
 
 pub mod asked;
-mod code_systems;
 mod codes;
 pub mod compact;
 mod compact_records;
@@ -18,7 +17,6 @@ mod members;
 pub mod place;
 mod primitive;
 pub mod terminology;
-mod value_sets;
 
 pub use codes::RequiredCodes;
 pub use definitions::{Definitions, Form, JsonMember, Step};

@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use analytics::View;
-use conformance::terminology::LazyR4;
 use conformance::{Definitions, RequiredCodes};
 use fhir::body::{self, Header};
 use fhir::document::{Document, Node};
@@ -174,7 +173,8 @@ impl Engine {
             index,
             registry,
             validator: Arc::new(Validator::new(Arc::clone(&definitions))),
-            codes: Arc::new(RequiredCodes::new(&definitions, Arc::new(LazyR4))),
+            // The standard's own bindings are to the standard's own value sets, whatever records say of them.
+            codes: Arc::new(RequiredCodes::new(&definitions, terminology::standard())),
             policy: Arc::new(settings.policy),
             definitions,
             limits,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use conformance::terminology::LazyR4;
 use conformance::{Definitions, ParameterType, SearchParameter, Terminology};
 use fhir::document::Node;
 use fhir::identity::{Id, Kind};
@@ -143,7 +142,7 @@ impl Registry {
         }
         let mut registry = Registry {
             zone,
-            terminology: Arc::new(LazyR4),
+            terminology: terminology::standard(),
             fingerprint: fingerprint(&found, zone),
             parameters: FxHashMap::default(),
             skipped: Vec::new(),

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use conformance::Definitions;
 use conformance::asked::Asked;
-use conformance::terminology::LazyR4;
 use fhir::document::{Document, Node};
 use fhir::parse::{Limits, write_string};
 use fhirpath::evaluate::{Context, Tracer};
@@ -48,7 +47,8 @@ pub fn fhirpath(wish: &Wish) -> Result<ExitCode, String> {
         .collect::<Result<Vec<_>, _>>()?;
     let model = Definitions::r4();
     let traces = Traces { model: &model };
-    let asked = Asked(&LazyR4);
+    let terminology = terminology::standard();
+    let asked = Asked(&*terminology);
     let resource = Element::resource(&*model, document.root());
     if !wish.lenient && wish.input.is_some() {
         // Of what the context gives, the type is known only when it is there.

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use analytics::{Fault, Format, Row, Runner, Surroundings, Table, View, each_record};
 use conformance::Definitions;
 use conformance::asked::Asked;
-use conformance::terminology::LazyR4;
 use fhir::document::Node;
 use fhir::identity::Kind;
 use fhir::outcome::Issue;
@@ -55,7 +54,8 @@ pub fn run(settings: &Settings, wish: &Wish) -> Result<ExitCode, String> {
     let definition = read(&wish.view)?;
     let model = Definitions::r4();
     let view = View::compile(&*model, definition.root()).map_err(|faults| told(&faults))?;
-    let asked = Asked(&LazyR4);
+    let terminology = terminology::standard();
+    let asked = Asked(&*terminology);
     let surroundings = Surroundings {
         model: &*model,
         now: interaction::engine::now(),

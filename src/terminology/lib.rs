@@ -49,7 +49,7 @@ pub use expansion::Stamp;
 pub use finding::{Finding, Unable, outcome};
 pub use language::Languages;
 pub use library::{Library, NoRecords, Records, Session, Unread};
-pub use members::Answers;
+pub use members::{Answers, standard};
 pub use pins::Pins;
 pub use system::System;
 pub use value_set::ValueSet;

@@ -1,7 +1,7 @@
 //! What a search and the validation of records ask of terminology, answered from the library.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use conformance::terminology::CODES_MAX;
 use conformance::{Codes, Terminology, Unanswered};
@@ -9,9 +9,9 @@ use conformance::{Codes, Terminology, Unanswered};
 use crate::entry::Member;
 use crate::expand::{Gathering, Wanted};
 use crate::finding::Unable;
-use crate::library::{Library, Records, Session};
+use crate::library::{Library, NoRecords, Records, Session};
 use crate::membership::Trail;
-use crate::system::{Place, reach};
+use crate::system::{Content, Place, System, reach};
 use crate::value_set::ValueSet;
 
 /// The library and the records of a server, as [`Terminology`].
@@ -29,6 +29,14 @@ impl<R: Records> Answers<R> {
     fn session(&self) -> Session<'_> {
         Session::new(&self.library, &self.records)
     }
+}
+
+/// What the standard says by itself, without any record or release: R4's own code systems and value sets, and the
+/// systems that are built in.
+pub fn standard() -> Arc<dyn Terminology> {
+    static SHARED: OnceLock<Arc<Answers<NoRecords>>> = OnceLock::new();
+    let make = || Arc::new(Answers::new(Arc::new(Library::new(Vec::new())), NoRecords));
+    Arc::clone(SHARED.get_or_init(make)) as Arc<dyn Terminology>
 }
 
 fn unanswered(value_set: &str, unable: &Unable) -> Unanswered {
@@ -60,15 +68,18 @@ fn whole(session: &Session<'_>, set: &ValueSet) -> Option<Codes> {
             return None;
         }
         let known = session.systems(system).ok()?;
-        if known
-            .first()
-            .is_some_and(|system| system.count().is_some_and(|count| count as usize <= CODES_MAX))
-        {
+        if known.first().is_some_and(|system| can_be_listed(&**system)) {
             return None;
         }
         codes.systems.insert(system.into());
     }
     (!codes.systems.is_empty()).then_some(codes)
+}
+
+/// Whether all codes of a system are here, and few enough: of a fragment others are as good.
+fn can_be_listed(system: &dyn System) -> bool {
+    let few = system.count().is_some_and(|count| count as usize <= CODES_MAX);
+    few && system.facts().content == Content::Complete
 }
 
 fn codes<'m>(members: impl IntoIterator<Item = &'m Member>) -> BTreeSet<(Box<str>, Box<str>)> {

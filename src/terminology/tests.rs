@@ -1,19 +1,22 @@
 //! The room under test without a server: records of a test's own, beside what is built in.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use conformance::asked::Asked;
 use conformance::{Terminology, Unanswered};
 use fhir::document::Document;
 use fhir::parse::Limits;
 use fhir::tree::Tree;
+use fhirpath::evaluate::{Code, Terminology as _};
 
 use crate::expand::Wanted;
 use crate::expansion::{Stamp, expand};
 use crate::finding::Unable;
 use crate::library::{Library, NoRecords, Records, Session, Unread};
 use crate::lookup::{Sought, lookup};
-use crate::members::Answers;
+use crate::members::{Answers, standard};
 use crate::packed::Packed;
 use crate::release::{Kind, load};
 use crate::subsume::relation;
@@ -394,4 +397,56 @@ fn a_snapshot_of_snomed_ct_is_read() {
     let broken = folder.file("x", "some\tother\tfile\n");
     let why = load(Kind::Snomed, &[broken], None, &folder.0, &mut |_, _| {}).unwrap_err();
     assert!(why.to_string().contains("its first line"), "{why}");
+}
+
+#[test]
+fn expressions_are_answered_from_the_standards_own_codes() {
+    const GENDER: &str = "http://hl7.org/fhir/administrative-gender";
+    const ROLE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+    let code = |system: &'static str, code: &'static str| Code {
+        system: (!system.is_empty()).then_some(Cow::Borrowed(system)),
+        version: None,
+        code: Cow::Borrowed(code),
+    };
+    let terminology = standard();
+    let asked = Asked(&*terminology);
+    let set = "http://hl7.org/fhir/ValueSet/administrative-gender";
+    assert_eq!(asked.member_of(&[code("", "male")], set), Ok(true));
+    assert_eq!(
+        asked.member_of(&[code("x", "male"), code(GENDER, "female")], set),
+        Ok(true)
+    );
+    assert_eq!(asked.member_of(&[code("x", "male")], set), Ok(false));
+    assert!(asked.member_of(&[code("", "male")], "http://none").is_err());
+    assert_eq!(asked.subsumes(&code(GENDER, "male"), &code(GENDER, "male")), Ok(true));
+    assert_eq!(
+        asked.subsumes(&code(ROLE, "_ActAccountCode"), &code(ROLE, "PBILLACCT")),
+        Ok(true)
+    );
+    assert_eq!(
+        asked.subsumes(&code(ROLE, "PBILLACCT"), &code(ROLE, "_ActAccountCode")),
+        Ok(false)
+    );
+    assert!(asked.subsumes(&code(GENDER, "male"), &code(ROLE, "male")).is_err());
+}
+
+#[test]
+fn nearly_every_value_set_of_the_standard_can_be_listed() {
+    let terminology = standard();
+    let (mut listed, mut refused) = (0, Vec::new());
+    for (url, _) in crate::built_in::BuiltIn::shared().versions("ValueSet") {
+        match terminology.members(url) {
+            Ok(found) => listed += usize::from(found.codes.len() + found.systems.len() > 0),
+            Err(why) => refused.push(why),
+        }
+    }
+    assert!(listed > 1_240 && refused.len() < 70, "{listed}, {}: {refused:#?}", refused.len());
+    refused.retain(|why| matches!(why, Unanswered::TooCostly(text) if !text.contains("by a grammar without end")));
+    assert_eq!(refused, Vec::new());
+}
+
+#[test]
+fn a_fragment_does_not_bound_a_value_set() {
+    let currencies = standard().members("http://hl7.org/fhir/ValueSet/currencies").unwrap();
+    assert!(currencies.has("urn:iso:std:iso:4217", "XYZ") && currencies.codes.is_empty());
 }

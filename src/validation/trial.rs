@@ -1,7 +1,6 @@
 //! Records in short forms, and what is to be found in each: the tables that the room's tests are.
 
 use conformance::Definitions;
-use conformance::terminology::LazyR4;
 use fhir::document::Document;
 use fhir::identity::Kind;
 use fhir::outcome::{Issue, Severity};
@@ -23,7 +22,7 @@ fn judged(validator: &Validator, text: &str, profile: &str) -> Vec<Issue> {
         now: 1_795_660_000_000_000,
     };
     let root = document.root();
-    validator.validate(&Empty, &LazyR4, &Kind::new(&kind).unwrap(), root, &asked)
+    validator.validate(&Empty, &*terminology::standard(), &Kind::new(&kind).unwrap(), root, &asked)
 }
 
 /// Tries a table: a row has the record, the places of the errors in order, and part of the first sentence. `forms`

@@ -7,7 +7,6 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 
 use conformance::Definitions;
-use conformance::terminology::LazyR4;
 use fhir::document::Document;
 use fhir::identity::Kind;
 use fhir::outcome::write_outcome;
@@ -71,7 +70,7 @@ fn main() {
             profiles: &profiles,
             now: 1_795_660_000_000_000,
         };
-        let issues = validator.validate(&supporting, &LazyR4, &kind, record.root(), &asked);
+        let issues = validator.validate(&supporting, &*terminology::standard(), &kind, record.root(), &asked);
         let mut outcome = Vec::new();
         write_outcome(&issues, &mut outcome);
         let outcome = String::from_utf8(outcome).expect("UTF-8");
