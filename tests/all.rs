@@ -22,3 +22,4 @@ mod promises;
 mod races;
 mod scripts;
 mod searchable;
+mod streams;

@@ -18,7 +18,7 @@ use crate::{
 const EVERY: &str = "Resource";
 
 /// The operations that answer in formats of their own, and look themselves at what the caller accepts.
-const OF_OWN_FORMATS: [&str; 1] = ["viewdefinition-run"];
+const OF_OWN_FORMATS: [&str; 2] = ["run", "viewdefinition-run"];
 
 /// What an operation is asked, besides the request itself.
 pub struct Call<'a> {
@@ -220,6 +220,16 @@ pub const OPERATIONS: &[Operation] = &[
         records: &[],
         safe: true,
         answer: reindex::reindex,
+    },
+    Operation {
+        name: "run",
+        definition: None,
+        text: "The name that $viewdefinition-run had in earlier drafts of SQL on FHIR.",
+        system: false,
+        kinds: &["ViewDefinition"],
+        records: &["ViewDefinition"],
+        safe: true,
+        answer: viewdefinition_run::viewdefinition_run,
     },
     Operation {
         name: "stats",

@@ -1,5 +1,7 @@
 //! What a caller asks: method, path, query, headers that FHIR gives a meaning, and the body.
 
+use crate::outlet::Outlet;
+
 /// Who asks. Access decides by it; until that room is built there is only the operator of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
@@ -129,6 +131,8 @@ pub struct Request<'a> {
     pub prefer: Prefer,
     /// The base address that links and locations start with, without a final slash: `http://host/fhir`.
     pub base: &'a str,
+    /// Where an answer can go that is too long to be held; `None` where it has to be given whole.
+    pub outlet: Option<&'a dyn Outlet>,
 }
 
 impl<'a> Request<'a> {
@@ -149,6 +153,7 @@ impl<'a> Request<'a> {
             if_none_exist: None,
             prefer: Prefer::default(),
             base,
+            outlet: None,
         }
     }
 }

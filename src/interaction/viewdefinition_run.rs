@@ -2,9 +2,9 @@
 //!
 //! See <https://sql-on-fhir.org/ig/latest/OperationDefinition-ViewDefinitionRun.html>. The view is sent as
 //! `viewResource`, named by `viewReference`, or is the record that the operation is asked of. Rows are written one by
-//! one; the whole table is bounded by a limit, beyond which the command `epis view run` is for.
+//! one and sent in pieces, as fast as the caller takes them; within a bundle the table is held, and bounded by a limit.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use analytics::{Fault, Format, Row, Runner, Surroundings, Table, View, each_record};
 use conformance::asked::Asked;
@@ -17,9 +17,10 @@ use query::predicate::Predicate;
 use crate::engine::{Engine, VIEW_DEFINITION, now};
 use crate::inputs::Inputs;
 use crate::operation::Call;
+use crate::outlet::Pieces;
 use crate::record;
 use crate::refusal::{Reason, Refusal};
-use crate::reply::{Body, Reply};
+use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::search::{Wanted, find};
 
@@ -46,7 +47,8 @@ const PAGE: usize = 500;
 ///
 /// # Errors
 /// 400 for parameters that are not understood, 404 where there is no such view or kind of record, 406 for a format that
-/// is none of the three, 422 for a view that cannot be run, with every fault, and for a table that is too large.
+/// is none of the three, 422 for a view that cannot be run, with every fault, and for a table that is too large to be held. What goes wrong
+/// after the first piece was sent breaks the answer off.
 pub fn viewdefinition_run(
     engine: &Engine,
     _caller: &Caller,
@@ -66,13 +68,14 @@ pub fn viewdefinition_run(
         terminology: Some(&asked),
     };
     let header = inputs.flag("header")?.unwrap_or(true);
-    let table = Table::begin(format, view.columns(), header, Vec::new()).map_err(Refusal::broken)?;
+    let pieces = Pieces::new(request.outlet, media(format));
+    let table = Table::begin(format, view.columns(), header, pieces).map_err(Refusal::broken)?;
     let mut run = Run {
         runner: Runner::new(&view, surroundings),
         table,
         left: inputs.number("_limit")?.unwrap_or(usize::MAX),
         bytes_max: engine.limits.table_bytes,
-        deadline: Instant::now() + engine.limits.search_time,
+        patience: engine.limits.search_time,
         refusal: None,
     };
     if run.left > 0 {
@@ -81,12 +84,8 @@ pub fn viewdefinition_run(
     if let Some(refusal) = run.refusal {
         return Err(refusal);
     }
-    let (bytes, _) = run.table.end().map_err(Refusal::broken)?;
-    Ok(Reply {
-        body: Body::Owned(bytes),
-        media: media(format),
-        ..Reply::empty(200)
-    })
+    let (pieces, _) = run.table.end().map_err(Refusal::broken)?;
+    pieces.end().map_err(Refusal::broken)
 }
 
 fn media(format: Format) -> &'static str {
@@ -182,11 +181,12 @@ fn references(inputs: &Inputs, name: &str) -> Vec<String> {
 /// A run under way.
 struct Run<'a> {
     runner: Runner<'a>,
-    table: Table<Vec<u8>>,
+    table: Table<Pieces<'a>>,
     /// How many rows may still be written.
     left: usize,
     bytes_max: usize,
-    deadline: Instant,
+    /// How long it may take to fill a piece.
+    patience: Duration,
     /// Why it stopped early, where that is no fault of the view.
     refusal: Option<Refusal>,
 }
@@ -232,7 +232,7 @@ impl Run<'_> {
             table,
             left,
             bytes_max,
-            deadline,
+            patience,
             refusal,
         } = self;
         let mut stopped = false;
@@ -242,13 +242,13 @@ impl Run<'_> {
             }
             *left -= 1;
             table.row(row).map_err(Fault::Taker)?;
-            if table.writer().len() > *bytes_max {
+            if table.writer().held() > *bytes_max {
                 *refusal = Some(too_large(*bytes_max));
             }
             Ok(())
         };
         runner.record(record, &mut take)?;
-        if Instant::now() > *deadline {
+        if table.writer().moved().elapsed() > *patience {
             *refusal = Some(Refusal::because(
                 Reason::TooCostly,
                 "Running the view takes longer than this server allows; ask for less by _since, patient or _limit, or use `epis view run`.",

@@ -7,7 +7,7 @@ use actix_web::http::header::{
 };
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use interaction::format::{PATCH_FORMATS, Wanted};
-use interaction::{Method, Prefer, Reason, Refusal, Request};
+use interaction::{Method, Outlet, Prefer, Reason, Refusal, Request};
 
 use crate::body::Body;
 use crate::settings::Settings;
@@ -275,11 +275,11 @@ impl Asked {
         Ok(Asked { body, ..self })
     }
 
-    /// The request, whole.
+    /// The request, whole, with an outlet for an answer that is too long to be held.
     ///
     /// # Errors
     /// 414 for a form beyond the limit, 400 for one that is no UTF-8, 415 for a body without a format.
-    pub fn request(&self, settings: &Settings) -> Result<Request<'_>, Refusal> {
+    pub fn request<'a>(&'a self, settings: &Settings, outlet: &'a dyn Outlet) -> Result<Request<'a>, Refusal> {
         let text = |at: usize| self.texts[at].as_deref();
         let required = |at: usize| text(at).expect("always there: see new");
         let mut request = Request::new(self.method, required(0), required(1), required(2));
@@ -291,6 +291,7 @@ impl Asked {
         request.if_none_exist = text(8);
         request.accept_language = text(9);
         request.prefer = self.prefer;
+        request.outlet = Some(outlet).filter(|_| self.method != Method::Head);
         if self.form {
             request.form = Some(form(&self.body.bytes, settings)?);
         } else if !self.body.bytes.is_empty() && request.content_type.is_none() {

@@ -1,12 +1,13 @@
 //! The door: HTTP requests in, HTTP responses out, within limits.
 //!
 //! A read of a record at hand is answered at once; everything else goes to a blocking thread, of which
-//! only so many are busy at once. A fault of the program is a 500 with an OperationOutcome.
+//! only so many are busy at once. An answer too long to be held is sent while that thread makes it. A fault of the
+//! program is a 500 with an OperationOutcome.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::ACCEPT_ENCODING;
 use actix_web::web::{Data, Payload};
@@ -16,8 +17,9 @@ use interaction::{Caller, Generations, Reason, Refusal, Reply};
 use crate::ask::{self, Asked, Head, ROOT};
 use crate::body::{self, Budget};
 use crate::log::{self, Detail, Names};
-use crate::respond::{Packed, respond};
+use crate::respond::{Packed, respond, respond_begun};
 use crate::settings::Settings;
+use crate::stream::{Begun, Opening};
 
 /// Everything the door needs, shared by all workers.
 pub struct Door {
@@ -85,7 +87,10 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
         let definitions = &door.generations.now().definitions;
         Packed::new(ask::wanted(&http).write(definitions, refusal.into()), false)
     };
-    let response = respond(answer.unwrap_or_else(refused), &id);
+    let response = match answer.unwrap_or_else(|refusal| Answer::Whole(refused(refusal))) {
+        Answer::Whole(packed) => respond(packed, &id),
+        Answer::Begun(begun) => respond_begun(begun, &id),
+    };
     let status = response.status().as_u16();
     if door.detail == Detail::Requests || (door.detail == Detail::Failures && status >= 500) {
         log::answered(
@@ -100,13 +105,19 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
     response
 }
 
-async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Result<Packed, Refusal> {
+/// An answer: whole, or begun, its body to come.
+enum Answer {
+    Whole(Packed),
+    Begun(Begun),
+}
+
+async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Result<Answer, Refusal> {
     ask::check(http, &door.settings)?;
     let path = below_root(http.uri().path())?;
     let head = ask::head(http, path, &door.settings)?;
     let gzip = door.settings.compress && accepts_gzip(http);
     if let Some(reply) = at_once(door, &head)? {
-        return Ok(Packed::new(reply, gzip));
+        return Ok(Answer::Whole(Packed::new(reply, gzip)));
     }
     let (announced, packed) = ask::announced(http.headers())?;
     let (setting, max) = body_max(path, &door.settings);
@@ -120,13 +131,18 @@ async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Resul
     .await?;
     let asked = Asked::new(&head, &ask::base(http, &door.settings), body);
     let place = Place::take(door)?;
+    let (opening, begun) = Opening::new(gzip, Duration::from_secs(door.settings.body_seconds));
     let work = move || {
-        Ok(Packed::new(
-            work(&place.0, asked, packed.then_some((setting, max)))?,
-            gzip,
-        ))
+        let reply = work(&place.0, asked, packed.then_some((setting, max)), &opening)?;
+        Ok(Packed::new(reply, gzip))
     };
-    web::block(work).await.map_err(|_| Refusal::broken("it is stopping."))?
+    let whole = web::block(work);
+    // Where the work ends without having begun an answer, its opening is gone.
+    if let Ok(begun) = begun.await {
+        return Ok(Answer::Begun(begun));
+    }
+    let whole = whole.await.map_err(|_| Refusal::broken("it is stopping."))?;
+    whole.map(Answer::Whole)
 }
 
 /// The limit of the body of a request to a path, and its setting: only the base itself takes bundles whole.
@@ -165,13 +181,13 @@ fn at_once(door: &Door, head: &Head<'_>) -> Result<Option<Reply>, Refusal> {
 }
 
 /// Answers a request whole; on a blocking thread.
-fn work(door: &Door, asked: Asked, packed: Option<(&str, usize)>) -> Result<Reply, Refusal> {
+fn work(door: &Door, asked: Asked, packed: Option<(&str, usize)>, opening: &Opening) -> Result<Reply, Refusal> {
     let answered = guarded(|| -> Result<Reply, Refusal> {
         let asked = match packed {
             Some(limit) => asked.unpacked(limit)?,
             None => asked,
         };
-        let request = asked.request(&door.settings)?;
+        let request = asked.request(&door.settings, opening)?;
         Ok(interaction::answer(
             &door.generations.now(),
             &Caller::Operator,

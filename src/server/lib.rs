@@ -23,6 +23,7 @@ mod samples;
 mod serve;
 pub mod settings;
 mod source;
+mod stream;
 mod terminology;
 mod upkeep;
 pub mod value;

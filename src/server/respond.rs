@@ -11,6 +11,8 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use interaction::{Body, Reply};
 
+use crate::stream::Begun;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// Smaller bodies are not worth compressing.
@@ -56,6 +58,18 @@ pub fn respond(packed: Packed, request_id: &str) -> HttpResponse {
         Body::Owned(bytes) => response.insert_header(media).body(Bytes::from(bytes)),
         Body::Shared(bytes) => response.insert_header(media).body(Bytes::from_owner(bytes)),
     }
+}
+
+/// The HTTP response of an answer that was begun, named by the request's id.
+pub fn respond_begun(begun: Begun, request_id: &str) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    headers(&mut response, &begun.head, request_id);
+    if begun.gzip {
+        response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+    }
+    response
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static(begun.head.media)))
+        .body(begun.body)
 }
 
 fn headers(response: &mut HttpResponseBuilder, reply: &Reply, request_id: &str) {

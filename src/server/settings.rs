@@ -140,7 +140,7 @@ settings! {
     long_searches: usize = 0;
     /// Searches that may wait to be one of those; one more is refused with 503.
     long_searches_waiting_max: usize = 32;
-    /// The table that a view is run into over HTTP; `epis view run` has no limit.
+    /// The table that a view is run into within a batch; one asked for alone is sent while it is made.
     table_bytes_max: Bytes = Bytes(64 << 20);
     /// Writes that may wait for their turn; one more is refused with 503.
     queue_max: usize = 1024;

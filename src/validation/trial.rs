@@ -22,7 +22,13 @@ fn judged(validator: &Validator, text: &str, profile: &str) -> Vec<Issue> {
         now: 1_795_660_000_000_000,
     };
     let root = document.root();
-    validator.validate(&Empty, &*terminology::standard(), &Kind::new(&kind).unwrap(), root, &asked)
+    validator.validate(
+        &Empty,
+        &*terminology::standard(),
+        &Kind::new(&kind).unwrap(),
+        root,
+        &asked,
+    )
 }
 
 /// Tries a table: a row has the record, the places of the errors in order, and part of the first sentence. `forms`
