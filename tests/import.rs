@@ -1,9 +1,9 @@
 //! Real records through the command line: import, export, check, reindex, and starting again.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Command, Output};
 
-use tests::world::{Engine, World};
+use tests::world::{Engine, World, binary};
 
 fn fixtures() -> String {
     concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/synthea").to_owned()
@@ -125,3 +125,37 @@ on_both!(
     xml_goes_in,
     a_damaged_index_is_found_and_mended
 );
+
+/// A synthetic nation is made and taken in whole, visits and all, by a server that judges as strictly as it can.
+#[test]
+fn a_synthetic_nation_goes_in() {
+    let mut world = World::new(Engine::Sqlite);
+    world.kill();
+    let nation = world.folder().join("nation");
+    let made = Command::new(binary())
+        .args([
+            "synth",
+            "--people",
+            "150",
+            "--duplicates",
+            "0.2",
+            "--visits",
+            "2025",
+            "--to",
+        ])
+        .arg(&nation)
+        .output();
+    let said = well(made.expect("epis runs"));
+    assert!(said.contains("share their full name with somebody"), "{said}");
+    let mut import = world.command("import");
+    import
+        .arg(&nation)
+        .args(["--unique-identifiers", "", "--validate", "reject"]);
+    well(import.output().expect("epis runs"));
+    world.start();
+    let truth = fs::read_to_string(nation.join("truth.csv")).expect("the truth");
+    let duplicates = truth.lines().count() as u64 - 1;
+    assert!(duplicates > 10);
+    assert_eq!(total(&world, "Patient"), 150 + duplicates);
+    assert!(total(&world, "Condition") > 100 && total(&world, "Organization") > 57);
+}

@@ -116,6 +116,31 @@ pub(crate) enum Command {
         #[command(flatten)]
         set: Set,
     },
+    /// Makes a synthetic nation on the shape of Bhutan's census, as NDJSON files that `epis import` takes.
+    ///
+    /// The same numbers make the same bytes on every machine. Besides Patient.ndjson and the places and facilities it
+    /// writes truth.csv, which says which record is a second registration of whom; ends by printing how far names
+    /// tell these people apart.
+    Synth {
+        /// How many people.
+        #[arg(long, value_name = "NUMBER")]
+        people: u64,
+        /// What tells this nation from others.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        seed: u64,
+        /// The share of people who are registered a second time, with mistakes.
+        #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+        duplicates: f64,
+        /// Make the visits of these years too: encounters, vital signs and conditions, about 12 records a year a person.
+        #[arg(long, value_name = "FROM..TO")]
+        visits: Option<String>,
+        /// The date at which ages are as the census has them.
+        #[arg(long, value_name = "DATE", default_value = "2025-12-31")]
+        as_of: String,
+        /// The folder to write to; it is made where it is missing, and must be empty.
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+    },
     /// Loads releases of large code systems, and lists those that are loaded. A server reads them when it starts.
     Terminology {
         #[command(subcommand)]
@@ -217,6 +242,21 @@ fn act(command: Command) -> Result<ExitCode, String> {
         } => crate::export::export(set.gather(&[])?, &crate::export::Wish { folder, history, gzip }),
         Command::Check { look, set } => crate::upkeep::check(set.gather(&[])?, !look),
         Command::Reindex { set } => crate::upkeep::reindex(set.gather(&[])?),
+        Command::Synth {
+            people,
+            seed,
+            duplicates,
+            visits,
+            as_of,
+            to,
+        } => crate::synth::synth(&crate::synth::Wish {
+            people,
+            seed,
+            duplicates,
+            visits,
+            as_of,
+            to,
+        }),
         Command::Terminology { what } => crate::terminology::terminology(what),
         Command::Definitions { from, to } => crate::upkeep::definitions(&from, &to),
         Command::Fhirpath {

@@ -67,15 +67,16 @@ pub fn export(settings: Settings, wish: &Wish) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn empty_folder(folder: &Path) -> Result<(), String> {
+/// Makes the folder where it is missing.
+///
+/// # Errors
+/// A sentence where it cannot be used or something is in it.
+pub(crate) fn empty_folder(folder: &Path) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("{} cannot be used: {e}.", folder.display());
     std::fs::create_dir_all(folder).map_err(failed)?;
     match std::fs::read_dir(folder).map_err(failed)?.next() {
         None => Ok(()),
-        Some(_) => Err(format!(
-            "{} is not empty: name a folder of its own for the export.",
-            folder.display()
-        )),
+        Some(_) => Err(format!("{} is not empty: name a folder of its own.", folder.display())),
     }
 }
 

@@ -3,7 +3,6 @@
 mod ask;
 mod body;
 pub mod command;
-mod country;
 mod demo;
 mod engine;
 mod export;
@@ -24,6 +23,7 @@ mod serve;
 pub mod settings;
 mod source;
 mod stream;
+mod synth;
 mod terminology;
 mod upkeep;
 pub mod value;

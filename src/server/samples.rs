@@ -39,7 +39,7 @@ const PATIENTS: [(&str, &[u8]); 18] = synthea![
 pub fn stages() -> Vec<Vec<Source>> {
     let built_in = |(name, bytes): &(&str, &'static [u8])| Source::built_in(name, (*bytes).into(), false);
     vec![
-        vec![Source::built_in("country", crate::country::ndjson().into(), true)],
+        vec![Source::built_in("country", synth::country::ndjson().into(), true)],
         COMMON.iter().map(built_in).collect(),
         PATIENTS.iter().map(built_in).collect(),
     ]

@@ -2,16 +2,18 @@
 //!
 //! Every place is a Location; the administrations of places, the ministry and the facilities are
 //! Organizations. Ids are stable: P-codes for places, names for facilities, `-office` behind a place's
-//! administration. Where the facts come from is in `tests/fixtures/bhutan/NOTICE`.
+//! administration. Where the facts come from is in `schema/bhutan/NOTICE`.
 
 use serde_json::{Value, json};
 
-const DZONGKHAGS: &str = include_str!("../../tests/fixtures/bhutan/dzongkhags.csv");
-const GEWOGS: &str = include_str!("../../tests/fixtures/bhutan/gewogs.csv");
-const FACILITIES: &str = include_str!("../../tests/fixtures/bhutan/facilities.csv");
+use crate::table::{Row, commas as rows};
+
+pub(crate) const DZONGKHAGS: &str = include_str!("../../schema/bhutan/dzongkhags.csv");
+pub(crate) const GEWOGS: &str = include_str!("../../schema/bhutan/gewogs.csv");
+pub(crate) const FACILITIES: &str = include_str!("../../schema/bhutan/facilities.csv");
 
 /// The United Nations' place codes.
-const P_CODE: &str = "urn:epis:bt:p-code";
+pub(crate) const P_CODE: &str = "urn:epis:bt:p-code";
 /// ISO 3166-2.
 const ISO: &str = "urn:iso:std:iso:3166:-2";
 /// What stands for a dzongkhag in a citizen number; its order is not that of the P-codes.
@@ -23,37 +25,6 @@ const ADMINISTRATION: &str = "urn:epis:bt:administration";
 const PHYSICAL_TYPE: &str = "http://terminology.hl7.org/CodeSystem/location-physical-type";
 const ORGANIZATION_TYPE: &str = "http://terminology.hl7.org/CodeSystem/organization-type";
 const TRANSLATION: &str = "http://hl7.org/fhir/StructureDefinition/translation";
-
-/// A row of a table, its fields by the names in the table's first line.
-struct Row<'a>(Vec<(&'a str, String)>);
-
-impl Row<'_> {
-    fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value)
-    }
-}
-
-/// The rows of a table of comma-separated values; fields with commas stand in quotes.
-fn rows(table: &str) -> Vec<Row<'_>> {
-    let mut lines = table.lines();
-    let names: Vec<&str> = lines.next().unwrap_or("").split(',').collect();
-    lines
-        .map(|line| Row(names.iter().copied().zip(fields(line)).collect()))
-        .collect()
-}
-
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    for character in line.chars() {
-        match character {
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            other => fields.last_mut().expect("starts with one").push(other),
-        }
-    }
-    fields
-}
 
 /// All records of the sample country as NDJSON, containers before what they contain.
 pub fn ndjson() -> Vec<u8> {
@@ -255,7 +226,7 @@ fn narrative(text: &str) -> Value {
 }
 
 /// A name as an id: small letters and digits, the rest dashes, at most 64.
-fn slug(name: &str) -> String {
+pub(crate) fn slug(name: &str) -> String {
     let dashed: String = name
         .chars()
         .map(|c| {
@@ -327,6 +298,5 @@ mod tests {
         for (name, id) in table {
             assert_eq!(slug(name), id);
         }
-        assert_eq!(fields("\"a, b\",c,"), ["a, b", "c", ""]);
     }
 }
