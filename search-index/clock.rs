@@ -28,6 +28,7 @@ const RUNNING: u8 = 0;
 const OUT_OF_TIME: u8 = 1;
 const TOO_COSTLY: u8 = 2;
 const TOO_MANY: u8 = 3;
+const NOT_AT_HAND: u8 = 4;
 
 /// The time and the work one request may take, over all its queries. Clones are the same clock.
 #[derive(Clone, Debug)]
@@ -38,6 +39,7 @@ struct Account {
     started: Instant,
     deadline: Instant,
     steps_max: u64,
+    patient: bool,
     steps: AtomicU64,
     stopped: AtomicU8,
     waited_micros: AtomicU64,
@@ -55,10 +57,27 @@ impl Clock {
     /// A clock that runs out at `deadline` or after `steps_max` steps, and lets long work pass by `gate` alone.
     /// Where words are given, what its queries do is told in them: [`explanation`](Clock::explanation).
     pub fn new(deadline: Instant, steps_max: u64, gate: Option<&Gate>, words: Option<Arc<Registry>>) -> Clock {
+        Clock::start(deadline, steps_max, true, gate, words)
+    }
+
+    /// A clock for what can be answered from memory with little work: where a query would take more than `steps_max`
+    /// steps or longer than `time`, wait for the store, or lay something out, it ends with [`Trouble::NotAtHand`].
+    pub fn at_hand(time: Duration, steps_max: u64) -> Clock {
+        Clock::start(Instant::now() + time, steps_max, false, None, None)
+    }
+
+    fn start(
+        deadline: Instant,
+        steps_max: u64,
+        patient: bool,
+        gate: Option<&Gate>,
+        words: Option<Arc<Registry>>,
+    ) -> Clock {
         Clock(Arc::new(Account {
             started: Instant::now(),
             deadline,
             steps_max,
+            patient,
             steps: AtomicU64::new(0),
             stopped: AtomicU8::new(RUNNING),
             waited_micros: AtomicU64::new(0),
@@ -110,7 +129,12 @@ impl Clock {
             return false;
         }
         let now = Instant::now();
-        let stop = if now >= account.deadline {
+        let stop = if !account.patient {
+            match steps > account.steps_max || now >= account.deadline {
+                true => NOT_AT_HAND,
+                false => RUNNING,
+            }
+        } else if now >= account.deadline {
             OUT_OF_TIME
         } else if steps > account.steps_max {
             TOO_COSTLY
@@ -125,16 +149,35 @@ impl Clock {
         stop == RUNNING
     }
 
+    /// Whether the query may wait for the store, and do at length what will serve later ones.
+    pub(crate) fn is_patient(&self) -> bool {
+        self.0.patient
+    }
+
+    /// Says that the query is about to wait for the store, or to do at length what will serve later ones.
+    ///
+    /// # Errors
+    /// [`Trouble::NotAtHand`] where it may not.
+    pub fn wait(&self) -> Result<(), Trouble> {
+        if self.0.patient {
+            return Ok(());
+        }
+        self.0.stopped.store(NOT_AT_HAND, Ordering::Relaxed);
+        Err(Trouble::NotAtHand)
+    }
+
     /// Charges steps like [`tick`](Clock::tick).
     ///
     /// # Errors
-    /// [`Trouble::Timeout`], [`Trouble::Costly`] or [`Trouble::Busy`] where the query may not go on.
+    /// [`Trouble::Timeout`], [`Trouble::Costly`], [`Trouble::Busy`] or [`Trouble::NotAtHand`] where the query may not go
+    /// on.
     pub fn check(&self, steps: u64) -> Result<(), Trouble> {
         if self.tick(steps) {
             return Ok(());
         }
         let done = self.steps();
         Err(match self.0.stopped.load(Ordering::Relaxed) {
+            NOT_AT_HAND => Trouble::NotAtHand,
             TOO_COSTLY => Trouble::Costly(format!(
                 "The search was stopped after {done} steps, of {} that one may take",
                 self.0.steps_max

@@ -202,7 +202,10 @@ impl Compiler<'_> {
                 return Ok(None);
             }
             let layout = Layout::Named(kind.clone());
-            let make = || Ok(self.columns.names_of(docs).map(Into::into));
+            let make = || match self.clock.wait() {
+                Ok(()) => Ok(self.columns.names_of(docs).map(Into::into)),
+                Err(_) => Ok(None),
+            };
             let Some(names) = self.orders.named(self.columns, &layout, size as usize, make)? else {
                 return Ok(None);
             };

@@ -106,6 +106,7 @@ impl Run<'_> {
             })?;
         }
         for some in places.chunks(CHUNK) {
+            self.clock.wait()?;
             self.clock.check(0)?;
             self.read_containers(some, contains, each)?;
         }

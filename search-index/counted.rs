@@ -169,6 +169,9 @@ impl Run<'_> {
         if !self.orders.worth(candidates.most()) || !self.orders.has_room(bytes) {
             return Ok(None);
         }
+        if self.clock.wait().is_err() {
+            return Ok(None);
+        }
         let mut docs = Vec::with_capacity(candidates.most() as usize);
         while let Some(block) = candidates.next() {
             docs.extend_from_slice(block);

@@ -110,9 +110,22 @@ impl Run<'_> {
         let most = if query.limit == 0 { 0 } else { query.limit + 1 };
         let tally = Tally::new(query.total);
         let question = match tally.counts() && predicate != Predicate::All {
-            true => Question::of(&query.kinds, &predicate).filter(|question| self.orders.ask(question.layout())),
+            true => Question::of(&query.kinds, &predicate),
             false => None,
         };
+        let order = (most > 0 && is_lasting(&query.sort)).then(|| order_of(query));
+        let wishes: Vec<Layout> = order
+            .iter()
+            .chain(question.as_ref().map(Question::layout))
+            .cloned()
+            .collect();
+        let laid_out = order.is_some_and(|order| self.orders.was_wished(&order));
+        let question = question.filter(|question| self.orders.was_wished(question.layout()));
+        // A query that may not lay anything out is asked again by one that may, unless it gets through.
+        let patient = self.clock.is_patient();
+        if patient {
+            self.orders.wish(&wishes);
+        }
         let wanted = Wanted {
             among: &among,
             predicate: &predicate,
@@ -121,7 +134,7 @@ impl Run<'_> {
             sort: &query.sort,
             turn: Turn::to(query.place),
             most,
-            laid_out: most > 0 && is_lasting(&query.sort) && self.orders.ask(&wish(query)),
+            laid_out,
             question,
             tally,
         };
@@ -132,6 +145,9 @@ impl Run<'_> {
             hits.extend(part.hits);
         }
         total += self.add_from_memory(&wanted, &mut hits)?;
+        if !patient {
+            self.orders.wish(&wishes);
+        }
         let total = wanted.tally.counts().then_some(total);
         let found = self.found(query, wanted.turn, hits, total);
         self.clock.answered(&self.outcome(found.total, found.hits.len()));
@@ -196,13 +212,22 @@ impl Run<'_> {
                 self.clock.check(STEPS_PER_RECORD)?;
                 let place = (kind.clone(), id.clone());
                 if !named.contains_key(&place)
-                    && let Some(version) = self.store.current(kind, id)?
+                    && let Some(record) = self.number(kind, id)?
                 {
-                    named.insert(place, version.record);
+                    named.insert(place, record);
                 }
             }
         }
         Ok(named)
+    }
+
+    /// The number of a record, a deleted one too; `None` where there never was one.
+    fn number(&self, kind: &Kind, id: &Id) -> Result<Option<u64>, Trouble> {
+        if let Some(number) = self.store.number_at_hand(kind, id) {
+            return Ok(Some(number));
+        }
+        self.clock.wait()?;
+        Ok(self.store.number(kind, id)?)
     }
 
     pub(crate) fn candidates(
@@ -308,8 +333,8 @@ impl Run<'_> {
     }
 }
 
-/// The layout that would help a query, on the whole.
-fn wish(query: &Query<'_>) -> Layout {
+/// The order of a query's hits, which lies ready where it was laid out.
+fn order_of(query: &Query<'_>) -> Layout {
     let only = match &query.kinds[..] {
         [kind] => Some(kind.clone()),
         _ => None,

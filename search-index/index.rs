@@ -230,7 +230,7 @@ impl Index {
         work: impl FnOnce(&Run<'_>) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
         let inner = &self.inner;
-        let snapshot = inner.snapshot(at)?;
+        let snapshot = inner.snapshot(at, clock)?;
         let run = Run {
             snapshot: &snapshot,
             slots: &inner.slots,
@@ -330,7 +330,7 @@ impl Parts {
 }
 
 impl Inner {
-    fn snapshot(&self, at: Option<u64>) -> Result<Snapshot, Trouble> {
+    fn snapshot(&self, at: Option<u64>, clock: &Clock) -> Result<Snapshot, Trouble> {
         let state = self.shared.lock();
         if state.catching_up || state.damage.is_some() {
             return Err(building(&state, self.store.head()));
@@ -342,6 +342,10 @@ impl Inner {
         };
         let known = state.changes.since(at);
         drop(state);
+        // What was before a change may have to be read.
+        if known.as_ref().is_none_or(|changes| !changes.is_empty()) {
+            clock.wait()?;
+        }
         let most = self.settings.changes_max;
         let changes = match known {
             Some(changes) => changes,

@@ -232,6 +232,7 @@ impl Run<'_> {
         }
         let mut set = AddressSet::default();
         for some in places.chunks(BODIES) {
+            self.clock.wait()?;
             self.clock.check(some.len() as u64 * STEPS_PER_RECORD)?;
             for document in self.store.by_seq(some)?.iter().filter_map(document_of) {
                 each_key(document.root(), &mut |key| {

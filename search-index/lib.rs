@@ -22,6 +22,8 @@ mod following;
 mod index;
 mod indexing;
 mod join;
+#[cfg(test)]
+mod layouts;
 mod merging;
 #[cfg(test)]
 mod oracle;

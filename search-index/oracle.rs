@@ -18,7 +18,7 @@ use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Total
 use store::{Operation, Store, Unit, Write};
 
 use crate::order::Rank;
-use crate::{Clock, Cursor, Found, Index, Place, Prepared, Query, Settings, Unusable};
+use crate::{Clock, Cursor, Found, Index, Place, Prepared, Query, Settings, Trouble, Unusable};
 
 /// One version, as the oracle remembers it.
 struct Known {
@@ -328,7 +328,7 @@ impl World {
         self.back(random, &forth, limit, &ask, &what);
     }
 
-    /// Asks the index.
+    /// Asks the index, and asks it before for what is at hand: that is the same answer or none.
     fn ask(&self, question: &Question, limit: usize, place: Place<'_>, total: Total, what: &str) -> Found {
         let at = question.at;
         let query = Query {
@@ -341,9 +341,21 @@ impl World {
             total,
             clock: Clock::until(soon()),
         };
-        self.index()
+        let steps = [0, 300, 3_000, u64::MAX][(at as usize + limit) % 4];
+        let at_hand = self.index().find(&Query {
+            clock: Clock::at_hand(Duration::from_secs(60), steps),
+            ..query.clone()
+        });
+        let answer = self
+            .index()
             .find(&query)
-            .unwrap_or_else(|trouble| panic!("{what}: {trouble}"))
+            .unwrap_or_else(|trouble| panic!("{what}: {trouble}"));
+        match at_hand {
+            Err(Trouble::NotAtHand) => {}
+            Err(trouble) => panic!("{what}, at hand within {steps} steps: {trouble}"),
+            Ok(at_hand) => assert_eq!(at_hand, answer, "{what}, at hand within {steps} steps"),
+        }
+        answer
     }
 
     /// All pages from the first to the last.
@@ -432,10 +444,10 @@ impl World {
 /// One version, to be written again elsewhere.
 #[derive(Clone)]
 pub(crate) struct Written {
-    kind: Kind,
-    id: Id,
+    pub(crate) kind: Kind,
+    pub(crate) id: Id,
     /// Nothing for a deletion.
-    text: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
 impl std::fmt::Display for Written {

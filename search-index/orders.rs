@@ -97,17 +97,23 @@ impl Orders {
         bytes <= self.bytes_max
     }
 
-    /// Remembers that a layout would be of use; whether that happened before, lately.
-    pub(crate) fn ask(&self, layout: &Layout) -> bool {
+    /// Whether a layout was found to be of use before, lately.
+    pub(crate) fn was_wished(&self, layout: &Layout) -> bool {
+        self.lock().asked.contains(layout)
+    }
+
+    /// Remembers that layouts would be of use.
+    pub(crate) fn wish(&self, layouts: &[Layout]) {
         let mut state = self.lock();
-        let known = state.asked.contains(layout);
-        if !known {
+        for layout in layouts {
+            if state.asked.contains(layout) {
+                continue;
+            }
             state.asked.push_back(layout.clone());
             if state.asked.len() > ASKED_MAX {
                 state.asked.pop_front();
             }
         }
-        known
     }
 
     /// A segment's documents in an order. `size` is how many there are; `make` lays them out, or says that it cannot.

@@ -349,8 +349,12 @@ impl Run<'_> {
         };
         let docs = columns.of_kind(kind.as_ref())?;
         let layout = Layout::Sorted(kind, sorter.keys().to_vec());
-        self.orders
-            .sorted(columns, &layout, docs.size_hint() as usize, || sorter.lay_out(docs))
+        let size = docs.size_hint() as usize;
+        let make = || match self.clock.wait() {
+            Ok(()) => sorter.lay_out(docs),
+            Err(_) => Ok(None),
+        };
+        self.orders.sorted(columns, &layout, size, make)
     }
 }
 

@@ -11,6 +11,9 @@ pub enum Trouble {
     Timeout(String),
     /// The answer would take more work than is allowed.
     Costly(String),
+    /// Memory and a few steps do not suffice, and the query was to take no more: see
+    /// [`Clock::at_hand`](crate::Clock::at_hand).
+    NotAtHand,
     /// Too many long searches are under way; to be tried again later.
     Busy(String),
     /// The snapshot asked for is too old: the page link has expired.
@@ -54,6 +57,7 @@ impl fmt::Display for Trouble {
             | Trouble::Building(sentence)
             | Trouble::Damaged(sentence)
             | Trouble::Failed(sentence) => f.write_str(sentence),
+            Trouble::NotAtHand => f.write_str("The answer is not at hand."),
         }
     }
 }

@@ -150,7 +150,7 @@ impl Engine {
             clock: self.clock(false),
         };
         let hits = find(self, &wanted, None)?.hits;
-        let records = record::fetch(self, &hits)?;
+        let records = record::fetch(self, &hits, &wanted.clock)?;
         let parsed = records
             .iter()
             .filter_map(|record| Document::parse(&record.json, Limits::default()).ok());

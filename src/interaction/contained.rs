@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use fhir::document::Document;
 use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
-use search_index::Hit;
+use search_index::{Clock, Hit};
 
 use crate::cursor::Token;
 use crate::engine::Engine;
@@ -45,16 +45,16 @@ pub(crate) fn find(
         next,
         previous,
     };
-    let records = records(engine, page)?;
+    let records = records(engine, page, &wanted.clock)?;
     Ok((matches, records))
 }
 
 /// What lies in the records at the places.
-fn records(engine: &Engine, page: &[(Hit, usize)]) -> Result<Vec<Record>, Refusal> {
+fn records(engine: &Engine, page: &[(Hit, usize)], clock: &Clock) -> Result<Vec<Record>, Refusal> {
     let distinct: BTreeMap<u64, &Hit> = page.iter().map(|(hit, _)| (hit.seq, hit)).collect();
     let hits: Vec<Hit> = distinct.into_values().cloned().collect();
     let mut documents = BTreeMap::new();
-    for record in record::fetch(engine, &hits)? {
+    for record in record::fetch(engine, &hits, clock)? {
         if let Ok(document) = Document::parse(&record.json, Limits::default()) {
             documents.insert((record.kind, record.id), document);
         }

@@ -154,7 +154,8 @@ pub(crate) fn kept(engine: &Engine, list: &CurrentList, patient: &Id) -> Result<
         total: Total::None,
         clock: engine.clock(false),
     };
-    Ok(record::fetch(engine, &find(engine, &wanted, None)?.hits)?.pop())
+    let hits = find(engine, &wanted, None)?.hits;
+    Ok(record::fetch(engine, &hits, &wanted.clock)?.pop())
 }
 
 /// Criteria of ours, read as any search is.

@@ -94,7 +94,7 @@ pub fn everything(engine: &Engine, _caller: &Caller, request: &Request<'_>, call
         clock: clock.clone(),
     };
     let matches = find(engine, &wanted, token.as_ref())?;
-    let records = record::fetch(engine, &matches.hits)?;
+    let records = record::fetch(engine, &matches.hits, &clock)?;
     let circle = match kind.as_str() {
         // All that is of the patient matches by itself.
         "Patient" => Circle(None),

@@ -172,6 +172,13 @@ impl Gathering<'_> {
             inside: None,
             score: None,
         };
+        if version.is_none()
+            && let Some(cached) = self.engine.cached(kind.as_str(), id.as_str())
+            && cached.seq <= self.at
+        {
+            return Ok(Some(record(cached.json)));
+        }
+        self.clock.wait()?;
         if let Some(version) = version.and_then(|text| text.parse().ok()) {
             let named = self.engine.store.version(kind, id, version)?;
             let named = named.filter(|version| version.seq <= self.at);
@@ -261,7 +268,7 @@ impl Gathering<'_> {
                 fresh.push(hit);
             }
         }
-        found.extend(record::fetch(self.engine, &fresh)?);
+        found.extend(record::fetch(self.engine, &fresh, self.clock)?);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod acts_tests;
 pub mod address;
+mod at_hand;
 pub mod bundle;
 mod bundle_batch;
 mod bundle_document;

@@ -6,10 +6,13 @@ use fhir::document::Document;
 use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
-use search_index::Hit;
+use search_index::{Clock, Hit};
 
 use crate::engine::{Engine, spliced};
 use crate::refusal::Refusal;
+
+/// What it costs to bring a record into a page, in steps of a search.
+const STEPS_PER_HIT: u64 = 64;
 
 /// Something that a record contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +50,14 @@ pub(crate) fn parsed(json: &[u8]) -> Result<Document, Refusal> {
 /// The records that were hit, in their order. What was answered lately is at hand; the rest is read in one go.
 ///
 /// # Errors
-/// Those of the store.
-pub fn fetch(engine: &Engine, hits: &[Hit]) -> Result<Vec<Record>, Refusal> {
+/// Those of the store and of the clock.
+pub fn fetch(engine: &Engine, hits: &[Hit], clock: &Clock) -> Result<Vec<Record>, Refusal> {
+    clock.check(hits.len() as u64 * STEPS_PER_HIT)?;
     let mut found: Vec<Option<Arc<[u8]>>> = hits.iter().map(|hit| engine.versions.get(hit.seq)).collect();
     let missing = hits.iter().zip(&found).filter(|(_, json)| json.is_none());
     let missing: Vec<u64> = missing.map(|(hit, _)| hit.seq).collect();
     if !missing.is_empty() {
+        clock.wait()?;
         let mut read: FxHashMap<u64, Arc<[u8]>> = FxHashMap::default();
         for version in engine.store.by_seq(&missing)? {
             let json: Arc<[u8]> = spliced(&version).into();

@@ -175,7 +175,7 @@ impl From<search_index::Trouble> for Refusal {
         let reason = match &trouble {
             search_index::Trouble::Timeout(_) => Reason::Timeout,
             search_index::Trouble::Costly(_) => Reason::TooCostly,
-            search_index::Trouble::Busy(_) => Reason::Busy,
+            search_index::Trouble::Busy(_) | search_index::Trouble::NotAtHand => Reason::Busy,
             search_index::Trouble::Expired(_) => Reason::Expired,
             search_index::Trouble::Building(_) => Reason::Building,
             search_index::Trouble::Damaged(_) | search_index::Trouble::Failed(_) => return Refusal::broken(trouble),

@@ -129,6 +129,8 @@ pub struct Request<'a> {
     pub if_none_exist: Option<&'a str>,
     /// `Prefer`, read.
     pub prefer: Prefer,
+    /// Whether the answer shall be given only where it is at hand: see [`ready`](crate::ready).
+    pub at_hand: bool,
     /// The base address that links and locations start with, without a final slash: `http://host/fhir`.
     pub base: &'a str,
     /// Where an answer can go that is too long to be held; `None` where it has to be given whole.
@@ -152,6 +154,7 @@ impl<'a> Request<'a> {
             if_modified_since: None,
             if_none_exist: None,
             prefer: Prefer::default(),
+            at_hand: false,
             base,
             outlet: None,
         }

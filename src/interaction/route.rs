@@ -4,6 +4,7 @@ use fhir::identity::{Id, Kind};
 use store::Scope;
 
 use crate::address;
+use crate::at_hand;
 use crate::conditional::{bad_encoding, too_long};
 use crate::engine::Engine;
 use crate::format::{Format, Sent, Wanted};
@@ -42,9 +43,6 @@ struct Common {
 
 /// Answers a request. Whatever fails is answered with an OperationOutcome.
 pub fn answer(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Reply {
-    if let Some(reply) = ready(engine, caller, request) {
-        return reply;
-    }
     engine.upkeep.note();
     match common(engine, request) {
         Ok(common) => {
@@ -67,11 +65,14 @@ fn plain(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Commo
     dispatch(engine, caller, &sent.request(request), common)
 }
 
-/// The answer to the most frequent request of all, where it lies ready: a plain read of a record in the read cache.
-/// It neither waits nor touches the disk, so that the server can give it at once.
-pub fn ready(engine: &Engine, _caller: &Caller, request: &Request<'_>) -> Option<Reply> {
-    if request.method != Method::Get || !request.query.is_empty() {
+/// The answer to the most frequent requests of all, where it lies ready: a plain read of a record in the read cache, a
+/// search that takes little work. It waits for nobody, so that the server can give it at once.
+pub fn ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<Reply> {
+    if request.method != Method::Get {
         return None;
+    }
+    if !request.query.is_empty() {
+        return search_ready(engine, caller, request);
     }
     let (kind, id) = request.path.split_once('/')?;
     let cached = engine.cached(kind, id)?;
@@ -83,6 +84,27 @@ pub fn ready(engine: &Engine, _caller: &Caller, request: &Request<'_>) -> Option
         &engine.definitions,
         read::answer(engine, request, cached, &Shape::Whole),
     ))
+}
+
+/// The answer to a search, where it is at hand. Whatever else may be said to it takes the long way.
+fn search_ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<Reply> {
+    let common = common(engine, request).ok()?;
+    let plain = common.wanted.format == Format::Json && !common.wanted.pretty;
+    if !plain || !common.rest.iter().all(|(name, _)| at_hand::may_be(name)) {
+        return None;
+    }
+    let within = match place(engine, request.path).ok()? {
+        Place::Kind(kind) => Within::Kind(kind),
+        Place::Compartment(center, id, of, false) => Within::Compartment { center, id, of },
+        _ => return None,
+    };
+    let request = Request {
+        at_hand: true,
+        ..*request
+    };
+    let reply = search::search(engine, caller, &request, &within, &common.rest).ok()?;
+    engine.upkeep.note();
+    Some(common.wanted.write(&engine.definitions, reply))
 }
 
 fn common(engine: &Engine, request: &Request<'_>) -> Result<Common, Refusal> {

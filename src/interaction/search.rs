@@ -8,6 +8,7 @@ use query::predicate::Predicate;
 use query::{Containing, Search, SortKey, Summary, Total};
 use search_index::{Clock, Cursor, Hit, Place, Query};
 
+use crate::at_hand;
 use crate::compartment::Belonging;
 use crate::contained;
 use crate::current;
@@ -102,7 +103,7 @@ pub fn search(
         contained::find(engine, &plan.search.kinds, &wanted, plan.token.as_ref())?
     } else {
         let matches = find(engine, &wanted, plan.token.as_ref())?;
-        let records = record::fetch(engine, &matches.hits)?;
+        let records = record::fetch(engine, &matches.hits, &wanted.clock)?;
         (matches, records)
     };
     answer(engine, request, &plan, &matches, &records)
@@ -186,7 +187,10 @@ impl Plan {
             token,
             token_text,
             limit,
-            clock: engine.clock(explain == Some(true)),
+            clock: match request.at_hand {
+                true => at_hand::clock(),
+                false => engine.clock(explain == Some(true)),
+            },
         })
     }
 }

@@ -189,7 +189,7 @@ fn listed(
         };
         let found = find(engine, &wanted, None)?;
         more |= found.next.is_some() && list.most.is_none();
-        for record in record::fetch(engine, &found.hits)? {
+        for record in record::fetch(engine, &found.hits, clock)? {
             if belongs(list, &record.json) {
                 records.push(record);
             }

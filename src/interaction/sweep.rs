@@ -32,7 +32,7 @@ pub(crate) fn sweep(
             return Err(Refusal::because(Reason::TooCostly, text));
         }
         wanted.clock.check(matches.hits.len() as u64 * STEPS_PER_RECORD)?;
-        for record in record::fetch(engine, &matches.hits)? {
+        for record in record::fetch(engine, &matches.hits, &wanted.clock)? {
             each(&record, &parsed(&record.json)?)?;
         }
         match matches.next {

@@ -286,7 +286,7 @@ impl Run<'_> {
             return Err(Refusal::because(Reason::TooCostly, text));
         }
         for page in matches.hits.chunks(PAGE) {
-            for found in record::fetch(engine, page)? {
+            for found in record::fetch(engine, page, &wanted.clock)? {
                 let document = Document::parse(&found.json, Limits::default())?;
                 let recent = since.is_none_or(|since| written(engine, document.root()) >= since);
                 if recent && !self.record(document.root()).map_err(refused)? {

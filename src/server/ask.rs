@@ -109,18 +109,18 @@ pub fn announced(headers: &HeaderMap) -> Result<(Option<u64>, bool), Refusal> {
 /// The head of a FHIR request: everything but its body, and whether that body is a form.
 #[derive(Debug)]
 pub struct Head<'a> {
-    /// The request, without its body and its base.
+    /// The request, without its body.
     pub request: Request<'a>,
     form: bool,
 }
 
-/// The head of an HTTP request below [`ROOT`]. One pass over the headers: a read has no time for more.
+/// The head of an HTTP request below [`ROOT`], whose links shall begin with `base`. One pass over the headers: a read has no time for more.
 ///
 /// # Errors
 /// 431 for headers beyond the limit, 400 for such as cannot be read, 415 for formats no interaction reads.
-pub fn head<'a>(http: &'a HttpRequest, path: &'a str, settings: &Settings) -> Result<Head<'a>, Refusal> {
+pub fn head<'a>(http: &'a HttpRequest, path: &'a str, base: &'a str, settings: &Settings) -> Result<Head<'a>, Refusal> {
     let method = Method::parse(http.method().as_str());
-    let mut request = Request::new(method, path, http.uri().query().unwrap_or(""), "");
+    let mut request = Request::new(method, path, http.uri().query().unwrap_or(""), base);
     let mut head_bytes = 0;
     for (name, value) in http.headers() {
         head_bytes += name.as_str().len() + value.len() + 4;
@@ -243,12 +243,12 @@ pub struct Asked {
 
 impl Asked {
     /// Takes the parts of a request over.
-    pub fn new(head: &Head<'_>, base: &str, body: Body) -> Asked {
+    pub fn new(head: &Head<'_>, body: Body) -> Asked {
         let request = &head.request;
         let texts = [
             Some(request.path),
             Some(request.query),
-            Some(base),
+            Some(request.base),
             request.content_type,
             request.accept,
             request.if_match,

@@ -1,6 +1,6 @@
 //! The door: HTTP requests in, HTTP responses out, within limits.
 //!
-//! A read of a record at hand is answered at once; everything else goes to a blocking thread, of which
+//! A read or a search whose answer is at hand is answered at once; everything else goes to a blocking thread, of which
 //! only so many are busy at once. An answer too long to be held is sent while that thread makes it. A fault of the
 //! program is a 500 with an OperationOutcome.
 
@@ -20,6 +20,9 @@ use crate::log::{self, Detail, Names};
 use crate::respond::{Packed, respond, respond_begun};
 use crate::settings::Settings;
 use crate::stream::{Begun, Opening};
+
+/// Bytes of an answer at hand that are packed at once.
+const PACKED_AT_ONCE_MAX: usize = 16 << 10;
 
 /// Everything the door needs, shared by all workers.
 pub struct Door {
@@ -114,10 +117,11 @@ enum Answer {
 async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Result<Answer, Refusal> {
     ask::check(http, &door.settings)?;
     let path = below_root(http.uri().path())?;
-    let head = ask::head(http, path, &door.settings)?;
+    let base = ask::base(http, &door.settings);
+    let head = ask::head(http, path, &base, &door.settings)?;
     let gzip = door.settings.compress && accepts_gzip(http);
     if let Some(reply) = at_once(door, &head)? {
-        return Ok(Answer::Whole(Packed::new(reply, gzip)));
+        return packed(reply, gzip).await.map(Answer::Whole);
     }
     let (announced, packed) = ask::announced(http.headers())?;
     let (setting, max) = body_max(path, &door.settings);
@@ -129,7 +133,7 @@ async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Resul
         &door.budget,
     )
     .await?;
-    let asked = Asked::new(&head, &ask::base(http, &door.settings), body);
+    let asked = Asked::new(&head, body);
     let place = Place::take(door)?;
     let (opening, begun) = Opening::new(gzip, Duration::from_secs(door.settings.body_seconds));
     let work = move || {
@@ -143,6 +147,15 @@ async fn answer(http: &HttpRequest, payload: Payload, door: &Arc<Door>) -> Resul
     }
     let whole = whole.await.map_err(|_| Refusal::broken("it is stopping."))?;
     whole.map(Answer::Whole)
+}
+
+/// The reply, packed where the caller takes that; packing much is no work for the thread that reads requests.
+async fn packed(reply: Reply, gzip: bool) -> Result<Packed, Refusal> {
+    if !gzip || reply.body.bytes().len() <= PACKED_AT_ONCE_MAX {
+        return Ok(Packed::new(reply, gzip));
+    }
+    let packed = web::block(move || Packed::new(reply, gzip)).await;
+    packed.map_err(|_| Refusal::broken("it is stopping."))
 }
 
 /// The limit of the body of a request to a path, and its setting: only the base itself takes bundles whole.

@@ -10,6 +10,7 @@ mod history;
 mod kinds;
 mod latest;
 mod migrate;
+mod numbers;
 mod packing;
 mod queue;
 mod read;
@@ -137,6 +138,19 @@ impl Store {
     /// [`Trouble`] where the database cannot be read or the version is damaged.
     pub fn current(&self, kind: &Kind, id: &Id) -> Result<Option<Version>, Trouble> {
         self.shared.current(kind, id)
+    }
+
+    /// The number of a record, a deleted one too; `None` where there never was one. It stays the same for ever.
+    ///
+    /// # Errors
+    /// [`Trouble`] where the database cannot be read.
+    pub fn number(&self, kind: &Kind, id: &Id) -> Result<Option<u64>, Trouble> {
+        self.shared.number(kind, id)
+    }
+
+    /// The number of a record that was lately asked for. Waits for nothing.
+    pub fn number_at_hand(&self, kind: &Kind, id: &Id) -> Option<u64> {
+        self.shared.numbers.get(kind, id)
     }
 
     /// One version of a record by its name.

@@ -24,6 +24,20 @@ impl Shared {
         row.map(|row| self.opened(row)).transpose()
     }
 
+    pub(crate) fn number(&self, kind: &Kind, id: &Id) -> Result<Option<u64>, Trouble> {
+        if let Some(number) = self.numbers.get(kind, id) {
+            return Ok(Some(number));
+        }
+        let Some(of) = self.kinds().number(kind) else {
+            return Ok(None);
+        };
+        let number = self.readers.read(|db| number(db, of, id))?.map(|number| number as u64);
+        if let Some(number) = number {
+            self.numbers.keep(kind, id, number);
+        }
+        Ok(number)
+    }
+
     pub(crate) fn one_version(&self, kind: &Kind, id: &Id, name: VersionId) -> Result<Option<Version>, Trouble> {
         let (Some(number), Ok(node), Ok(counter)) = (
             self.kinds().number(kind),
@@ -80,6 +94,15 @@ fn latest(db: &mut Db, kind: i16, id: &Id) -> QueryResult<Option<Row>> {
         .filter(record::kind.eq(kind))
         .filter(record::id.eq(id.as_str()))
         .select(columns!())
+        .get_result(c)
+        .optional())
+}
+
+fn number(db: &mut Db, kind: i16, id: &Id) -> QueryResult<Option<i64>> {
+    both!(db, c => record::table
+        .filter(record::kind.eq(kind))
+        .filter(record::id.eq(id.as_str()))
+        .select(record::number)
         .get_result(c)
         .optional())
 }

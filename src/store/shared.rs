@@ -12,6 +12,7 @@ use fhir::identity::{Id, Kind};
 use crate::connection::{Db, Purpose, both};
 use crate::kinds::Kinds;
 use crate::migrate::migrate;
+use crate::numbers::Numbers;
 use crate::packing::Packer;
 use crate::queue::Queue;
 use crate::readers::Readers;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub settings: Settings,
     pub readers: Readers,
     pub packer: Packer,
+    pub numbers: Numbers,
     pub queue: Queue,
     pub followers: Mutex<Followers>,
     pub minting: Minting,
@@ -60,6 +62,7 @@ impl Shared {
         let shared = Shared {
             readers: Readers::new(settings.clone()),
             packer: Packer::new(dictionaries),
+            numbers: Numbers::new(),
             queue: Queue::new(&settings),
             settings,
             followers: Mutex::default(),

@@ -1,0 +1,31 @@
+//! Which searches are answered where they come in, on the thread that reads requests: short ones over what is in memory.
+//!
+//! Handing a request to another thread and back costs as much as a short search. Nobody knows beforehand which search is
+//! short, so each is begun on the spot, with a clock that ends it where it would take long or wait; the little that was
+//! done then is done again, at leisure.
+
+use std::time::Duration;
+
+use search_index::Clock;
+
+/// Steps that a search may take on the spot: some hundred microseconds.
+const STEPS_MAX: u64 = 16_384;
+/// How long it may take where the machine is slow, or has to fetch parts of the index from the disk.
+const TIME_MAX: Duration = Duration::from_millis(5);
+/// Modifiers that are answered from terminology, whose records may have to be read.
+const MODIFIERS_ELSEWHERE: [&str; 4] = ["in", "not-in", "above", "below"];
+/// Parameters that may ask the same, read whole texts, or tell what the long way does.
+const PARAMETERS_ELSEWHERE: [&str; 6] = ["_filter", "_list", "_text", "_content", "_contained", "__explain"];
+
+/// The clock of a search on the spot.
+pub(crate) fn clock() -> Clock {
+    Clock::at_hand(TIME_MAX, STEPS_MAX)
+}
+
+/// Whether a search with a parameter of this name, modifiers included, may be at hand.
+pub(crate) fn may_be(parameter: &str) -> bool {
+    let mut parts = parameter.split(':');
+    let name = parts.next().unwrap_or_default();
+    let elsewhere = |part: &str| MODIFIERS_ELSEWHERE.contains(&part) || PARAMETERS_ELSEWHERE.contains(&part);
+    !PARAMETERS_ELSEWHERE.contains(&name) && !parts.any(elsewhere)
+}
