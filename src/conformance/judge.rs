@@ -77,7 +77,7 @@ impl Judge<'_> {
         }
         let Some(name) = node.string("resourceType") else {
             let text = "`resourceType` is missing; it must name the resource's type.";
-            return self.report(Code::Required, place, text.into());
+            return self.report(Code::Structure, place, text.into());
         };
         let resource = self.definitions.is_resource(&name);
         let Some(kind) = self.definitions.named.get(&*name).filter(|_| resource) else {
@@ -149,7 +149,7 @@ impl Judge<'_> {
             self.list(holder, name, member, value, &place);
         } else if value.is_array() {
             let text = format!("`{name}` occurs at most once, so it must not be an array.");
-            self.report(Code::Structure, &place, text);
+            self.report(Code::Structure, holder.place, text);
         } else {
             self.value(member, value, &place, false);
         }
@@ -448,14 +448,14 @@ mod tests {
     /// The record, the codes and places of its issues, part of the first sentence.
     const REFUSED: &str = r###"
         []  =>  structure Patient  =>  JSON object
-        {"id":"x"}  =>  required Patient  =>  resourceType
+        {"id":"x"}  =>  structure Patient  =>  resourceType
         {"resourceType":"Patent"}  =>  structure Patent  =>  no resource type
         {"resourceType":"DomainResource"}  =>  structure DomainResource  =>  no resource type
         P,"nme":[]  =>  structure Patient  =>  no element of Patient
         P,"a b`":1  =>  structure Patient  =>  no element of Patient
         P,"contact":[{"foo":1}]  =>  structure Patient.contact[0]  =>  no element of Patient.contact
         P,"name":{"text":"x"}  =>  structure Patient.name  =>  must be an array
-        P,"birthDate":["2012"]  =>  structure Patient.birthDate  =>  must not be an array
+        P,"birthDate":["2012"]  =>  structure Patient  =>  must not be an array
         P,"name":[]  =>  structure Patient.name  =>  array must not be empty
         P,"name":[{}]  =>  structure Patient.name[0]  =>  object must not be empty
         P,"name":["x"]  =>  structure Patient.name[0]  =>  HumanName
@@ -487,7 +487,7 @@ mod tests {
         P,"text":{"status":"empty","div":"x"}  =>  value Patient.text.div  =>  <div>
         P,"link":[{"type":"seealso"},{}]  =>  required Patient.link[0], structure Patient.link[1]  =>  Patient.link must have it
         P,"contained":[{"resourceType":"Patient","contained":[{"resourceType":"Patient"}]}]  =>  structure Patient.contained[0].contained  =>  must not contain others
-        P,"contained":[{"id":"x"}]  =>  required Patient.contained[0]  =>  resourceType
+        P,"contained":[{"id":"x"}]  =>  structure Patient.contained[0]  =>  resourceType
         {"resourceType":"Observation","status":"final","valueInteger":1.5}  =>  value Observation.value.ofType(integer), required Observation  =>  whole number
         {"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","x":1}}]}  =>  structure Bundle.entry[0].resource  =>  no element of Patient
         P,"name":[{"resourceType":"HumanName"}]  =>  structure Patient.name[0]  =>  no element

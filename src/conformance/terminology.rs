@@ -4,6 +4,9 @@
 //! never guessed: the answer says what is missing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fhir::document::Document;
 
 /// A set of at most this many codes is listed.
 pub const CODES_MAX: usize = 20_000;
@@ -40,6 +43,20 @@ pub trait Terminology: Send + Sync {
     /// # Errors
     /// [`Unanswered`], which names the system.
     fn above(&self, system: &str, code: &str) -> Result<Codes, Unanswered>;
+
+    /// Every name of a code in its system: its display and its designations, in whatever language.
+    ///
+    /// # Errors
+    /// [`Unanswered::Unknown`] where the system is here and has no such code.
+    fn names(&self, system: &str, code: &str) -> Result<Vec<String>, Unanswered> {
+        let text = format!("The names of {code} are not known, since the code system {system} is not loaded");
+        Err(Unanswered::NotLoaded(text))
+    }
+
+    /// The CodeSystem that defines a system by its canonical address, where it is at hand as a resource.
+    fn system(&self, _url: &str) -> Option<Arc<Document>> {
+        None
+    }
 }
 
 /// A set of codes.

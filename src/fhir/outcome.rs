@@ -15,6 +15,18 @@ pub enum Severity {
     Fatal,
 }
 
+impl Severity {
+    /// FHIR's code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Information => "information",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+            Severity::Fatal => "fatal",
+        }
+    }
+}
+
 /// The kind of an issue (<https://hl7.org/fhir/R4/valueset-issue-type.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -159,14 +171,9 @@ pub fn write_outcome(issues: &[Issue], out: &mut Vec<u8>) {
 }
 
 fn write_issue(issue: &Issue, out: &mut Vec<u8>) {
-    let severity = match issue.severity {
-        Severity::Information => "information",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-        Severity::Fatal => "fatal",
-    };
     let start = format!(
-        "{{\"severity\":\"{severity}\",\"code\":\"{}\",\"diagnostics\":",
+        "{{\"severity\":\"{}\",\"code\":\"{}\",\"diagnostics\":",
+        issue.severity.as_str(),
         issue.code.as_str()
     );
     out.extend_from_slice(start.as_bytes());

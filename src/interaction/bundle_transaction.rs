@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fhir::body::{self, Header};
 use fhir::document::{Document, Node};
 use fhir::identity::{Id, Kind, VersionId};
-use fhir::outcome::{Issue, Severity};
+use fhir::outcome::Issue;
 use fhir::parse;
 use store::{Done, Expect, Operation, Refused, Unit, Write};
 
@@ -243,10 +243,7 @@ fn linked(
 
 /// As [`Engine::prepare`], with some strings replaced on the way into the stored form.
 fn rewritten(engine: &Engine, kind: &Kind, record: Node<'_>, rewrite: body::Rewrite<'_>) -> Result<Prepared, Refusal> {
-    let issues = conformance::judge(&engine.definitions, kind, record);
-    if issues.iter().any(|issue| issue.severity >= Severity::Error) {
-        return Err(Refusal::with(Reason::Unprocessable, issues));
-    }
+    let issues = engine.judged(kind, record, false)?;
     let changed = Cell::new(false);
     let body = body::store_rewritten(record, &|name, text| {
         let new = rewrite(name, text)?;

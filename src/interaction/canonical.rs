@@ -67,9 +67,10 @@ impl Follower for Canonicals {
 }
 
 /// The kinds that define something other records name by its address.
-pub const DEFINING: [&str; 10] = [
+pub const DEFINING: [&str; 11] = [
     "CodeSystem",
     "ConceptMap",
+    "Measure",
     "NamingSystem",
     "OperationDefinition",
     "Questionnaire",
@@ -86,7 +87,8 @@ impl Engine {
         self.canonicals.changes.load(Ordering::Acquire)
     }
 
-    /// The record of one of the kinds of [`DEFINING`] with an address, written `url` or `url|version`.
+    /// The record of one of the kinds of [`DEFINING`] with an address, written `url` or `url|version`; a version may be
+    /// named by its beginning, `0.2` for `0.2.1`, where none is exactly that.
     ///
     /// Without a version it is the newest: active before retired, then by version, then by when it was written.
     ///
@@ -110,13 +112,14 @@ impl Engine {
             Some((url, version)) => (url, Some(version)),
             None => (address, None),
         };
-        let fits = |document: &Document| {
+        let fit = |document: &Document| {
             let has = document.root().string("version").unwrap_or_default();
-            version.is_none_or(|version| version == has)
+            validation::version_fits(version, &has)
         };
         let versions = self.canonical_versions(kind, url)?.into_iter();
-        let best = versions.filter(fits).max_by(|a, b| by_age(a.root(), b.root()));
-        Ok(best.map(Arc::new))
+        let fitting = versions.filter_map(|document| Some((fit(&document)?, document)));
+        let best = fitting.max_by(|(a, one), (b, other)| a.cmp(b).then_with(|| by_age(one.root(), other.root())));
+        Ok(best.map(|(_, document)| Arc::new(document)))
     }
 
     /// All records of one of the kinds of [`DEFINING`] with an address, whatever their version, the oldest first; at most

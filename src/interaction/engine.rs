@@ -22,7 +22,7 @@ use crate::canonical::Canonicals;
 use crate::compartment::Compartments;
 use crate::format;
 use crate::limits::Limits;
-use crate::policy::{Judging, Policy};
+use crate::policy::{self, Judging, Policy};
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
 use crate::upkeep::{Pace, Upkeep};
@@ -258,11 +258,29 @@ impl Engine {
     /// 400 where it is no resource of the kind; 422 with all issues where it does not conform.
     pub fn prepare(&self, kind: &Kind, record: Node<'_>, remarks: bool) -> Result<Prepared, Refusal> {
         self.check_type(kind, record)?;
+        let issues = self.judged(kind, record, remarks)?;
+        let found_by = search_index::Prepared::new(&self.registry, kind, record);
+        Ok(Prepared {
+            body: body::store(record),
+            claims: self.claims(kind, &found_by.values),
+            found_by: Arc::new(found_by),
+            issues,
+        })
+    }
+
+    /// Judges a record that is to be written, as the policy of its kind says: the issues that do not forbid it.
+    ///
+    /// # Errors
+    /// 422 with all issues where it does not conform.
+    pub(crate) fn judged(&self, kind: &Kind, record: Node<'_>, remarks: bool) -> Result<Vec<Issue>, Refusal> {
         let policy = self.policy.of(kind);
         let mut issues = match policy {
             Judging::Off => conformance::judge(&self.definitions, kind, record),
             _ => conformance::judge_with_codes(&self.definitions, &self.codes, kind, record),
         };
+        if policy != Judging::Reject && policy::defines(&self.definitions, kind) {
+            policy::let_be_unfinished(&mut issues);
+        }
         let failed = |issues: &[Issue]| issues.iter().any(|issue| issue.severity >= Severity::Error);
         let rest = match policy {
             Judging::Off => None,
@@ -286,13 +304,7 @@ impl Engine {
         if failed(&issues) {
             return Err(Refusal::with(Reason::Unprocessable, issues));
         }
-        let found_by = search_index::Prepared::new(&self.registry, kind, record);
-        Ok(Prepared {
-            body: body::store(record),
-            claims: self.claims(kind, &found_by.values),
-            found_by: Arc::new(found_by),
-            issues,
-        })
+        Ok(issues)
     }
 
     fn check_type(&self, kind: &Kind, record: Node<'_>) -> Result<(), Refusal> {

@@ -1,11 +1,15 @@
 //! How strictly a record is judged when it is written, kind by kind.
 //!
 //! Whatever the policy, a record must have the structure of its type; and but where it is off, the codes that R4's
-//! required bindings allow. The rest is what `$validate` judges: invariants, profiles, other bindings, references.
+//! required bindings allow. The rest is what `$validate` judges: invariants, profiles, other bindings, references. Only
+//! a definition may lack what its type asks for, so that it can be tried before it is published (decision 11).
 
 use std::collections::BTreeMap;
 
+use conformance::Definitions;
 use fhir::identity::Kind;
+use fhir::outcome::{Code, Issue, Severity};
+use fhirpath::model::Model;
 
 /// What is done about what is not structure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,9 +66,37 @@ impl Policy {
     }
 }
 
+/// Whether the records of a kind define something that others name by its address: they have a `url`, a `version` and a
+/// `status` (<https://hl7.org/fhir/R4/resource.html#canonical>).
+pub(crate) fn defines(definitions: &Definitions, kind: &Kind) -> bool {
+    let has = |kind, name: &&str| definitions.own_element(kind, name).is_some();
+    let known = definitions.type_id(kind.as_str());
+    known.is_some_and(|kind| ["url", "version", "status"].iter().all(|name| has(kind, name)))
+}
+
+/// Makes warnings of the errors that say only that something required is missing.
+pub(crate) fn let_be_unfinished(issues: &mut [Issue]) {
+    let missing = issues.iter_mut().filter(|issue| issue.code == Code::Required);
+    missing.for_each(|issue| issue.severity = issue.severity.min(Severity::Warning));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn definitions_are_those_with_a_canonical_address() {
+        let r4 = Definitions::r4();
+        for (kind, is_one) in [
+            ("StructureDefinition", true),
+            ("Questionnaire", true),
+            ("ImplementationGuide", true),
+            ("Patient", false),
+            ("NamingSystem", false),
+        ] {
+            assert_eq!(defines(&r4, &Kind::new(kind).unwrap()), is_one, "{kind}");
+        }
+    }
 
     #[test]
     fn a_kind_has_its_own_policy_or_the_usual_one() {

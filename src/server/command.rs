@@ -173,6 +173,24 @@ pub(crate) enum Command {
         #[arg(long)]
         lenient: bool,
     },
+    /// Judges resources by FHIR R4 and by profiles, and prints every issue: file, severity, place and sentence.
+    ///
+    /// Ends with 1 where a resource has an error.
+    Validate {
+        /// The files, each with a resource in JSON or XML; - for standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The address of a profile to judge by, besides those that a resource claims itself; may be given again.
+        #[arg(long = "profile", value_name = "URL")]
+        profiles: Vec<String>,
+        /// A file with a profile, a value set or another definition, or a Bundle of them, or a folder of such files; may
+        /// be given again.
+        #[arg(long, value_name = "PATH")]
+        definitions: Vec<PathBuf>,
+        /// Print an OperationOutcome for each file instead, one a line.
+        #[arg(long)]
+        outcome: bool,
+    },
     /// Works with views: tables that SQL on FHIR ViewDefinitions make of records.
     View {
         #[command(subcommand)]
@@ -271,6 +289,17 @@ fn act(command: Command) -> Result<ExitCode, String> {
             context,
             variables,
             lenient,
+        }),
+        Command::Validate {
+            files,
+            profiles,
+            definitions,
+            outcome,
+        } => crate::validate::validate(&crate::validate::Wish {
+            files,
+            profiles,
+            definitions,
+            outcome,
         }),
         Command::View { view } => run_view(view),
         Command::Settings { set } => {

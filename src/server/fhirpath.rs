@@ -87,7 +87,8 @@ fn compiled(text: &str) -> Result<Expression, String> {
     Expression::parse(text).map_err(|invalid| format!("\"{text}\" is no FHIRPath: {invalid}."))
 }
 
-fn now() -> i64 {
+/// This moment, in microseconds since 1970.
+pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

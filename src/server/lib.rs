@@ -26,6 +26,7 @@ mod stream;
 mod synth;
 mod terminology;
 mod upkeep;
+mod validate;
 pub mod value;
 mod view;
 mod wire;

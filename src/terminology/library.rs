@@ -103,6 +103,11 @@ impl Library {
         self.loaded.iter().chain(grammar::all()).chain(tables::all())
     }
 
+    /// The CodeSystem of the standard with an address.
+    pub(crate) fn standard_system(&self, url: &str) -> Option<Arc<Document>> {
+        self.built_in.find("CodeSystem", url).into_iter().next()
+    }
+
     /// All systems that are here without records, by address, with their versions.
     pub fn known(&self) -> Vec<(String, Vec<String>)> {
         let mut all: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();

@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use conformance::terminology::CODES_MAX;
 use conformance::{Codes, Terminology, Unanswered};
+use fhir::document::Document;
 
 use crate::entry::Member;
 use crate::expand::{Gathering, Wanted};
 use crate::finding::Unable;
 use crate::library::{Library, NoRecords, Records, Session};
 use crate::membership::Trail;
+use crate::names::Names;
 use crate::system::{Content, Place, System, reach};
 use crate::value_set::ValueSet;
 
@@ -152,6 +154,30 @@ impl<R: Records + Send + Sync> Terminology for Answers<R> {
 
     fn above(&self, system: &str, code: &str) -> Result<Codes, Unanswered> {
         self.reached(system, code, true)
+    }
+
+    fn names(&self, url: &str, code: &str) -> Result<Vec<String>, Unanswered> {
+        let known = self.session().systems(url).unwrap_or_else(|_| Arc::from([]));
+        let Some(system) = known.first() else {
+            let text = format!("The code system {url} is not loaded here");
+            return Err(Unanswered::NotLoaded(text));
+        };
+        let found = known.iter().find_map(|system| Some((system, system.find(code)?)));
+        let Some((system, place)) = found else {
+            let text = format!("The code system {} has no code `{code}`", system.facts().url);
+            return Err(Unanswered::Unknown(text));
+        };
+        let names = Names::of(&**system, &place, None);
+        let others = names.designations.into_iter().map(|other| other.value);
+        Ok(names.display.into_iter().chain(others).collect())
+    }
+
+    fn system(&self, url: &str) -> Option<Arc<Document>> {
+        let records = self.records.versions("CodeSystem", url).ok()?;
+        records
+            .into_iter()
+            .next_back()
+            .or_else(|| self.library.standard_system(url))
     }
 }
 

@@ -6,6 +6,7 @@ use fhir::identity::Reference;
 use fhirpath::evaluate::Resolver;
 use fhirpath::value::Element;
 
+use crate::entries::Bundles;
 use crate::focus::Scope;
 use crate::library::{Library, Shelf};
 
@@ -36,6 +37,7 @@ pub(crate) struct Around<'a, 'p> {
     pub(crate) definitions: &'p Definitions,
     pub(crate) library: &'p dyn Library,
     pub(crate) shelf: &'a Shelf,
+    pub(crate) bundles: &'p Bundles,
     pub(crate) scope: &'p Scope<'a, 'p>,
 }
 
@@ -76,7 +78,10 @@ impl<'a> Around<'a, '_> {
         let mut inner = self.scope;
         while let Some(outer) = inner.outer {
             let found = match inner.entry {
-                Some(entry) => in_bundle(outer.resource.node, entry, text),
+                Some(entry) => {
+                    let bundle = outer.resource.node;
+                    self.bundles.of(bundle).find(bundle, entry, text)
+                }
                 None => in_parameters(outer.resource.node, text),
             };
             if let Some(node) = found {
@@ -110,54 +115,6 @@ pub(crate) fn contained_in<'a>(node: Node<'a>, id: &str) -> Option<Node<'a>> {
 /// The entries of a Bundle.
 pub(crate) fn entries(bundle: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     bundle.get("entry").into_iter().flat_map(|list| list.each())
-}
-
-/// The resources of a Bundle that a reference in one of its entries names
-/// (<https://hl7.org/fhir/R4/bundle.html#references>): by fullUrl, and a relative one by the base of the entry's own.
-pub(crate) fn matches_in_bundle<'a>(bundle: Node<'a>, entry: Node<'a>, text: &str) -> Vec<Node<'a>> {
-    let own = entry.string("fullUrl").unwrap_or_default();
-    let (plain, version) = match text.split_once("/_history/") {
-        Some((plain, version)) => (plain, Some(version)),
-        None => (text, None),
-    };
-    let wanted = absolute(&own, plain);
-    let fits = |other: &Node<'a>| {
-        let url = other.string("fullUrl");
-        url.is_some_and(|url| url == wanted || url == plain)
-            && version.is_none_or(|version| has_version(*other, version))
-    };
-    entries(bundle)
-        .filter(fits)
-        .filter_map(|other| other.get("resource"))
-        .collect()
-}
-
-fn has_version(entry: Node<'_>, version: &str) -> bool {
-    let meta = entry.get("resource").and_then(|resource| resource.get("meta"));
-    let known = meta.and_then(|meta| meta.string("versionId"));
-    known.is_none_or(|known| known == version)
-}
-
-/// A reference as seen from an entry: a relative one takes the base of the entry's own address.
-pub(crate) fn absolute(own: &str, reference: &str) -> String {
-    if let Reference::Literal { base: "", .. } = Reference::parse(reference)
-        && let Reference::Literal { base, .. } = Reference::parse(own)
-    {
-        return format!("{base}/{reference}");
-    }
-    reference.to_owned()
-}
-
-/// As [`matches_in_bundle`], and where that finds nothing, by type and id: not every Bundle has full URLs.
-fn in_bundle<'a>(bundle: Node<'a>, entry: Node<'a>, text: &str) -> Option<Node<'a>> {
-    let strict = matches_in_bundle(bundle, entry, text).into_iter().next();
-    strict.or_else(|| {
-        let Reference::Literal { base: "", kind, id, .. } = Reference::parse(text) else {
-            return None;
-        };
-        let resources = entries(bundle).filter_map(|entry| entry.get("resource"));
-        resources.into_iter().find(|resource| is_named(*resource, kind, id))
-    })
 }
 
 fn in_parameters<'a>(holder: Node<'a>, text: &str) -> Option<Node<'a>> {

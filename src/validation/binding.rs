@@ -1,6 +1,6 @@
 //! Whether codes belong to the value sets that bind their element (<https://hl7.org/fhir/R4/terminologies.html#4.1>).
 
-use conformance::place::{Place, quoted};
+use conformance::place::quoted;
 use conformance::{Terminology, Unanswered};
 use fhir::document::Node;
 use fhir::outcome::{Code, Severity};
@@ -13,8 +13,6 @@ use crate::walk::Walk;
 
 /// Codings of one element looked at, at most.
 const CODINGS_MAX: usize = 100;
-/// The system of UCUM's units.
-const UCUM: &str = "http://unitsofmeasure.org";
 
 /// A code as an element has it.
 struct Coded {
@@ -128,13 +126,13 @@ impl Walk<'_> {
     fn codes(&self, focus: &Focus<'_, '_>) -> Option<Vec<Coded>> {
         let node = focus.element.node;
         let kinds = &self.validator.kinds;
-        if !node.is_object() {
-            let text = node.as_str()?;
-            let coded = Coded {
+        if self.definitions.is_primitive_type(focus.kind) {
+            // One that has only extensions, such as why there is none, has no code.
+            let coded = |text: std::borrow::Cow<'_, str>| Coded {
                 system: None,
                 code: text.into_owned(),
             };
-            return Some(vec![coded]);
+            return Some(node.as_str().map(coded).into_iter().collect());
         }
         if focus.kind == kinds.coding {
             return Some(coding(node).into_iter().collect());
@@ -148,61 +146,6 @@ impl Walk<'_> {
             return coding(node).map(|coded| vec![coded]);
         }
         None
-    }
-
-    /// Judges a Coding or a Quantity's unit on its own: that its system is one, and has the code.
-    pub(crate) fn coding(&mut self, focus: &Focus<'_, '_>) {
-        let node = focus.element.node;
-        let Some(system) = node.string("system") else { return };
-        let place = Place::Member(focus.place, "system");
-        if !is_absolute(&system) {
-            return self.found.error(Code::Value, &place, || {
-                format!(
-                    "{} is no address of a code system: it must be absolute.",
-                    quoted(&system)
-                )
-            });
-        }
-        let is_set = system.contains("/ValueSet/") && self.terminology.validate(&system, Some(""), "").is_ok();
-        if is_set || self.library.definition("ValueSet", &system).is_some() {
-            return self.found.error(Code::Value, &place, || {
-                format!("{} is a value set; `system` names a code system.", quoted(&system))
-            });
-        }
-        let Some(code) = node.string("code") else { return };
-        let place = Place::Member(focus.place, "code");
-        if system == UCUM {
-            if ucum::Unit::parse(&code).is_err() {
-                self.found.warning(Code::CodeInvalid, &place, || {
-                    format!("{} is no unit that UCUM knows.", quoted(&code))
-                });
-            }
-            return;
-        }
-        if focus.kind != self.validator.kinds.coding {
-            return;
-        }
-        if let Err(Unanswered::Unknown(_)) = self.terminology.above(&system, &code) {
-            let severity = if self.is_complete(&system) {
-                Severity::Error
-            } else {
-                Severity::Warning
-            };
-            self.found.report(severity, Code::CodeInvalid, &place, || {
-                format!("The code system {} has no code {}.", quoted(&system), quoted(&code))
-            });
-        }
-    }
-
-    /// Whether all codes of a system are known here: HL7's own, and those of records that say so.
-    fn is_complete(&self, system: &str) -> bool {
-        let hl7 = system.starts_with("http://hl7.org/fhir/") || system.starts_with("http://terminology.hl7.org/");
-        hl7 || self.library.definition("CodeSystem", system).is_some_and(|document| {
-            document
-                .root()
-                .string("content")
-                .is_some_and(|content| content == "complete")
-        })
     }
 }
 

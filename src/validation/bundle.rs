@@ -6,8 +6,9 @@ use fhir::identity::{Id, Reference};
 use fhir::outcome::{Code, Severity};
 use rustc_hash::FxHashMap;
 
-use crate::around::{absolute, entries, matches_in_bundle};
+use crate::around::entries;
 use crate::binding::is_absolute;
+use crate::entries::absolute;
 use crate::focus::Focus;
 use crate::walk::Walk;
 
@@ -29,6 +30,9 @@ impl Walk<'_> {
             if kind == "searchset" {
                 self.search_result(bundle, entry, &place);
             }
+        }
+        if matches!(&*kind, "batch" | "transaction") {
+            self.requests(bundle, &list);
         }
         if matches!(&*kind, "document" | "message") {
             self.first_links(bundle, &list);
@@ -111,10 +115,12 @@ impl Walk<'_> {
         let Some((entry, resource)) = first(bundle) else { return };
         let place = Place::Item(list, 0);
         let place = Place::Member(&place, "resource");
-        if resource.string("resourceType").is_none_or(|name| name != "Composition") {
-            return;
-        }
-        for name in DOCUMENT_PARTS {
+        let parts: &[&str] = match resource.string("resourceType").as_deref() {
+            Some("Composition") => &DOCUMENT_PARTS,
+            Some("MessageHeader") => &["focus"],
+            _ => return,
+        };
+        for name in parts {
             let Some(value) = resource.get(name) else { continue };
             let place = Place::Member(&place, name);
             for (at, one) in value.each().enumerate() {
@@ -149,14 +155,11 @@ impl Walk<'_> {
         let Some(text) = reference.string("reference").filter(|text| !text.starts_with('#')) else {
             return;
         };
-        match matches_in_bundle(bundle, entry, &text).len() {
-            0 => self.found.error(Code::NotFound, place, || {
-                format!("{} is not in the Bundle, where a document must have it.", quoted(&text))
-            }),
-            1 => {}
-            count => self.found.error(Code::MultipleMatches, place, || {
-                format!("{} names {count} entries of the Bundle.", quoted(&text))
-            }),
+        // That it names several entries is said of every reference.
+        if self.bundles.of(bundle).matches(bundle, entry, &text).is_empty() {
+            self.found.error(Code::NotFound, place, || {
+                format!("{} is not in the Bundle, where this must be.", quoted(&text))
+            });
         }
     }
 

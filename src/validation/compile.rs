@@ -23,6 +23,10 @@ const ELEMENTS_MAX: usize = 5_000;
 /// Parts of one path, at most.
 const PARTS_MAX: usize = 40;
 
+/// An erratum of R4: the components of all vital signs are bound to twelve units, as required, though none of them is of
+/// a flow of oxygen; HL7's own validator holds it to be extensible.
+const VITAL_UNITS: &str = "http://hl7.org/fhir/ValueSet/ucum-vitals-common";
+
 /// A definition being compiled.
 struct Compiler<'c> {
     definitions: &'c Definitions,
@@ -364,9 +368,14 @@ impl Compiler<'_> {
                 additional.extend(additional_binding(extension));
             }
         }
+        let value_set = binding.string("valueSet").unwrap_or_default();
+        let strength = match Strength::from_code(&binding.string("strength").unwrap_or_default()) {
+            Strength::Required if value_set.starts_with(VITAL_UNITS) => Strength::Extensible,
+            strength => strength,
+        };
         self.shapes[at].binding = Some(Binding {
-            strength: Strength::from_code(&binding.string("strength").unwrap_or_default()),
-            value_set: binding.string("valueSet").unwrap_or_default().into(),
+            strength,
+            value_set: value_set.into(),
             largest,
             additional,
         });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use conformance::Element;
 use conformance::place::quoted;
 use fhir::outcome::Code;
 use fhirpath::model::Model;
@@ -188,7 +189,12 @@ impl Walk<'_> {
                 .iter()
                 .filter_map(|rule| Some(self.definitions.type_name(rule.kind?)));
             let names: Vec<&str> = names.collect();
-            self.found.error(Code::Structure, focus.place, || {
+            // What a choice of several types, or an extension's value, may not be is no element of what holds it.
+            let choice = self.definitions.element(focus.path).is_some_and(Element::is_choice);
+            let several = names.len() > 1 || focus.path == "Extension.value";
+            let holder = focus.parent.filter(|_| choice && several);
+            let place = holder.map_or(focus.place, |holder| holder.place);
+            self.found.error(Code::Structure, place, || {
                 format!(
                     "The type is {own}; the profile {} allows {}.",
                     profile.url,

@@ -46,20 +46,8 @@ fn by_expression(question: Node<'_>) -> Option<String> {
 fn holds(walk: &Walk<'_>, form: &Form<'_>, expression: &Expression) -> bool {
     let root = Element::resource(walk.definitions, form.response);
     let Some(kind) = root.kind else { return true };
-    let scope = Scope {
-        resource: root,
-        root,
-        outer: None,
-        entry: None,
-    };
-    let focus = Focus {
-        element: root,
-        kind,
-        place: &Place::Root(""),
-        scope: &scope,
-        parent: None,
-        path: "",
-    };
+    let scope = Scope::alone(root);
+    let focus = Focus::outermost(root, kind, &Place::Root(""), &scope);
     let questionnaire = Element::resource(walk.definitions, form.questionnaire);
     let variables = [("questionnaire", vec![Item::Element(questionnaire)])];
     let truth = |items: &[Item<'_>]| match items {

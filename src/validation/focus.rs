@@ -19,6 +19,18 @@ pub(crate) struct Scope<'a, 'p> {
     pub(crate) entry: Option<Node<'a>>,
 }
 
+impl<'a> Scope<'a, '_> {
+    /// A resource with nothing around it.
+    pub(crate) fn alone(resource: Element<'a>) -> Self {
+        Scope {
+            resource,
+            root: resource,
+            outer: None,
+            entry: None,
+        }
+    }
+}
+
 /// The element under judgement.
 #[derive(Clone, Copy)]
 pub(crate) struct Focus<'a, 'p> {
@@ -30,6 +42,25 @@ pub(crate) struct Focus<'a, 'p> {
     pub(crate) parent: Option<&'p Focus<'a, 'p>>,
     /// Where the element is defined: `Patient.contact.name`, `HumanName.given`; empty for a resource on its own.
     pub(crate) path: &'static str,
+}
+
+impl<'a, 'p> Focus<'a, 'p> {
+    /// The element that a judgement begins with.
+    pub(crate) fn outermost(
+        element: Element<'a>,
+        kind: TypeId,
+        place: &'p Place<'p>,
+        scope: &'p Scope<'a, 'p>,
+    ) -> Self {
+        Focus {
+            element,
+            kind,
+            place,
+            scope,
+            parent: None,
+            path: "",
+        }
+    }
 }
 
 /// One child of an element.

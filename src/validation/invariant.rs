@@ -174,14 +174,7 @@ impl Profiles for Asking<'_, '_> {
             outer: None,
             entry: self.scope.entry,
         };
-        let focus = Focus {
-            element,
-            kind,
-            place: &Place::Root(""),
-            scope: &scope,
-            parent: None,
-            path: "",
-        };
+        let focus = Focus::outermost(element, kind, &Place::Root(""), &scope);
         walk.conforms(&focus, profile).ok_or_else(unknown)
     }
 }

@@ -18,6 +18,16 @@ pub trait Library: Sync {
     fn generation(&self) -> u64;
 }
 
+/// How well a version is the one that an address names after its `|`: 2 where it is that or none is named, 1 where it
+/// begins with it (`0.2` names every `0.2.n`), `None` where it is another.
+pub fn version_fits(wanted: Option<&str>, version: &str) -> Option<u8> {
+    let Some(wanted) = wanted.filter(|wanted| *wanted != version) else {
+        return Some(2);
+    };
+    let rest = version.strip_prefix(wanted)?;
+    rest.starts_with('.').then_some(1)
+}
+
 /// A library without records.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Empty;

@@ -10,7 +10,7 @@ use fhirpath::model::{Model, TypeId};
 use rustc_hash::FxHashMap;
 
 use crate::compile::{compile, has_snapshot};
-use crate::library::Library;
+use crate::library::{Library, version_fits};
 use crate::rules::Rules;
 use crate::shape::{Profile, Shape};
 
@@ -78,7 +78,7 @@ impl BuiltIn {
         let fits = {
             let root = document.root();
             let own = root.string("version");
-            let right = version.is_none_or(|version| own.is_none_or(|own| own == version));
+            let right = own.is_none_or(|own| version_fits(version, &own).is_some());
             right && root.string("resourceType").is_some_and(|own| own == kind)
         };
         fits.then(|| Arc::new(document))

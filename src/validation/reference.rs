@@ -33,7 +33,25 @@ impl Walk<'_> {
             }),
             _ => {}
         }
+        self.ambiguous(focus, &text);
         self.declared_targets(focus, &text);
+    }
+
+    /// Within a Bundle a reference names one entry; only a history has several versions of one.
+    fn ambiguous(&mut self, focus: &Focus<'_, '_>, text: &str) {
+        let (Some(outer), Some(entry)) = (focus.scope.outer, focus.scope.entry) else {
+            return;
+        };
+        let bundle = outer.resource.node;
+        if bundle.string("type").is_some_and(|kind| kind == "history") {
+            return;
+        }
+        let count = self.bundles.of(bundle).matches(bundle, entry, text).len();
+        if count > 1 {
+            self.found.error(Code::MultipleMatches, focus.place, || {
+                format!("{} names {count} entries of the Bundle.", quoted(text))
+            });
+        }
     }
 
     fn declared_targets(&mut self, focus: &Focus<'_, '_>, text: &str) {
@@ -102,14 +120,7 @@ impl Walk<'_> {
                     entry: focus.scope.entry,
                 };
                 let Some(kind) = element.kind else { return };
-                let target = Focus {
-                    element,
-                    kind,
-                    place: focus.place,
-                    scope: &scope,
-                    parent: None,
-                    path: "",
-                };
+                let target = Focus::outermost(element, kind, focus.place, &scope);
                 self.target_conforms(&target, profile, &addresses, &text);
             }
             None => self.target_is_said(focus, profile, &addresses, &text),

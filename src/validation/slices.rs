@@ -185,14 +185,7 @@ impl Walk<'_> {
             outer: focus.scope.outer,
             entry: focus.scope.entry,
         };
-        let target = Focus {
-            element,
-            kind,
-            place: &place,
-            scope: &scope,
-            parent: None,
-            path: "",
-        };
+        let target = Focus::outermost(element, kind, &place, &scope);
         self.reach(&target, &targets, rest, test)
     }
 
@@ -215,7 +208,15 @@ impl Walk<'_> {
         let mut found = Vec::new();
         for one in asked.iter().take(ASKED_MAX) {
             let Asked::Shape(profile, at) = one else { continue };
-            match profile.shapes[*at].child(name) {
+            let shape = &profile.shapes[*at];
+            // What slices that must be there say of the child is asked of some item at least.
+            let slices = shape
+                .slices
+                .iter()
+                .filter(|(_, slice)| profile.shapes[*slice].min > Some(0));
+            let of_slices = slices.filter_map(|(_, slice)| profile.shapes[*slice].child(name));
+            found.extend(of_slices.map(|child| Asked::Shape(Arc::clone(profile), child)));
+            match shape.child(name) {
                 Some(child) => found.push(Asked::Shape(Arc::clone(profile), child)),
                 None => {
                     let roots = self.roots(profile, *at);

@@ -74,7 +74,7 @@ const BASE: &str = r##"
     P,"contained":[{"resourceType":"Organization","id":"x","name":"y"}]  => Patient.contained[0] => dom-3
     P,"extension":[{"url":"http://nobody.knows/this","valueString":"x"}]  =>  =>
     P,"modifierExtension":[{"url":"http://nobody.knows/this","valueString":"x"}]  => Patient.modifierExtension[0] => may change
-    P,"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired","valueString":"x"}]  => Patient.extension[0].value.ofType(string) => allows boolean
+    P,"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired","valueString":"x"}]  => Patient.extension[0] => allows boolean
     P,"name":[{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/humanname-own-prefix","valueString":"x"}]}]  => Patient.name[0] => may not stand here
     P,"identifier":[{"id":"a","value":"x"},{"id":"a","value":"y"}]  => Patient.identifier[1] => has the id
     P,"photo":[{"contentType":"image/png","size":3,"data":"eHh4eA=="}]  => Patient.photo[0] => 3 bytes
@@ -87,11 +87,59 @@ const BASE: &str = r##"
     B,"entry":[{"fullUrl":"http://a.b/Patient/1","resource":{"resourceType":"Patient","id":"2"}}]  => Bundle.entry[0] => ends in 1
     B,"entry":[{"resource":{"resourceType":"Patient","id":"2"}}]  => Bundle.entry[0] => fullUrl
     B,"entry":[{"fullUrl":"urn:uuid:c757873d-ec9a-4326-a141-556f43239520","resource":{"resourceType":"Patient","gender":"x"}}]  => Bundle.entry[0].resource.gender => must be a code
+    P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"urn:oid:1.2\">x</a></div>"}  => Patient.text.div => nobody can follow
+    P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"https://a.b\">urn:x</a></div>"}  =>  =>
+    P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"MARRIED"}]}  =>  =>
+    P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"Single"}]}  => Patient.maritalStatus.coding[0].display => `Married`
+    P,"_gender":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}  => Patient.gender => no code here
+    P,"identifier":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"NNBTN"}]},"value":"1"}]  =>  =>
+    O,"method":{"coding":[{"system":"http://snomed.info/sct","code":"12345"}]}  => Observation.method.coding[0].code => has no code
+    {"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"subject":{"reference":"Patient/1"},"valueQuantity":{"value":60,"unit":"/min","system":"http://unitsofmeasure.org","code":"/min"}}  => Observation, Observation, Observation => `Observation.category` is needed
 "##;
 
 #[test]
 fn the_base_rules_hold() {
     try_all(BASE, "", expand);
+}
+
+const BUNDLES: &str = r##"
+    Tbatch|POST|Patient|{"resourceType":"Patient"}  =>  =>
+    Tbatch|POST|Observation|{"resourceType":"Patient"}  => Bundle.entry[0].request.url => cannot be sent to
+    Tbatch|PUT|Patient/1|{"resourceType":"Patient","id":"2"}  => Bundle.entry[0].resource => must be 1
+    Tbatch|PUT|Patient/1|{"resourceType":"Patient","id":"1"}  =>  =>
+    Tbatch|PUT|Patient?identifier=1|{"resourceType":"Patient"}  =>  =>
+    Tbatch|PUT|http://a.b/Patient/1|{"resourceType":"Patient","id":"1"}  => Bundle.entry[0].request.url => not relative
+    Tbatch|GET|Patient/1|  =>  =>
+    Tbatch|POST|Patient/$validate|{"resourceType":"Parameters"}  =>  =>
+    Tbatch|DELETE|Patient/1|;DELETE|Patient/1|  =>  =>
+    Ttransaction|DELETE|Patient/1|;DELETE|Patient/1|  => Bundle.entry[1] => changes `Patient/1` too
+    Ttransaction|PATCH|Patient/1|  => Bundle.entry[0] => needs the resource
+    B,"entry":[{"fullUrl":"http://a/Patient/1","resource":{"resourceType":"Patient","id":"1"}},{"fullUrl":"http://a/Patient/1","resource":{"resourceType":"Patient","id":"1"}},{"fullUrl":"http://a/Person/1","resource":{"resourceType":"Person","id":"1","link":[{"target":{"reference":"Patient/1"}}]}}]  => Bundle, Bundle.entry[2].resource.link[0].target => bdl-7
+"##;
+
+/// As [`expand`]; `T` is a batch or transaction: its type, and of each entry method, address and resource.
+fn bundle(row: &str) -> String {
+    let Some(rest) = row.strip_prefix('T') else {
+        return expand(row);
+    };
+    let (kind, rest) = rest.split_once('|').unwrap();
+    let entry = |text: &str| {
+        let mut columns = text.split('|');
+        let (method, url) = (columns.next().unwrap(), columns.next().unwrap());
+        let resource = columns.next().filter(|json| !json.is_empty());
+        let resource = resource.map_or(String::new(), |json| format!("\"resource\":{json},"));
+        format!("{{{resource}\"request\":{{\"method\":\"{method}\",\"url\":\"{url}\"}}}}")
+    };
+    let entries: Vec<String> = rest.split(';').map(entry).collect();
+    format!(
+        "{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\",\"entry\":[{}]}}",
+        entries.join(",")
+    )
+}
+
+#[test]
+fn what_a_bundle_asks_for_is_judged() {
+    try_all(BUNDLES, "", bundle);
 }
 
 const PATIENT: &str = r##"

@@ -10,6 +10,7 @@ use fhir::outcome::Issue;
 use fhirpath::model::{Model, TypeId};
 use fhirpath::value::Element;
 
+use crate::entries::Bundles;
 use crate::findings::Findings;
 use crate::focus::{Focus, Scope};
 use crate::library::{Library, Shelf};
@@ -35,12 +36,14 @@ pub(crate) struct Kinds {
     pub(crate) definition: TypeId,
     pub(crate) domain_resource: TypeId,
     pub(crate) extension: TypeId,
+    pub(crate) observation: TypeId,
     pub(crate) quantity: TypeId,
     pub(crate) questionnaire: TypeId,
     pub(crate) reference: TypeId,
     pub(crate) resource: TypeId,
     pub(crate) response: TypeId,
     pub(crate) uri: TypeId,
+    pub(crate) xhtml: TypeId,
 }
 
 impl Kinds {
@@ -55,12 +58,14 @@ impl Kinds {
             definition: kind("ElementDefinition"),
             domain_resource: kind("DomainResource"),
             extension: kind("Extension"),
+            observation: kind("Observation"),
             quantity: kind("Quantity"),
             questionnaire: kind("Questionnaire"),
             reference: kind("Reference"),
             resource: kind("Resource"),
             response: kind("QuestionnaireResponse"),
             uri: kind("uri"),
+            xhtml: kind("xhtml"),
         }
     }
 
@@ -105,13 +110,14 @@ impl Validator {
         for issue in conformance::judge(&self.definitions, kind, record) {
             found.take(issue);
         }
-        let shelf = Shelf::default();
+        let (shelf, bundles) = (Shelf::default(), Bundles::default());
         let mut walk = Walk {
             validator: self,
             definitions: &self.definitions,
             library,
             terminology,
             shelf: &shelf,
+            bundles: &bundles,
             now: asked.now,
             found,
             depth: 0,
@@ -121,20 +127,8 @@ impl Validator {
         let known = named.as_deref().and_then(|name| self.definitions.type_id(name));
         if let (Some(name), Some(kind)) = (&named, known) {
             let root = Element::resource(&*self.definitions, record);
-            let scope = Scope {
-                resource: root,
-                root,
-                outer: None,
-                entry: None,
-            };
-            let focus = Focus {
-                element: root,
-                kind,
-                place: &Place::Root(name),
-                scope: &scope,
-                parent: None,
-                path: "",
-            };
+            let (place, scope) = (Place::Root(name), Scope::alone(root));
+            let focus = Focus::outermost(root, kind, &place, &scope);
             walk.resource(&focus);
             for address in asked.profiles {
                 let why = format!("The profile {address}");

@@ -9,6 +9,7 @@ use fhirpath::value::Element;
 use rustc_hash::FxHashSet;
 
 use crate::around::{Around, contained};
+use crate::entries::Bundles;
 use crate::findings::Findings;
 use crate::focus::{Child, Focus, Scope, children};
 use crate::library::{Library, Shelf};
@@ -28,6 +29,7 @@ pub(crate) struct Walk<'v> {
     pub(crate) library: &'v dyn Library,
     pub(crate) terminology: &'v dyn Terminology,
     pub(crate) shelf: &'v Shelf,
+    pub(crate) bundles: &'v Bundles,
     pub(crate) now: i64,
     pub(crate) found: Findings,
     pub(crate) depth: usize,
@@ -45,6 +47,7 @@ impl<'v> Walk<'v> {
             definitions: self.definitions,
             library: self.library,
             shelf: self.shelf,
+            bundles: self.bundles,
             scope,
         }
     }
@@ -60,6 +63,7 @@ impl<'v> Walk<'v> {
             kind if kind == kinds.bundle => self.bundle(focus),
             kind if kind == kinds.questionnaire => self.questionnaire(focus),
             kind if kind == kinds.response => self.response(focus),
+            kind if kind == kinds.observation => self.vital_signs(focus),
             kind => self.definition(focus, self.definitions.type_name(kind)),
         }
     }
@@ -201,6 +205,7 @@ impl<'v> Walk<'v> {
             kind if kind == kinds.extension => self.extension(focus, focus.path.ends_with(".modifierExtension")),
             kind if kind == kinds.coding => self.coding(focus),
             kind if kind == kinds.attachment => self.attachment(focus),
+            kind if kind == kinds.xhtml => self.narrative(focus),
             kind if self.definitions.is_a(kind, kinds.quantity) => self.coding(focus),
             kind if self.definitions.is_a(kind, kinds.uri) => self.uri(focus),
             _ => {}

@@ -10,7 +10,8 @@ use fhir::identity::Kind;
 use fhir::outcome::{Issue, Severity};
 use fhir::parse::Limits;
 use serde_json::Value;
-use validation::{Asked, Library, Validator};
+use terminology::{Answers, Library};
+use validation::{Asked, Given, Validator};
 
 use super::Tally;
 
@@ -20,39 +21,6 @@ const EXCUSES: &str = include_str!("../fixtures/validator/excuses.tsv");
 
 /// Some moment after all that the records tell of: 2026-11-26.
 const NOW: i64 = 1_795_660_000_000_000;
-
-/// The definitions that a case brings along.
-struct Supporting {
-    number: u64,
-    by_address: HashMap<(String, String), Arc<Document>>,
-}
-
-impl Supporting {
-    fn of(number: u64, resources: impl Iterator<Item = Arc<Document>>) -> Supporting {
-        let mut by_address = HashMap::new();
-        for resource in resources {
-            let text = |name: &str| resource.root().string(name).unwrap_or_default().into_owned();
-            let (kind, url, version) = (text("resourceType"), text("url"), text("version"));
-            by_address.insert((kind.clone(), format!("{url}|{version}")), Arc::clone(&resource));
-            by_address.insert((kind, url), resource);
-        }
-        Supporting { number, by_address }
-    }
-}
-
-impl Library for Supporting {
-    fn definition(&self, kind: &str, address: &str) -> Option<Arc<Document>> {
-        self.by_address.get(&(kind.to_owned(), address.to_owned())).cloned()
-    }
-
-    fn record(&self, _kind: &str, _id: &str) -> Option<Arc<Document>> {
-        None
-    }
-
-    fn generation(&self) -> u64 {
-        self.number
-    }
-}
 
 /// Runs the suite.
 pub fn tally() -> Tally {
@@ -101,7 +69,8 @@ fn outcome(
         list.map(|text| text.as_str().expect("a text").to_owned()).collect()
     };
     let supporting = texts("supporting");
-    let library = Supporting::of(number, supporting.iter().map(|name| Arc::clone(&files[name])));
+    let given = Given::new(number, supporting.iter().map(|name| Arc::clone(&files[name])));
+    let codes = Answers::new(Arc::new(Library::new(Vec::new())), given.clone());
     let record = &files[case["file"].as_str().expect("a file")];
     let name = record.root().string("resourceType").unwrap_or_default();
     let kind = Kind::new(&name).ok_or("it names no type")?;
@@ -110,7 +79,7 @@ fn outcome(
         profiles: &profiles,
         now: NOW,
     };
-    let mut issues = validator.validate(&library, &*terminology::standard(), &kind, record.root(), &asked);
+    let mut issues = validator.validate(&given, &codes, &kind, record.root(), &asked);
     issues.retain(|issue| issue.severity >= Severity::Error);
     let valid = case["valid"].as_bool().expect("true or false");
     let told = |issue: &Issue| format!("{}: {}", issue.expression, issue.text);
