@@ -1,7 +1,8 @@
-//! Finds the record that defines something by its canonical address: the version asked for, or the newest.
+//! Finds the records that define something, by their canonical address: all versions, the one that counts first.
 //!
-//! See <https://hl7.org/fhir/R4/references.html#canonical>. What was found is kept, parsed, until a record of any kind
-//! that has a canonical address is written.
+//! See <https://hl7.org/fhir/R4/references.html#canonical>. Whoever needs a definition asks here: validation, views and,
+//! by way of [`OfEngine`](crate::terminology_call::OfEngine), terminology. What was found is kept, parsed, until a record
+//! of any kind that has a canonical address is written.
 
 use std::cmp::Ordering as Order;
 use std::sync::Arc;
@@ -17,18 +18,20 @@ use store::{Appended, Follower};
 
 use crate::engine::{Engine, now};
 use crate::record;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::search::{Wanted, find};
 
 /// What definitions may take in memory, in bytes of their JSON.
 const KEPT_BYTES: u64 = 64 << 20;
-/// Of so many versions of one definition the newest is looked for.
-const VERSIONS_MAX: usize = 200;
+/// Definitions of one address, or of one kind, that are looked at at once.
+const DEFINITIONS_MAX: usize = 1_000;
 
-/// A kind and an address.
+/// A kind and an address; all of the kind where it is empty.
 type Name = (Kind, String);
-/// The definition, where there is one, and after how many changes that was so.
-type Known = (u64, Option<Arc<Document>>);
+/// Definitions, the one that counts first.
+pub(crate) type Found = Arc<[Arc<Document>]>;
+/// The definitions, and after how many changes there were these.
+type Known = (u64, Found);
 
 #[derive(Clone)]
 struct Bytes;
@@ -36,7 +39,8 @@ struct Bytes;
 impl Weighter<Name, Known> for Bytes {
     fn weight(&self, name: &Name, (_, found): &Known) -> u64 {
         // The tape over the text takes about as much again as the text.
-        (name.1.len() + 100 + found.as_ref().map_or(0, |found| 2 * found.text().len())) as u64
+        let bytes: usize = found.iter().map(|found| 2 * found.text().len()).sum();
+        (name.1.len() + 100 + bytes) as u64
     }
 }
 
@@ -88,55 +92,55 @@ impl Engine {
     }
 
     /// The record of one of the kinds of [`DEFINING`] with an address, written `url` or `url|version`; a version may be
-    /// named by its beginning, `0.2` for `0.2.1`, where none is exactly that.
-    ///
-    /// Without a version it is the newest: active before retired, then by version, then by when it was written.
+    /// named by its beginning, `0.2` for `0.2.1`, where none is exactly that. Without a version it is the one that counts.
     ///
     /// # Errors
-    /// Those of a search.
+    /// Those of [`Engine::definitions_of`].
     pub fn canonical(&self, kind: &Kind, address: &str) -> Result<Option<Arc<Document>>, Refusal> {
+        let (url, version) = terminology::version::split(address);
+        let fit = |document: &Arc<Document>| {
+            let has = document.root().string("version").unwrap_or_default();
+            validation::version_fits(version, &has)
+        };
+        let found = self.definitions_of(kind, url)?;
+        let fitting = found.iter().filter_map(|document| Some((fit(document)?, document)));
+        // Of those that fit as well as another, the first.
+        let best = fitting.rev().max_by_key(|(fit, _)| *fit);
+        Ok(best.map(|(_, document)| Arc::clone(document)))
+    }
+
+    /// All records of one of the kinds of [`DEFINING`] with an address, whatever their version. The one that counts stands
+    /// first: active before retired, then by version, then by when it was written.
+    ///
+    /// # Errors
+    /// Those of a search; 422 where there are more than 1,000.
+    pub(crate) fn definitions_of(&self, kind: &Kind, url: &str) -> Result<Found, Refusal> {
+        let escaped = url.replace('\\', "\\\\").replace(',', "\\,").replace('|', "\\|");
+        self.kept(kind, url, &[("url".to_owned(), escaped)])
+    }
+
+    /// All records of one of the kinds of [`DEFINING`].
+    ///
+    /// # Errors
+    /// Those of a search; 422 where there are more than 1,000.
+    pub(crate) fn all_definitions(&self, kind: &Kind) -> Result<Found, Refusal> {
+        self.kept(kind, "", &[])
+    }
+
+    fn kept(&self, kind: &Kind, name: &str, asked: &[(String, String)]) -> Result<Found, Refusal> {
         let changes = self.definitions_written();
-        let name = (kind.clone(), address.to_owned());
+        let name = (kind.clone(), name.to_owned());
         if let Some((then, found)) = self.canonicals.kept.get(&name)
             && then == changes
         {
             return Ok(found);
         }
-        let found = self.look_for(kind, address)?;
-        self.canonicals.kept.insert(name, (changes, found.clone()));
+        let found = self.look_for(kind, asked)?;
+        self.canonicals.kept.insert(name, (changes, Arc::clone(&found)));
         Ok(found)
     }
 
-    fn look_for(&self, kind: &Kind, address: &str) -> Result<Option<Arc<Document>>, Refusal> {
-        let (url, version) = match address.split_once('|') {
-            Some((url, version)) => (url, Some(version)),
-            None => (address, None),
-        };
-        let fit = |document: &Document| {
-            let has = document.root().string("version").unwrap_or_default();
-            validation::version_fits(version, &has)
-        };
-        let versions = self.canonical_versions(kind, url)?.into_iter();
-        let fitting = versions.filter_map(|document| Some((fit(&document)?, document)));
-        let best = fitting.max_by(|(a, one), (b, other)| a.cmp(b).then_with(|| by_age(one.root(), other.root())));
-        Ok(best.map(|(_, document)| Arc::new(document)))
-    }
-
-    /// All records of one of the kinds of [`DEFINING`] with an address, whatever their version, the oldest first; at most
-    /// 200.
-    ///
-    /// # Errors
-    /// Those of a search.
-    pub(crate) fn canonical_versions(&self, kind: &Kind, url: &str) -> Result<Vec<Document>, Refusal> {
-        let escaped = url.replace('\\', "\\\\").replace(',', "\\,").replace('|', "\\|");
-        self.definitions_found(kind, &[("url".to_owned(), escaped)])
-    }
-
-    /// The records of a kind that a search finds, parsed; at most 200.
-    ///
-    /// # Errors
-    /// Those of a search.
-    pub(crate) fn definitions_found(&self, kind: &Kind, asked: &[(String, String)]) -> Result<Vec<Document>, Refusal> {
+    fn look_for(&self, kind: &Kind, asked: &[(String, String)]) -> Result<Found, Refusal> {
         let handling = query::Handling {
             strict: true,
             now: now(),
@@ -148,20 +152,31 @@ impl Engine {
             kinds: std::slice::from_ref(kind),
             predicate: &predicate,
             sort: &[],
-            limit: VERSIONS_MAX,
+            limit: DEFINITIONS_MAX,
             total: Total::None,
             clock: self.clock(false),
         };
-        let hits = find(self, &wanted, None)?.hits;
-        let records = record::fetch(self, &hits, &wanted.clock)?;
+        let matches = find(self, &wanted, None)?;
+        if matches.next.is_some() {
+            let text = format!(
+                "There are more than {DEFINITIONS_MAX} records of {kind} to choose from, so that not all can be looked at; \
+                 name the one that is meant by its url, or delete versions that nobody needs."
+            );
+            return Err(Refusal::because(Reason::TooCostly, text));
+        }
+        let mut records = record::fetch(self, &matches.hits, &wanted.clock)?;
+        // What was written later stands first among equals.
+        records.reverse();
         let parsed = records
             .iter()
             .filter_map(|record| Document::parse(&record.json, Limits::default()).ok());
-        Ok(parsed.collect())
+        let mut found: Vec<Arc<Document>> = parsed.map(Arc::new).collect();
+        found.sort_by(|a, b| by_age(b.root(), a.root()));
+        Ok(found.into())
     }
 }
 
-/// Which of two versions of a definition is the newer, where the later in the log is the second.
+/// Which of two versions of a definition counts less.
 fn by_age(a: Node<'_>, b: Node<'_>) -> Order {
     let retired = |node: Node<'_>| node.string("status").is_some_and(|status| status == "retired");
     let version = |node: Node<'_>| node.string("version").unwrap_or_default().into_owned();

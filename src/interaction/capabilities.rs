@@ -9,6 +9,7 @@ use fhir::tree::Tree;
 
 use crate::engine::Engine;
 use crate::operation::{self, At, Operation};
+use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::shape::Shape;
@@ -42,13 +43,16 @@ const OF_EVERY_KIND: [(&str, &str); 7] = [
 ];
 
 /// Answers with the CapabilityStatement; with the TerminologyCapabilities for `mode=terminology`.
-pub fn capabilities(engine: &Engine, _caller: &Caller, request: &Request<'_>, shape: &Shape) -> Reply {
+///
+/// # Errors
+/// Those of reading the records that the TerminologyCapabilities name.
+pub fn capabilities(engine: &Engine, _caller: &Caller, request: &Request<'_>, shape: &Shape) -> Result<Reply, Refusal> {
     if request
         .query
         .split('&')
         .any(|parameter| parameter == "mode=terminology")
     {
-        return terminology_capabilities(engine);
+        return terminology_capabilities(engine, request.base);
     }
     let statement = engine.capabilities.get_or_init(|| {
         let text = String::from_utf8(statement(engine).to_bytes()).expect("a tree writes UTF-8");
@@ -60,7 +64,7 @@ pub fn capabilities(engine: &Engine, _caller: &Caller, request: &Request<'_>, sh
     let whole = statement.replace(BASE, &base).into_bytes();
     let mut out = Vec::with_capacity(whole.len());
     shape.write(&engine.definitions, &whole, &mut out);
-    Reply::json(200, out)
+    Ok(Reply::json(200, out))
 }
 
 fn statement(engine: &Engine) -> Tree {

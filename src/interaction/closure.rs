@@ -22,6 +22,8 @@ use crate::request::{Caller, Method, Request};
 use crate::terminology_call::{No, answer, coding, needs, wrong};
 use crate::update;
 
+/// What the ids of tables begin with.
+const TABLES: &str = "closure-";
 /// Codes in one table.
 const CODES_MAX: usize = 10_000;
 
@@ -85,8 +87,14 @@ pub fn closure(engine: &Engine, caller: &Caller, request: &Request<'_>, call: &C
     })
 }
 
+/// Whether a ConceptMap is the table of a closure.
+pub(crate) fn is_table(map: &Document) -> bool {
+    let text = |name: &str| map.root().string(name).unwrap_or_default();
+    text("id").starts_with(TABLES) && text("name") == "Closure"
+}
+
 fn id_of(name: &str) -> Result<Id, No> {
-    let id = Id::new(&format!("closure-{name}"));
+    let id = Id::new(&format!("{TABLES}{name}"));
     id.ok_or_else(|| wrong("The name of a table has at most 56 letters, digits, hyphens and points"))
 }
 

@@ -3,7 +3,7 @@
 use fhir::moment;
 use fhir::tree::Tree;
 use terminology::expansion::{Stamp, expand as expansion};
-use terminology::{Shown, ValueSet, Wanted};
+use terminology::{Shown, ValueSet, Wanted, version};
 
 use crate::engine::{Engine, now};
 use crate::operation::Call;
@@ -62,11 +62,18 @@ fn wanted(asked: &Asked<'_>, set: &ValueSet) -> Result<Wanted, No> {
         offset: asked.inputs.number("offset")?.unwrap_or(0),
         count: asked.inputs.number("count")?,
         most: asked.engine.limits.expansion_codes,
+        without: asked.inputs.texts("exclude-system").map(|text| system(&text)).collect(),
         active_only: flag(asked, set, "activeOnly")?,
         selectable_only: flag(asked, set, "excludeNotForUI")?,
         definition: flag(asked, set, "includeDefinition")?,
         flat: flag(asked, set, "excludeNested")?,
     })
+}
+
+/// A system, and the version of it, where one is named.
+fn system(canonical: &str) -> (String, Option<String>) {
+    let (url, wanted) = version::split(canonical);
+    (url.to_owned(), wanted.map(str::to_owned))
 }
 
 /// The parameters that the expansion repeats.
@@ -89,6 +96,10 @@ fn echoed(asked: &Asked<'_>, wanted: &Wanted) -> Result<Vec<(String, &'static st
             .into_iter()
             .map(|one| ("designation".to_owned(), "valueString", Tree::string(one))),
     );
+    for (url, wanted) in &wanted.without {
+        let canonical = version::join(url, wanted.as_deref());
+        all.push(("exclude-system".to_owned(), "valueUri", Tree::string(canonical)));
+    }
     if let Some(filter) = &wanted.filter {
         all.push(("filter".to_owned(), "valueString", Tree::string(filter)));
     }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use fhir::document::{Document, Node};
+use fhir::parse::Limits;
 
 use crate::engine::Engine;
 use crate::operation::Call;
@@ -62,6 +63,33 @@ impl Inputs {
         Ok(Inputs {
             address: call.params.to_vec(),
             body,
+        })
+    }
+
+    /// The inputs of one call of several in one: those of the Parameters resource that a parameter holds, then all of this
+    /// call but the parameters of that name.
+    ///
+    /// # Errors
+    /// 400 where the parameter holds no Parameters resource.
+    pub(crate) fn with(&self, part: Parameter<'_>, name: &str) -> Result<Inputs, Refusal> {
+        let own = part
+            .resource()
+            .filter(|r| r.string("resourceType").as_deref() == Some("Parameters"));
+        let own = own.ok_or_else(|| Refusal::because(Reason::Invalid, "It holds no Parameters resource."))?;
+        let own = own
+            .get("parameter")
+            .into_iter()
+            .flat_map(|list| list.each())
+            .map(Parameter);
+        // What came along for all is known already.
+        let shared = self
+            .all()
+            .filter(|shared| shared.name() != name && shared.resource().is_none());
+        let all: Vec<&str> = own.chain(shared).map(|parameter| parameter.0.text()).collect();
+        let text = format!(r#"{{"resourceType":"Parameters","parameter":[{}]}}"#, all.join(","));
+        Ok(Inputs {
+            address: self.address.clone(),
+            body: Some(Document::parse(text.as_bytes(), Limits::default())?),
         })
     }
 

@@ -4,6 +4,7 @@
 mod acts_tests;
 pub mod address;
 mod at_hand;
+mod batch_validate_code;
 pub mod bundle;
 mod bundle_batch;
 mod bundle_document;

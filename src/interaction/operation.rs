@@ -10,8 +10,8 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::{
-    closure, convert, diff, document, everything, expand, fhirpath, find, lastn, lookup, meta, meta_add, meta_delete,
-    reindex, stats, subsumes, summary, translate, validate, validate_code, viewdefinition_run,
+    batch_validate_code, closure, convert, diff, document, everything, expand, fhirpath, find, lastn, lookup, meta,
+    meta_add, meta_delete, reindex, stats, subsumes, summary, translate, validate, validate_code, viewdefinition_run,
 };
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
@@ -67,6 +67,17 @@ pub struct Operation {
 
 /// All operations, by name.
 pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "batch-validate-code",
+        definition: None,
+        text: "Many questions of $validate-code at once: each parameter `validation` holds the Parameters of one, and is \
+               answered by one of that name. All other parameters hold for every question.",
+        system: true,
+        kinds: &["CodeSystem", "ValueSet"],
+        records: &[],
+        safe: false,
+        answer: batch_validate_code::batch_validate_code,
+    },
     Operation {
         name: "closure",
         definition: Some("http://hl7.org/fhir/OperationDefinition/ConceptMap-closure"),

@@ -224,7 +224,7 @@ fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Co
         request.method
     };
     match (method, &place) {
-        (Method::Get, Place::Metadata) => Ok(capabilities::capabilities(engine, caller, request, shape)),
+        (Method::Get, Place::Metadata) => capabilities::capabilities(engine, caller, request, shape),
         (Method::Get, Place::Record(kind, id)) => {
             only_shape(common)?;
             read::read(engine, caller, request, kind, id, shape)

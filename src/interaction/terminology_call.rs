@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use fhir::document::{Document, Node};
+use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use fhir::tree::Tree;
 use terminology::validate::Coding;
 use terminology::{Finding, Languages, Pins, Records, Session, Unable, Unread, ValueSet, outcome, version};
 
+use crate::canonical::Found;
+use crate::closure;
 use crate::engine::{Engine, now};
 use crate::generations::House;
 use crate::inputs::Inputs;
@@ -17,6 +20,11 @@ use crate::operation::Call;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::Request;
+
+/// The id in an address that is a literal reference to a record of a kind, as in `ValueSet/17`.
+fn literal(kind: &Kind, address: &str) -> Option<Id> {
+    Id::new(address.strip_prefix(kind.as_str())?.strip_prefix('/')?)
+}
 
 /// The terminology records of an engine; where they cannot be read, why.
 pub(crate) struct OfEngine<'a> {
@@ -32,6 +40,14 @@ impl<'a> OfEngine<'a> {
         }
     }
 
+    fn by_id(&self, kind: &Kind, id: &Id) -> Result<Found, Refusal> {
+        match self.engine.record(kind, id) {
+            Ok(record) => Ok(Arc::from([Arc::new(Document::parse(&record.json, Limits::default())?)])),
+            Err(refusal) if matches!(refusal.status, 404 | 410) => Ok(Arc::from([])),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     fn or_why<T>(&self, read: Result<T, Refusal>) -> Result<T, Unread> {
         read.map_err(|refusal| {
             self.why.replace(Some(refusal));
@@ -42,18 +58,19 @@ impl<'a> OfEngine<'a> {
 
 impl Records for OfEngine<'_> {
     fn versions(&self, kind: &str, url: &str) -> Result<Vec<Arc<Document>>, Unread> {
-        let read = self
-            .engine
-            .kind(kind)
-            .and_then(|kind| self.engine.canonical_versions(&kind, url));
-        // Of two with the same version, the one that was written last counts.
-        Ok(self.or_why(read)?.into_iter().rev().map(Arc::new).collect())
+        let read = self.engine.kind(kind).and_then(|kind| match literal(&kind, url) {
+            Some(id) => self.by_id(&kind, &id),
+            None => self.engine.definitions_of(&kind, url),
+        });
+        Ok(self.or_why(read)?.to_vec())
     }
 
     fn maps(&self) -> Result<Vec<Arc<Document>>, Unread> {
         let kind = self.engine.kind("ConceptMap");
-        let read = kind.and_then(|kind| self.engine.definitions_found(&kind, &[]));
-        Ok(self.or_why(read)?.into_iter().map(Arc::new).collect())
+        let read = kind.and_then(|kind| self.engine.all_definitions(&kind));
+        let maps = self.or_why(read)?;
+        // The tables of `$closure` are kept as maps, but translate nothing.
+        Ok(maps.iter().filter(|map| !closure::is_table(map)).cloned().collect())
     }
 
     fn generation(&self) -> u64 {
@@ -151,6 +168,29 @@ pub(crate) fn answer(
             let why = records.why.take();
             Err(why.unwrap_or_else(|| Refusal::broken("terminology records could not be read")))
         }
+    }
+}
+
+/// Answers one question of several, with inputs of its own, in the session of all: with what `work` makes of it, or with
+/// an OperationOutcome.
+///
+/// # Errors
+/// Those of reading the records.
+pub(crate) fn answer_part(
+    asked: &Asked<'_>,
+    session: &Session<'_>,
+    inputs: Inputs,
+    work: impl FnOnce(&Asked<'_>, &mut Session<'_>) -> Result<Tree, No>,
+) -> Result<Tree, No> {
+    let part = Asked { inputs, ..*asked };
+    let mut session = session.clone();
+    match part.prepare(&mut session).and_then(|()| work(&part, &mut session)) {
+        Err(No::Unable(Unable::Refused(_, findings))) => Ok(outcome(&findings)),
+        Err(No::Refused(refusal)) if refusal.status < 500 => {
+            let text = Reply::from(refusal);
+            Ok(Tree::parse(text.body.bytes()).map_err(Refusal::broken)?)
+        }
+        other => other,
     }
 }
 

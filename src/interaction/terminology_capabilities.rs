@@ -2,20 +2,24 @@
 //!
 //! See <https://hl7.org/fhir/R4/terminologycapabilities.html>.
 
+use std::collections::BTreeSet;
+
 use fhir::moment;
 use fhir::tree::Tree;
 
 use crate::engine::Engine;
+use crate::refusal::Refusal;
 use crate::reply::Reply;
 
 /// Parameters of `$expand` that are heard.
-const PARAMETERS: [&str; 18] = [
+const PARAMETERS: [&str; 19] = [
     "activeOnly",
     "check-system-version",
     "count",
     "default-valueset-version",
     "designation",
     "displayLanguage",
+    "exclude-system",
     "excludeNested",
     "excludeNotForUI",
     "filter",
@@ -30,10 +34,12 @@ const PARAMETERS: [&str; 18] = [
     "valueSetVersion",
 ];
 
-/// Answers with the TerminologyCapabilities: the systems that are built in or were loaded. Those that records define are
-/// found by searching CodeSystem.
-pub(crate) fn terminology_capabilities(engine: &Engine) -> Reply {
-    let system = |(url, versions): (String, Vec<String>)| {
+/// Answers with the TerminologyCapabilities: the systems that are built in, were loaded, or are records.
+///
+/// # Errors
+/// Those of reading the records.
+pub(crate) fn terminology_capabilities(engine: &Engine, base: &str) -> Result<Reply, Refusal> {
+    let system = |(url, versions): (String, BTreeSet<String>)| {
         let mut system = Tree::object([("uri", Tree::string(url))]);
         if !versions.is_empty() {
             let version = |code: String| Tree::object([("code", Tree::string(code))]);
@@ -41,7 +47,8 @@ pub(crate) fn terminology_capabilities(engine: &Engine) -> Reply {
         }
         system
     };
-    let systems = engine.library.known().into_iter().map(system).collect();
+    let records = engine.all_definitions(&engine.kind("CodeSystem")?)?;
+    let systems = engine.library.known(&records).into_iter().map(system).collect();
     let parameter = |name: &str| Tree::object([("name", Tree::string(name))]);
     let expansion = Tree::object([
         ("hierarchical", Tree::Bool(true)),
@@ -55,6 +62,7 @@ pub(crate) fn terminology_capabilities(engine: &Engine) -> Reply {
     let version = env!("CARGO_PKG_VERSION");
     let statement = Tree::object([
         ("resourceType", Tree::string("TerminologyCapabilities")),
+        ("url", Tree::string(format!("{base}/metadata?mode=terminology"))),
         ("version", Tree::string(version)),
         ("name", Tree::string("EpisTerminology")),
         ("title", Tree::string("What the national record server knows of codes")),
@@ -67,7 +75,10 @@ pub(crate) fn terminology_capabilities(engine: &Engine) -> Reply {
         ),
         (
             "implementation",
-            Tree::object([("description", Tree::string("The national record server"))]),
+            Tree::object([
+                ("description", Tree::string("The national record server")),
+                ("url", Tree::string(base)),
+            ]),
         ),
         ("codeSystem", Tree::Array(systems)),
         ("expansion", expansion),
@@ -76,5 +87,5 @@ pub(crate) fn terminology_capabilities(engine: &Engine) -> Reply {
         ("translation", Tree::object([("needsMap", Tree::Bool(false))])),
         ("closure", Tree::object([("translation", Tree::Bool(false))])),
     ]);
-    Reply::json(200, statement.to_bytes())
+    Ok(Reply::json(200, statement.to_bytes()))
 }

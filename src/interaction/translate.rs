@@ -5,6 +5,7 @@ use terminology::validate::Coding;
 use terminology::{Session, Unable};
 
 use crate::engine::Engine;
+use crate::inputs::Parameter;
 use crate::operation::Call;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -65,8 +66,21 @@ fn question(asked: &Asked<'_>, session: &Session<'_>) -> Result<Translation, No>
             source_system.filter(|_| backwards)
         },
         target_system: target_system.filter(|_| !reverse),
+        dependencies: asked.inputs.of("dependency").filter_map(dependency).collect(),
         reverse: backwards,
     })
+}
+
+/// An element that is known beside the code, and the codes it holds.
+fn dependency(parameter: Parameter<'_>) -> Option<(String, Vec<Coding>)> {
+    let part = |name: &str| parameter.parts().find(|part| part.name() == name);
+    let element = part("element")?.text()?.into_owned();
+    let (_, concept) = part("concept")?.value()?;
+    let codings = match concept.get("coding") {
+        Some(list) => list.each().map(coding).collect(),
+        None => vec![coding(concept)],
+    };
+    Some((element, codings))
 }
 
 fn codings(

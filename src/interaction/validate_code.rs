@@ -26,15 +26,18 @@ pub fn of_value_set(
     request: &Request<'_>,
     call: &Call<'_>,
 ) -> Result<Reply, Refusal> {
-    answer(engine, request, call, |asked, session| {
-        let set = asked.value_set(session)?;
-        let set = set.ok_or_else(|| needs("a value set: a url, or a valueSet that is sent along"))?;
-        for supplement in &set.supplements {
-            session.supplement(supplement)?;
-        }
-        let subject = subject(asked, "systemVersion")?;
-        Ok(validate(session, Some(&set), &subject, &terms(asked, Some(&set))?)?)
-    })
+    answer(engine, request, call, in_value_set)
+}
+
+/// Whether the value set that is asked about has the code.
+pub(crate) fn in_value_set(asked: &Asked<'_>, session: &mut Session<'_>) -> Result<Tree, No> {
+    let set = asked.value_set(session)?;
+    let set = set.ok_or_else(|| needs("a value set: a url, or a valueSet that is sent along"))?;
+    for supplement in &set.supplements {
+        session.supplement(supplement)?;
+    }
+    let subject = subject(asked, "systemVersion")?;
+    Ok(validate(session, Some(&set), &subject, &terms(asked, Some(&set))?)?)
 }
 
 /// Whether a code system has a code.
@@ -47,33 +50,36 @@ pub fn of_code_system(
     request: &Request<'_>,
     call: &Call<'_>,
 ) -> Result<Reply, Refusal> {
-    answer(engine, request, call, |asked, session| {
-        let url = system(asked, session)?;
-        let mut subject = subject(asked, "version")?;
-        if let Some((url, version)) = url {
-            let settle = |coding: &mut Coding| -> Result<(), No> {
-                if coding.system.as_ref().is_some_and(|system| *system != url) {
-                    let text = format!("The code is of another system than {url}, about which it is asked");
-                    return Err(wrong(text));
-                }
-                coding.system = Some(url.clone());
-                coding.version = coding.version.take().or_else(|| version.clone());
-                Ok(())
-            };
-            match &mut subject {
-                Subject::Code(coding) | Subject::Coding(coding) => settle(coding)?,
-                Subject::Concept(codings, _) => codings.retain_mut(|coding| settle(coding).is_ok()),
+    answer(engine, request, call, in_code_system)
+}
+
+/// Whether the code system that is asked about has the code.
+pub(crate) fn in_code_system(asked: &Asked<'_>, session: &mut Session<'_>) -> Result<Tree, No> {
+    let url = system(asked, session)?;
+    let mut subject = subject(asked, "version")?;
+    if let Some((url, version)) = url {
+        let settle = |coding: &mut Coding| -> Result<(), No> {
+            if coding.system.as_ref().is_some_and(|system| *system != url) {
+                let text = format!("The code is of another system than {url}, about which it is asked");
+                return Err(wrong(text));
             }
-        }
-        let unnamed = match &subject {
-            Subject::Code(coding) | Subject::Coding(coding) => coding.system.is_none(),
-            Subject::Concept(codings, _) => codings.is_empty(),
+            coding.system = Some(url.clone());
+            coding.version = coding.version.take().or_else(|| version.clone());
+            Ok(())
         };
-        if unnamed {
-            return Err(needs("the code system: a url, or a coding with a system"));
+        match &mut subject {
+            Subject::Code(coding) | Subject::Coding(coding) => settle(coding)?,
+            Subject::Concept(codings, _) => codings.retain_mut(|coding| settle(coding).is_ok()),
         }
-        Ok(validate(session, None, &subject, &terms(asked, None)?)?)
-    })
+    }
+    let unnamed = match &subject {
+        Subject::Code(coding) | Subject::Coding(coding) => coding.system.is_none(),
+        Subject::Concept(codings, _) => codings.is_empty(),
+    };
+    if unnamed {
+        return Err(needs("the code system: a url, or a coding with a system"));
+    }
+    Ok(validate(session, None, &subject, &terms(asked, None)?)?)
 }
 
 /// The system that is asked about, with the version of it.

@@ -171,7 +171,7 @@ impl Reader<'_> {
             }
             (ParameterType::Token, Operator::In | Operator::Ni) => {
                 let set = value_set(value).map_err(|why| wrong(asked.code, &why))?;
-                let within = self.among(asked, self.registry.terminology().members(&set))?;
+                let within = self.among(asked, self.members(&set))?;
                 Ok(if operator == Operator::Ni {
                     within.negate()
                 } else {

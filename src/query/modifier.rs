@@ -142,7 +142,7 @@ impl Reader<'_> {
             }),
             Some("in" | "not-in") => {
                 let set = value_set(text).map_err(|why| wrong(&asked.name(), &why))?;
-                self.among(asked, self.registry.terminology().members(&set))
+                self.among(asked, self.members(&set))
             }
             Some(way @ ("above" | "below")) => {
                 let (system, code) = literal::coding(text).map_err(|why| wrong(&asked.name(), &why))?;
@@ -154,6 +154,18 @@ impl Reader<'_> {
                 self.among(asked, found)
             }
             Some(_) => Err(asked.unsupported(":not, :text, :of-type, :in, :not-in, :above, :below and :missing")),
+        }
+    }
+
+    /// The codes of a value set: by its url, or by the address of its record on this server.
+    pub(crate) fn members(&self, set: &str) -> Result<Codes, Unanswered> {
+        let terminology = self.registry.terminology();
+        let own = set
+            .strip_prefix(self.handling.base)
+            .and_then(|rest| rest.strip_prefix('/'));
+        match (terminology.members(set), own) {
+            (Err(Unanswered::Unknown(_)), Some(own)) if !self.handling.base.is_empty() => terminology.members(own),
+            (found, _) => found,
         }
     }
 
@@ -249,10 +261,11 @@ pub(crate) fn missing(present: Predicate, name: &str, value: &str) -> Result<Pre
 /// The address of a value set.
 pub(crate) fn value_set(text: &str) -> Result<String, String> {
     let plain = literal::unescape(text);
-    match plain.contains(':') {
+    match plain.contains(':') || plain.starts_with("ValueSet/") {
         true => Ok(plain),
         false => Err(format!(
-            "`{plain}` is no address of a value set; write its url, as in http://hl7.org/fhir/ValueSet/marital-status"
+            "`{plain}` is no address of a value set; write its url, as in http://hl7.org/fhir/ValueSet/marital-status, or \
+             the reference to its record, as in ValueSet/17"
         )),
     }
 }

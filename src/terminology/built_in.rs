@@ -1,10 +1,14 @@
 //! The terminology that FHIR R4 itself defines: its CodeSystems, ValueSets and ConceptMaps, read one by one when asked.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::{Arc, OnceLock};
 
 use fhir::document::Document;
 use rustc_hash::FxHashMap;
+
+use crate::library::has_content;
+use crate::recorded::facts;
 
 /// One resource after another, each packed by itself.
 static RECORDS: &[u8] = include_bytes!("../../schema/fhir/terminology.ndjson.gz");
@@ -66,7 +70,23 @@ impl BuiltIn {
         places.into_iter().filter_map(BuiltIn::document).collect()
     }
 
+    /// The systems whose codes are here, with their versions; every CodeSystem is read for it, once.
+    pub(crate) fn systems(&self) -> &'static BTreeMap<String, BTreeSet<String>> {
+        static SYSTEMS: OnceLock<BTreeMap<String, BTreeSet<String>>> = OnceLock::new();
+        SYSTEMS.get_or_init(|| {
+            let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for document in self.all("CodeSystem") {
+                let facts = facts(document.root());
+                if has_content(document.root()) {
+                    all.entry(facts.url).or_default().extend(facts.version);
+                }
+            }
+            all
+        })
+    }
+
     /// Address and version of all resources of a kind.
+    #[cfg(test)]
     pub(crate) fn versions<'b>(&self, kind: &'b str) -> impl Iterator<Item = (&'static str, &'static str)> + use<'b> {
         INDEX.lines().filter_map(move |row| {
             let mut columns = row.split('\t');

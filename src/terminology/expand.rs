@@ -35,6 +35,8 @@ pub struct Wanted {
     pub count: Option<usize>,
     /// Codes on a page at most, and in the whole where no page is asked for.
     pub most: usize,
+    /// Systems whose codes are left out, each with the version that is meant, where only one is.
+    pub without: Vec<(String, Option<String>)>,
     /// Whether inactive codes are left out.
     pub active_only: bool,
     /// Whether codes that are not to be chosen are left out.
@@ -129,12 +131,28 @@ impl<'a> Gathering<'a> {
     }
 
     fn is_left_out(&self, set: &ValueSet, member: &Member) -> bool {
+        if self.is_of_excluded_system(member) {
+            return true;
+        }
         let active_only = self.wanted.active_only || set.inactive == Some(false);
         if !active_only && !self.wanted.selectable_only {
             return false;
         }
         let state = member.system.state(&member.place);
         (active_only && state.inactive) || (self.wanted.selectable_only && state.is_abstract)
+    }
+
+    fn is_of_excluded_system(&self, member: &Member) -> bool {
+        let facts = member.system.facts();
+        self.wanted.without.iter().any(|(url, wanted)| {
+            let fits = |wanted: &String| {
+                facts
+                    .version
+                    .as_deref()
+                    .is_some_and(|has| version::matches(wanted, has))
+            };
+            *url == facts.url && wanted.as_ref().is_none_or(fits)
+        })
     }
 
     fn bounded(&self, set: &ValueSet, count: usize) -> Result<(), Unable> {
@@ -179,19 +197,25 @@ impl<'a> Gathering<'a> {
 
     fn rule(&mut self, set: &Arc<ValueSet>, number: usize, trail: &Trail) -> Result<Vec<Member>, Unable> {
         let rule = &set.includes[number];
+        let whole = |url: &str| (url.to_owned(), None);
+        let mut listed = None;
         let mut members = match rule.system.as_deref() {
+            // So that one that cannot be listed may be left out.
+            Some(url) if self.wanted.without.contains(&whole(url)) => return Ok(Vec::new()),
             Some(url) => self.of_system(set, number, url)?,
+            None if rule.sets.is_empty() => return Ok(Vec::new()),
             None => {
-                let Some(first) = rule.sets.first() else {
-                    return Ok(Vec::new());
-                };
-                let mut members = self.used_set(set, first, trail)?;
-                members.iter_mut().for_each(|member| member.below = None);
+                let (members, used) = self.listable(set, rule, trail)?;
+                listed = Some(used);
                 members
             }
         };
-        let rest = if rule.system.is_some() { 0 } else { 1 };
-        for used in &rule.sets[rest..] {
+        for (_, used) in rule
+            .sets
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| listed != Some(*number))
+        {
             let other = self.session.used_set(set, used)?;
             self.tell_set(set, used, &other);
             let mut both = Vec::new();
@@ -204,6 +228,23 @@ impl<'a> Gathering<'a> {
             members = both;
         }
         Ok(members)
+    }
+
+    /// The codes of the first of a rule's value sets that can be listed, and which it is. A code has to be in all of them,
+    /// so that one that cannot be listed can still be asked for each.
+    fn listable(&mut self, set: &Arc<ValueSet>, rule: &Rule, trail: &Trail) -> Result<(Vec<Member>, usize), Unable> {
+        let mut why = None;
+        for (number, used) in rule.sets.iter().enumerate() {
+            match self.used_set(set, used, trail) {
+                Ok(mut members) => {
+                    members.iter_mut().for_each(|member| member.below = None);
+                    return Ok((members, number));
+                }
+                Err(Unable::Unread) => return Err(Unable::Unread),
+                Err(unable) => why = why.or(Some(unable)),
+            }
+        }
+        Err(why.unwrap_or(Unable::Unread))
     }
 
     fn used_set(&mut self, by: &Arc<ValueSet>, canonical: &str, trail: &Trail) -> Result<Vec<Member>, Unable> {

@@ -3,6 +3,7 @@
 //! A [`Library`] lives as long as the server and keeps what it has read. A [`Session`] is one question's view of it:
 //! with the resources that came along, the supplements and the versions that were asked for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use fhir::document::{Document, Node};
@@ -35,14 +36,14 @@ impl From<Unread> for Unable {
 
 /// The records of a server that define terminology.
 pub trait Records {
-    /// All versions of the CodeSystem, ValueSet or ConceptMap with a canonical address; of two with the same version the
-    /// one that counts first.
+    /// All versions of the CodeSystem, ValueSet or ConceptMap with a canonical address, the one that counts first; of an
+    /// address that is a literal reference, as in `ValueSet/17`, the record it leads to.
     ///
     /// # Errors
     /// [`Unread`].
     fn versions(&self, kind: &str, url: &str) -> Result<Vec<Arc<Document>>, Unread>;
 
-    /// ConceptMaps that may lead from or to a system.
+    /// All ConceptMaps.
     ///
     /// # Errors
     /// [`Unread`].
@@ -108,18 +109,19 @@ impl Library {
         self.built_in.find("CodeSystem", url).into_iter().next()
     }
 
-    /// All systems that are here without records, by address, with their versions.
-    pub fn known(&self) -> Vec<(String, Vec<String>)> {
-        let mut all: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
-        for (url, version) in self.built_in.versions("CodeSystem") {
-            all.entry(url.to_owned())
-                .or_default()
-                .extend((!version.is_empty()).then(|| version.to_owned()));
+    /// All systems whose codes are here, by address, with their versions: those of `records`, which are CodeSystems, and
+    /// those that are here without records.
+    pub fn known(&self, records: &[Arc<Document>]) -> BTreeMap<String, BTreeSet<String>> {
+        let mut all = self.built_in.systems().clone();
+        let recorded = records
+            .iter()
+            .map(|document| document.root())
+            .filter(|r| has_content(*r));
+        let recorded = recorded.map(|root| facts(root));
+        for facts in recorded.chain(self.others().map(|system| system.facts().clone())) {
+            all.entry(facts.url).or_default().extend(facts.version);
         }
-        for facts in self.others().map(|system| system.facts()) {
-            all.entry(facts.url.clone()).or_default().extend(facts.version.clone());
-        }
-        all.into_iter().collect()
+        all
     }
 
     fn kept<T: Clone>(&self, generation: u64, of: impl Fn(&Kept) -> Option<T>) -> Option<T> {
@@ -159,7 +161,7 @@ impl Library {
         let others = self.others();
         let mut given: Vec<Arc<dyn System>> = others.filter(|system| system.facts().url == url).cloned().collect();
         given.extend(read(built_in));
-        let all = by_precedence(read(own), given);
+        let all = by_precedence(read(own), newest_first(given));
         self.keep(generation, bytes, |kept| {
             kept.systems.insert(url.to_owned(), Arc::clone(&all));
         });
@@ -179,12 +181,10 @@ impl Library {
             given.extend(implied.map(Arc::new));
         }
         let bytes = own.iter().chain(&given).map(|document| 3 * document.text().len()).sum();
-        let read = |documents: Vec<Arc<Document>>| {
-            let mut all: Vec<Arc<ValueSet>> = documents.into_iter().map(|d| Arc::new(ValueSet::read(d))).collect();
-            all.sort_by(|a, b| compare(b.version.as_deref(), a.version.as_deref()));
-            all
-        };
-        let all: Sets = read(own).into_iter().chain(read(given)).collect();
+        let read = |documents: Vec<Arc<Document>>| documents.into_iter().map(|d| Arc::new(ValueSet::read(d)));
+        let mut given: Vec<Arc<ValueSet>> = read(given).collect();
+        given.sort_by(|a, b| compare(b.version.as_deref(), a.version.as_deref()));
+        let all: Sets = read(own).chain(given).collect();
         self.keep(generation, bytes, |kept| {
             kept.sets.insert(url.to_owned(), Arc::clone(&all));
         });
@@ -192,7 +192,8 @@ impl Library {
     }
 }
 
-fn has_content(root: Node<'_>) -> bool {
+/// Whether a CodeSystem has codes that can be relied on.
+pub(crate) fn has_content(root: Node<'_>) -> bool {
     matches!(facts(root).content, Content::Complete | Content::Fragment)
 }
 
@@ -200,14 +201,14 @@ fn compare(a: Option<&str>, b: Option<&str>) -> std::cmp::Ordering {
     version::compare(a.unwrap_or_default(), b.unwrap_or_default())
 }
 
-/// Records before what is given, of each the newest first, and of one version the first. Versions of the two need not
-/// be written alike: a record says what this server means by a system.
-fn by_precedence(mut records: Vec<Arc<dyn System>>, mut given: Vec<Arc<dyn System>>) -> Systems {
-    let newest_first = |all: &mut Vec<Arc<dyn System>>| {
-        all.sort_by(|a, b| compare(b.facts().version.as_deref(), a.facts().version.as_deref()));
-    };
-    newest_first(&mut records);
-    newest_first(&mut given);
+fn newest_first(mut all: Vec<Arc<dyn System>>) -> Vec<Arc<dyn System>> {
+    all.sort_by(|a, b| compare(b.facts().version.as_deref(), a.facts().version.as_deref()));
+    all
+}
+
+/// Records before what is given, and of one version the first. Versions of the two need not be written alike: a record
+/// says what this server means by a system.
+fn by_precedence(records: Vec<Arc<dyn System>>, given: Vec<Arc<dyn System>>) -> Systems {
     let mut all: Vec<Arc<dyn System>> = Vec::new();
     for system in records.into_iter().chain(given) {
         if !all.iter().any(|known| known.facts().version == system.facts().version) {
@@ -242,6 +243,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// One question's view of the library.
+#[derive(Clone)]
 pub struct Session<'a> {
     library: &'a Library,
     records: &'a dyn Records,
@@ -318,6 +320,21 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Whether an address is that of a supplement, which adds to a system and is none.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub(crate) fn is_supplement(&self, url: &str) -> Result<bool, Unread> {
+        let supplements = |content: Content| content == Content::Supplement;
+        let mut extra = self.extra_systems.iter().map(|system| system.facts());
+        if extra.any(|facts| facts.url == url && supplements(facts.content)) {
+            return Ok(true);
+        }
+        let mut known = self.records.versions("CodeSystem", url)?;
+        known.extend(self.library.built_in.find("CodeSystem", url));
+        Ok(known.iter().any(|document| supplements(facts(document.root()).content)))
+    }
+
     /// The supplements in use for a system.
     pub fn supplements_of(&self, url: &str) -> impl Iterator<Item = &Arc<Recorded>> {
         let of = move |supplement: &&Arc<Recorded>| {
@@ -342,7 +359,7 @@ impl<'a> Session<'a> {
         if all.is_empty() && supplements.is_empty() {
             return Ok(known);
         }
-        all = by_precedence(all, Vec::new()).to_vec();
+        all = by_precedence(newest_first(all), Vec::new()).to_vec();
         let newer =
             |system: &&Arc<dyn System>| !all.iter().any(|extra| extra.facts().version == system.facts().version);
         let others: Vec<Arc<dyn System>> = known.iter().filter(newer).cloned().collect();
@@ -354,17 +371,19 @@ impl<'a> Session<'a> {
         Ok(all.into())
     }
 
-    /// A value set by its canonical address, of several versions the newest that fits.
+    /// A value set by its canonical address, of several versions the one that counts among those that fit; or by a
+    /// literal reference to its record, as in `ValueSet/17`.
     ///
     /// # Errors
     /// [`Unread`].
     pub fn set(&self, canonical: &str) -> Result<Option<Arc<ValueSet>>, Unread> {
         let (url, wanted) = version::split(canonical);
+        let literal = url.starts_with("ValueSet/");
         let fits = |set: &&Arc<ValueSet>| {
-            set.url == url
+            (literal || set.url == url)
                 && wanted.is_none_or(|wanted| set.version.as_deref().is_some_and(|has| version::matches(wanted, has)))
         };
-        let extra = self.extra_sets.iter().filter(fits);
+        let extra = self.extra_sets.iter().filter(|_| !literal).filter(fits);
         let newest = extra.max_by(|a, b| compare(a.version.as_deref(), b.version.as_deref()));
         if let Some(set) = newest {
             return Ok(Some(Arc::clone(set)));

@@ -145,6 +145,7 @@ pub(crate) fn facts(root: Node<'_>) -> Facts {
         },
         case_sensitive: flag("caseSensitive") == Some(true),
         properties: properties.filter_map(property).collect(),
+        version_needed: flag("versionNeeded") == Some(true),
         value_set: text("valueSet"),
         supplements: text("supplements"),
     }

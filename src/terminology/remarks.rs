@@ -22,14 +22,7 @@ pub(crate) fn of_member(
     verdict: &mut Verdict,
 ) -> Result<(), Unable> {
     let state = system.state(&place);
-    if check.terms.concrete_only && state.is_abstract {
-        let name = format!("{}#{}", system.facts().url, coding.code);
-        let text = format!("Code '{name}' is abstract, and not allowed in this context");
-        verdict.findings.push(
-            Finding::error("business-rule", "code-rule", text)
-                .known_as("ABSTRACT_CODE_NOT_ALLOWED")
-                .at(paths.at("code")),
-        );
+    if is_barred(check, coding, &*system, &place, paths, verdict) {
         check.not_in(coding, paths, among, verdict);
     }
     if state.inactive && (check.terms.active_only || set.inactive == Some(false)) {
@@ -67,6 +60,28 @@ pub(crate) fn of_member(
     Ok(())
 }
 
+/// Whether a code is abstract where none such may stand; then it is said.
+fn is_barred(
+    check: &Check<'_>,
+    coding: &Coding,
+    system: &dyn System,
+    place: &Place,
+    paths: &Paths,
+    verdict: &mut Verdict,
+) -> bool {
+    let barred = check.terms.concrete_only && system.state(place).is_abstract;
+    if barred {
+        let name = format!("{}#{}", system.facts().url, coding.code);
+        let text = format!("Code '{name}' is abstract, and not allowed in this context");
+        verdict.findings.push(
+            Finding::error("business-rule", "code-rule", text)
+                .known_as("ABSTRACT_CODE_NOT_ALLOWED")
+                .at(paths.at("code")),
+        );
+    }
+    barred
+}
+
 /// Of a code that its system has, where no value set was asked about.
 pub(crate) fn of_code(
     check: &Check<'_>,
@@ -75,6 +90,7 @@ pub(crate) fn of_code(
     paths: &Paths,
     verdict: &mut Verdict,
 ) -> Result<(), Unable> {
+    is_barred(check, coding, &*found.0, &found.1, paths, verdict);
     remarks(check, coding, found, None, paths, verdict);
     Ok(())
 }

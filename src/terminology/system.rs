@@ -44,6 +44,8 @@ pub struct Facts {
     pub case_sensitive: bool,
     /// The properties it defines: code and URI.
     pub properties: Vec<(String, Option<String>)>,
+    /// Whether codes mean something only with a version.
+    pub version_needed: bool,
     /// The value set of all its codes.
     pub value_set: Option<String>,
     /// The system that it supplements, with or without a version.

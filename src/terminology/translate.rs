@@ -34,6 +34,8 @@ pub struct Translation {
     pub target_system: Option<String>,
     /// The system that, in reverse, codes are wanted of.
     pub source_system: Option<String>,
+    /// What is known beside the codes: elements, by their address, and the codes they hold.
+    pub dependencies: Vec<(String, Vec<Coding>)>,
     /// Whether the codes are targets, and their sources are sought.
     pub reverse: bool,
 }
@@ -42,6 +44,8 @@ struct Match {
     equivalence: String,
     concept: Tree,
     source: Option<Tree>,
+    /// What the map says of other elements: the address, and the code it holds.
+    products: Vec<(String, Tree)>,
     map: String,
     comment: Option<String>,
 }
@@ -134,7 +138,7 @@ fn forward(
         match element {
             Some(element) => {
                 let none = element.get("noMap").and_then(|node| node.as_bool()) == Some(true);
-                for target in list(element, "target").filter(|_| !none) {
+                for target in list(element, "target").filter(|target| !none && applies(*target, asked)) {
                     found.push(matched(map, group, target, None));
                 }
             }
@@ -188,8 +192,8 @@ fn reversed(map: Node<'_>, coding: &Coding, asked: &Translation, found: &mut Vec
             continue;
         }
         for element in list(group, "element") {
-            let targets =
-                list(element, "target").filter(|target| target.string("code").as_deref() == Some(&*coding.code));
+            let targets = list(element, "target")
+                .filter(|target| target.string("code").as_deref() == Some(&*coding.code) && applies(*target, asked));
             for target in targets {
                 let source = Tree::object([
                     ("system", Tree::string(group.string("source").unwrap_or_default())),
@@ -199,6 +203,39 @@ fn reversed(map: Node<'_>, coding: &Coding, asked: &Translation, found: &mut Vec
             }
         }
     }
+}
+
+/// Whether a target holds with what is known beside the code: it may depend on other elements, each of which has to hold
+/// a certain code.
+fn applies(target: Node<'_>, asked: &Translation) -> bool {
+    list(target, "dependsOn").all(|needed| {
+        let (element, value) = (needed.string("property"), needed.string("value"));
+        let holds = |coding: &Coding| value.as_deref() == Some(&coding.code) && is_of(needed, coding);
+        asked
+            .dependencies
+            .iter()
+            .filter(|(known, _)| element.as_deref() == Some(known))
+            .any(|(_, codings)| codings.iter().any(holds))
+    })
+}
+
+fn is_of(needed: Node<'_>, coding: &Coding) -> bool {
+    let system = needed.string("system");
+    system.is_none_or(|system| coding.system.as_deref().is_none_or(|own| own == system))
+}
+
+/// What a target says of other elements.
+fn products(target: Node<'_>) -> Vec<(String, Tree)> {
+    let product = |node: Node<'_>| {
+        let mut concept = Tree::object([]);
+        for (name, member) in [("system", "system"), ("code", "value"), ("display", "display")] {
+            if let Some(value) = node.string(member) {
+                concept.set(name, Tree::string(value));
+            }
+        }
+        Some((node.string("property")?.into_owned(), concept))
+    };
+    list(target, "product").filter_map(product).collect()
 }
 
 /// One match; in reverse, the concept is still the target of the map, and the source is told beside it.
@@ -225,6 +262,7 @@ fn matched(map: Node<'_>, group: Node<'_>, target: Node<'_>, source: Option<Tree
         equivalence: said.unwrap_or(Cow::Borrowed("relatedto")).into_owned(),
         concept,
         source,
+        products: products(target),
         map: canonical(map),
         comment: target.string("comment").map(Cow::into_owned),
     }
@@ -257,6 +295,16 @@ fn answer(found: &[Match]) -> Tree {
         ];
         if let Some(source) = &one.source {
             parts.push(named("source", "valueCoding", source.clone()));
+        }
+        for (element, concept) in &one.products {
+            let inner = vec![
+                named("element", "valueUri", Tree::string(element)),
+                named("concept", "valueCoding", concept.clone()),
+            ];
+            parts.push(Tree::object([
+                ("name", Tree::string("product")),
+                ("part", Tree::Array(inner)),
+            ]));
         }
         if let Some(comment) = &one.comment {
             parts.push(named("comment", "valueString", Tree::string(comment)));

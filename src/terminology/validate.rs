@@ -187,6 +187,11 @@ impl Check<'_> {
             self.unknown_system(coding, url, paths, among, &mut verdict)?;
             return Ok(verdict);
         }
+        if coding.version.is_none() && known.iter().any(|system| system.facts().version_needed) {
+            let text = format!("The CodeSystem '{url}' needs a version: its codes mean nothing without");
+            let finding = Finding::error("required", "invalid-data", text).at(paths.at("version"));
+            verdict.findings.push(finding);
+        }
         let reading = read_versions(self, coding, url, &known, paths)?;
         verdict.findings.extend(reading.findings.iter().cloned());
         verdict.unknown.extend(reading.unknown.iter().cloned());
@@ -227,6 +232,13 @@ impl Check<'_> {
             verdict.findings.push(
                 Finding::error("invalid", "invalid-data", text)
                     .known_as("Terminology_TX_System_ValueSet2")
+                    .at(paths.at("system")),
+            );
+        } else if self.session.is_supplement(url)? {
+            let text = format!("CodeSystem {url} is a supplement, so can't be used as a value in Coding.system");
+            verdict.findings.push(
+                Finding::error("invalid", "invalid-data", text)
+                    .known_as("CODESYSTEM_CS_NO_SUPPLEMENT")
                     .at(paths.at("system")),
             );
         } else {

@@ -13,8 +13,10 @@ use super::Tally;
 
 const SUITE: &[u8] = include_bytes!("../fixtures/terminology/suite.ndjson.gz");
 
-const LOCATION: &str = "expects no location beside the expression, which 99 other cases require";
-const DISPLAY: &str = "expects version 2.0.0 of the code with the display it has in version 1.0.0";
+const LOCATION: &str = "expects an issue without `location`, which 99 cases require for the same issues, parameters and \
+                        operations; R4 keeps the element, deprecated, beside `expression`";
+const DISPLAY: &str = "expects of version 2.0.0 the display `Display 2`, where that version of its own code system says \
+                       `Display #2`";
 const EXCUSES: &[(&str, &str)] = &[
     ("notSelectable/notSelectable-prop-true-true-param-false", LOCATION),
     ("overload/expand-all-merged", DISPLAY),
