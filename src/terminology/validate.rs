@@ -227,20 +227,8 @@ impl Check<'_> {
                 return Ok(());
             }
         }
-        if self.session.set(url)?.is_some() {
-            let text = format!("The Coding references a value set, not a code system ('{url}')");
-            verdict.findings.push(
-                Finding::error("invalid", "invalid-data", text)
-                    .known_as("Terminology_TX_System_ValueSet2")
-                    .at(paths.at("system")),
-            );
-        } else if self.session.is_supplement(url)? {
-            let text = format!("CodeSystem {url} is a supplement, so can't be used as a value in Coding.system");
-            verdict.findings.push(
-                Finding::error("invalid", "invalid-data", text)
-                    .known_as("CODESYSTEM_CS_NO_SUPPLEMENT")
-                    .at(paths.at("system")),
-            );
+        if let Some(finding) = self.other_than_system(url)? {
+            verdict.findings.push(finding.at(paths.at("system")));
         } else {
             let message = match &coding.version {
                 None => "UNKNOWN_CODESYSTEM",
@@ -274,6 +262,20 @@ impl Check<'_> {
             self.not_in(coding, paths, among, verdict);
         }
         Ok(())
+    }
+
+    /// What is to be said of an address that is no code system's, but that of something else.
+    fn other_than_system(&self, url: &str) -> Result<Option<Finding>, Unable> {
+        let (text, message) = if self.session.set(url)?.is_some() {
+            let text = format!("The Coding references a value set, not a code system ('{url}')");
+            (text, "Terminology_TX_System_ValueSet2")
+        } else if self.session.is_supplement(url)? {
+            let text = format!("CodeSystem {url} is a supplement, so can't be used as a value in Coding.system");
+            (text, "CODESYSTEM_CS_NO_SUPPLEMENT")
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Finding::error("invalid", "invalid-data", text).known_as(message)))
     }
 
     fn in_set(
