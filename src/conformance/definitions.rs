@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use fhir::document::Node;
-use fhirpath::model::{Child, Model, TypeId};
+use fhir::name::Name;
+use fhirpath::model::{self, Child, Model, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::facts::{Compartment, Element, SearchParameter};
@@ -23,6 +24,8 @@ use crate::primitive::Primitive;
 #[derive(Debug)]
 pub struct Definitions {
     pub(crate) types: Vec<Type>,
+    /// Of each type, the sort that paths ask for: kept close together.
+    pub(crate) sorts: Box<[model::Sort]>,
     pub(crate) elements: Vec<Element>,
     pub(crate) named: FxHashMap<&'static str, TypeId>,
     pub(crate) members: Members,
@@ -101,6 +104,19 @@ pub enum Form {
     Object,
     /// An object with a `resourceType`.
     Resource,
+}
+
+impl Sort {
+    /// The same as paths tell them apart.
+    #[inline]
+    pub(crate) fn for_paths(self) -> model::Sort {
+        match self {
+            Sort::Primitive(primitive) => primitive.for_paths(),
+            Sort::Complex => model::Sort::Complex,
+            Sort::AnyResource => model::Sort::Resource { any: true },
+            Sort::Resource => model::Sort::Resource { any: false },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -264,6 +280,11 @@ impl Definitions {
     }
 
     pub(crate) fn member(&self, kind: TypeId, name: &str) -> Option<&Member> {
+        self.members.find(kind, &Name::of(name))
+    }
+
+    /// As [`member`](Definitions::member), by a name whose mark is known.
+    pub(crate) fn named_member(&self, kind: TypeId, name: &Name<&str>) -> Option<&Member> {
         self.members.find(kind, name)
     }
 
@@ -286,13 +307,22 @@ impl Model for Definitions {
         self.types[kind.0 as usize].base
     }
 
-    fn child(&self, parent: TypeId, name: &str) -> Option<Child<'_>> {
-        let member = self.member(parent, name)?;
+    fn sort(&self, kind: TypeId) -> model::Sort {
+        self.sorts[kind.0 as usize]
+    }
+
+    fn child(&self, parent: TypeId, name: &Name<&str>) -> Option<Child<'_>> {
+        let member = self.members.find(parent, name)?;
         match member.role {
-            Role::Plain => Some(Child::One(member.kind)),
+            Role::Plain => Some(Child::One(member.kind, member.sort.for_paths())),
             Role::Bare => Some(Child::Choice(&self.elements[member.element as usize].choices)),
             Role::Typed => None,
         }
+    }
+
+    fn json_child(&self, parent: TypeId, name: &Name<&str>) -> Option<(TypeId, model::Sort)> {
+        let member = self.members.find(parent, name)?;
+        (member.role != Role::Bare).then(|| (member.kind, member.sort.for_paths()))
     }
 }
 
@@ -370,9 +400,9 @@ mod tests {
         ];
         let r4 = Definitions::r4();
         for (parent, name, expected) in table {
-            let found = match r4.child(r4.type_id(parent).unwrap(), name) {
+            let found = match r4.child(r4.type_id(parent).unwrap(), &Name::of(name)) {
                 None => "-".to_owned(),
-                Some(Child::One(kind)) => r4.type_name(kind).to_owned(),
+                Some(Child::One(kind, _)) => r4.type_name(kind).to_owned(),
                 Some(Child::Choice(choices)) => {
                     let named = choices
                         .iter()

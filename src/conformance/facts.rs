@@ -1,6 +1,6 @@
 //! The facts of a standard as values: elements, search parameters and compartments.
 
-use fhirpath::model::TypeId;
+use fhirpath::model::{Choices, TypeId};
 
 /// One element of a type (<https://hl7.org/fhir/R4/elementdefinition.html>), as far as the house needs it.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Element {
     /// Its types: several for a choice, one for all others; a content reference is the type it points to.
     pub types: Vec<ElementType>,
     /// For a choice (`value[x]`): the JSON member names with their types; empty for all others.
-    pub choices: Box<[(Box<str>, TypeId)]>,
+    pub choices: Choices,
     /// Whether it belongs to the summary (`isSummary`).
     pub summary: bool,
     /// Whether it can change the meaning of what holds it (`isModifier`).

@@ -7,6 +7,7 @@
 
 use fhir::document::{Node, Shape};
 use fhir::identity::Kind;
+use fhir::name::Name;
 use fhir::outcome::{Code, Issue};
 use fhirpath::model::TypeId;
 
@@ -98,9 +99,9 @@ impl Judge<'_> {
             return;
         }
         let (mut seen, mut empty) = (0, true);
-        for (name, value) in holder.node.members() {
+        for key in holder.node.keys() {
             empty = false;
-            seen |= self.member(holder, seen, &name, value);
+            seen |= self.member(holder, seen, key.name(&key.text()), key.value());
         }
         if empty {
             let text = "An object must not be empty; leave the element out.";
@@ -116,16 +117,17 @@ impl Judge<'_> {
     }
 
     /// Judges one member and gives the bit of its element.
-    fn member(&mut self, holder: &Holder<'_>, seen: u128, key: &str, value: Node<'_>) -> u128 {
-        if holder.resource && key == "resourceType" {
+    fn member(&mut self, holder: &Holder<'_>, seen: u128, key: Name<&str>, value: Node<'_>) -> u128 {
+        if holder.resource && key.text() == "resourceType" {
             return 0;
         }
-        let (name, half) = match key.strip_prefix('_') {
-            Some(name) => (name, true),
+        let (named, half) = match key.text().strip_prefix('_') {
+            Some(name) => (Name::of(name), true),
             None => (key, false),
         };
+        let (key, name) = (key.text(), named.text());
         let definitions = self.definitions;
-        let member = match definitions.member(holder.kind, name) {
+        let member = match definitions.named_member(holder.kind, &named) {
             Some(member) if member.role != Role::Bare => member,
             _ => {
                 self.unknown(holder, key, name);

@@ -2,6 +2,7 @@
 //!
 //! The tables are part of the program, so a row that does not fit is a fault of the build: it panics with the row.
 
+use fhir::name::Name;
 use fhirpath::model::TypeId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -48,7 +49,7 @@ pub(crate) fn read(tables: &Tables) -> Definitions {
     let extension = reader.find("Extension");
     let bit = |name: &str| {
         let member = members
-            .find(extension, name)
+            .find(extension, &Name::of(name))
             .unwrap_or_else(|| panic!("Extension has no {name}"));
         1 << member.bit
     };
@@ -61,6 +62,7 @@ pub(crate) fn read(tables: &Tables) -> Definitions {
     Definitions {
         landmarks,
         uri_members: uri_members(&reader),
+        sorts: reader.types.iter().map(|kind| kind.sort.for_paths()).collect(),
         types: reader.types,
         elements: reader.elements,
         named: reader.named,

@@ -1,10 +1,10 @@
 //! The members of every type, found by name: the judge's and the evaluator's hottest question.
 //!
 //! Each type has a run of members, inherited ones first, and a small open table over it: the slot of a name comes from
-//! its length and three of its bytes, and the next free slots take what falls on the same one. Tables are at least
-//! twice as large as what they hold, so a search ends within a few slots; a slot carries half of its name's mark, so
-//! that few names are compared in vain.
+//! its mark, and the next free slots take what falls on the same one. Tables are at least twice as large as what they
+//! hold, so a search ends within a few slots; a slot carries its name's mark, so that few names are compared in vain.
 
+use fhir::name::Name;
 use fhirpath::model::TypeId;
 
 use crate::definitions::Sort;
@@ -58,18 +58,10 @@ pub(crate) struct Members {
 struct Slot {
     /// Counted from the first member of the type; `FREE` where there is none.
     number: u16,
-    tag: u16,
+    mark: u16,
 }
 
 const FREE: u16 = u16::MAX;
-
-/// A name's mark: the lower half chooses the slot, the upper half is the tag.
-fn mark(name: &[u8]) -> u32 {
-    let [first, .., last] = name else { return 0 };
-    let middle = name[name.len() / 2];
-    let mixed = u32::from_le_bytes([*first, middle, *last, name.len() as u8]).wrapping_mul(0x9E37_79B1);
-    mixed ^ mixed >> 15
-}
 
 impl Members {
     /// Room for a number of types, all still without members.
@@ -106,17 +98,17 @@ impl Members {
         let count = self.members.len() - begin;
         let size = (2 * count).next_power_of_two().max(2);
         let (slots, mask) = (self.slots.len(), size - 1);
-        let free = Slot { number: FREE, tag: 0 };
+        let free = Slot { number: FREE, mark: 0 };
         self.slots.resize(slots + size, free);
         for (number, member) in self.members[begin..].iter().enumerate() {
-            let mark = mark(self.name(member));
-            let mut at = mark as usize & mask;
+            let mark = Name::of(self.name_of(member)).mark();
+            let mut at = usize::from(mark) & mask;
             while self.slots[slots + at].number != FREE {
                 at = (at + 1) & mask;
             }
             self.slots[slots + at] = Slot {
                 number: number as u16,
-                tag: (mark >> 16) as u16,
+                mark,
             };
         }
         let run = &mut self.runs[kind.0 as usize];
@@ -124,19 +116,19 @@ impl Members {
     }
 
     /// The member of a type by its name in JSON or in FHIRPath.
-    pub(crate) fn find(&self, kind: TypeId, name: &str) -> Option<&Member> {
+    #[inline]
+    pub(crate) fn find(&self, kind: TypeId, name: &Name<&str>) -> Option<&Member> {
         let run = self.runs[kind.0 as usize];
-        let mark = mark(name.as_bytes());
         let slots = &self.slots[run.slots as usize..][..=run.mask as usize];
-        let mut at = mark;
+        let mut at = u32::from(name.mark());
         loop {
             let slot = slots[(at & run.mask) as usize];
             if slot.number == FREE {
                 return None;
             }
-            if slot.tag == (mark >> 16) as u16 {
+            if slot.mark == name.mark() {
                 let member = &self.members[run.members as usize + slot.number as usize];
-                if self.name(member) == name.as_bytes() {
+                if self.name(member) == name.text().as_bytes() {
                     return Some(member);
                 }
             }

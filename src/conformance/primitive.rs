@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use fhir::document::{Node, Shape};
 use fhir::moment::days_in_month;
+use fhirpath::model::Sort;
 
 /// A primitive type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,20 @@ pub(crate) enum Fault {
 const STRING_BYTES_MAX: usize = 1 << 20;
 
 impl Primitive {
+    /// What paths read it as.
+    #[inline]
+    pub(crate) fn for_paths(self) -> Sort {
+        match self {
+            Primitive::Boolean => Sort::Boolean,
+            Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => Sort::Integer,
+            Primitive::Decimal => Sort::Decimal,
+            Primitive::Date => Sort::Date,
+            Primitive::DateTime | Primitive::Instant => Sort::DateTime,
+            Primitive::Time => Sort::Time,
+            _ => Sort::Text,
+        }
+    }
+
     pub(crate) fn from_name(name: &str) -> Option<Primitive> {
         Some(match name {
             "base64Binary" => Primitive::Base64Binary,

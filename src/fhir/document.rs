@@ -3,10 +3,11 @@
 //! The tape holds one 16-byte entry a value, in document order, each with the span of its text and
 //! the place where its subtree ends. Nothing is copied or converted: a decimal keeps its digits, an
 //! object keeps its order, and walking is a matter of indexes. An object's members are laid out as
-//! key, value, key, value.
+//! key, value, key, value; a key has a mark of its name, and ends where the next key stands.
 
 use std::borrow::Cow;
 
+use crate::name::Name;
 use crate::parse::unescape;
 
 /// What a node is.
@@ -31,6 +32,8 @@ pub enum Shape {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) shape: Shape,
+    /// Of a key: the mark of the name.
+    pub(crate) mark: u16,
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) next: u32,
@@ -41,6 +44,8 @@ pub(crate) struct Entry {
 pub struct Document {
     pub(crate) text: Box<str>,
     pub(crate) tape: Vec<Entry>,
+    /// Whether some key begins with `_`.
+    pub(crate) has_halves: bool,
 }
 
 impl Document {
@@ -61,6 +66,31 @@ impl Document {
     /// The JSON text this document was parsed from.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether some object has a member whose name begins with `_`: the half of a primitive with its id and extensions.
+    #[inline]
+    pub fn has_halves(&self) -> bool {
+        self.has_halves
+    }
+
+    /// What a key or another string says.
+    #[inline]
+    fn characters(&self, key: &Entry) -> Cow<'_, str> {
+        let raw = &self.text[key.start as usize..key.end as usize];
+        match key.shape {
+            Shape::Escaped => Cow::Owned(unescape(raw)),
+            _ => Cow::Borrowed(raw),
+        }
+    }
+
+    /// Whether a key or another string says a text.
+    #[inline]
+    fn reads(&self, key: &Entry, text: &str) -> bool {
+        match key.shape {
+            Shape::Escaped => self.characters(key) == text,
+            _ => self.text.as_bytes()[key.start as usize..key.end as usize] == *text.as_bytes(),
+        }
     }
 }
 
@@ -86,8 +116,8 @@ impl PartialEq for Node<'_> {
 
 impl<'a> Node<'a> {
     #[inline]
-    fn entry(&self) -> Entry {
-        self.document.tape[self.at as usize]
+    fn entry(&self) -> &'a Entry {
+        &self.document.tape[self.at as usize]
     }
 
     /// What this node is.
@@ -136,12 +166,20 @@ impl<'a> Node<'a> {
     /// The string's characters, escapes resolved; `None` for anything else.
     #[inline]
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
-        let e = self.entry();
-        let raw = &self.document.text[e.start as usize..e.end as usize];
-        match e.shape {
-            Shape::Plain => Some(Cow::Borrowed(raw)),
-            Shape::Escaped => Some(Cow::Owned(unescape(raw))),
+        let entry = self.entry();
+        match entry.shape {
+            Shape::Plain | Shape::Escaped => Some(self.document.characters(entry)),
             _ => None,
+        }
+    }
+
+    /// Whether it is a string of these characters.
+    #[inline]
+    pub fn says(&self, text: &str) -> bool {
+        let entry = self.entry();
+        match entry.shape {
+            Shape::Plain | Shape::Escaped => self.document.reads(entry, text),
+            _ => false,
         }
     }
 
@@ -167,32 +205,53 @@ impl<'a> Node<'a> {
     /// The member of an object, by name.
     #[inline]
     pub fn get(&self, name: &str) -> Option<Node<'a>> {
-        let mut members = self.members();
-        while members.from < members.to {
-            let at = members.from;
-            let value = members.pass();
-            if members.is_named(at, name) {
-                return Some(value);
+        self.find(&Name::of(name))
+    }
+
+    /// The member of an object, by a name whose mark is known.
+    #[inline]
+    pub fn find(&self, name: &Name<&str>) -> Option<Node<'a>> {
+        let key = self.key(|document, key| key.mark == name.mark() && document.reads(key, name.text()))?;
+        Some(Node {
+            document: self.document,
+            at: key + 1,
+        })
+    }
+
+    /// The place of the first key of an object that is as wanted.
+    #[inline]
+    fn key(&self, wanted: impl Fn(&Document, &Entry) -> bool) -> Option<u32> {
+        let tape = &*self.document.tape;
+        let object = &tape[self.at as usize];
+        if object.shape != Shape::Object {
+            return None;
+        }
+        let mut at = self.at + 1;
+        while at < object.next {
+            let key = &tape[at as usize];
+            if wanted(self.document, key) {
+                return Some(at);
             }
+            at = key.next;
         }
         None
     }
 
     /// The two halves of a FHIR primitive in an object: the member by name, and the one by that name with
     /// a `_` before it (<https://hl7.org/fhir/R4/json.html#primitive>).
-    pub fn halves(&self, name: &str) -> (Option<Node<'a>>, Option<Node<'a>>) {
-        let mut found = (None, None);
-        let mut members = self.members();
-        while members.from < members.to {
-            let at = members.from;
-            let value = members.pass();
-            if members.is_named(at, name) {
-                found.0 = Some(value);
-            } else if members.is_named_after_underscore(at, name) {
-                found.1 = Some(value);
-            }
-        }
-        found
+    #[inline]
+    pub fn halves(&self, name: &Name<&str>) -> (Option<Node<'a>>, Option<Node<'a>>) {
+        let half = self.document.has_halves.then(|| self.half(name.text()));
+        (self.find(name), half.flatten())
+    }
+
+    /// The member by a name with a `_` before it.
+    pub fn half(&self, name: &str) -> Option<Node<'a>> {
+        let key = self.key(|document, key| document.characters(key).strip_prefix('_') == Some(name))?;
+        Some(Node {
+            document: self.document,
+            at: key + 1,
+        })
     }
 
     /// The member's characters, where it is a string.
@@ -214,6 +273,19 @@ impl<'a> Node<'a> {
             from,
             to,
         }
+    }
+
+    /// The keys of an object in their order; nothing for anything else. Each knows its value.
+    #[inline]
+    pub fn keys(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let Members { document, mut from, to } = self.members();
+        std::iter::from_fn(move || {
+            let at = from;
+            (at < to).then(|| {
+                from = document.tape[at as usize].next;
+                Key { document, at }
+            })
+        })
     }
 
     /// The items of an array in their order; nothing for anything else.
@@ -275,6 +347,36 @@ impl<'a> Node<'a> {
     }
 }
 
+/// The key of a member.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    document: &'a Document,
+    at: u32,
+}
+
+impl<'a> Key<'a> {
+    /// What it says.
+    #[inline]
+    pub fn text(&self) -> Cow<'a, str> {
+        self.document.characters(&self.document.tape[self.at as usize])
+    }
+
+    /// The name that its text is.
+    #[inline]
+    pub fn name<'t>(&self, text: &'t str) -> Name<&'t str> {
+        Name::marked(text, self.document.tape[self.at as usize].mark)
+    }
+
+    /// The value.
+    #[inline]
+    pub fn value(&self) -> Node<'a> {
+        Node {
+            document: self.document,
+            at: self.at + 1,
+        }
+    }
+}
+
 /// The members of an object.
 pub struct Members<'a> {
     document: &'a Document,
@@ -290,54 +392,13 @@ impl<'a> Iterator for Members<'a> {
         if self.from >= self.to {
             return None;
         }
-        let key = Node {
-            document: self.document,
-            at: self.from,
-        }
-        .as_str()?;
+        let key = &self.document.tape[self.from as usize];
         let value = Node {
             document: self.document,
             at: self.from + 1,
         };
-        self.from = value.entry().next;
-        Some((key, value))
-    }
-}
-
-impl<'a> Members<'a> {
-    /// Passes one member and gives its value.
-    #[inline]
-    fn pass(&mut self) -> Node<'a> {
-        let value = self.from + 1;
-        self.from = self.document.tape[value as usize].next;
-        Node {
-            document: self.document,
-            at: value,
-        }
-    }
-
-    /// Whether the key at a place is this name. Lengths differ most often, so they are compared first.
-    #[inline]
-    fn is_named(&self, at: u32, name: &str) -> bool {
-        let key = self.document.tape[at as usize];
-        if key.shape == Shape::Escaped {
-            return unescape(&self.document.text[key.start as usize..key.end as usize]) == name;
-        }
-        (key.end - key.start) as usize == name.len()
-            && self.document.text.as_bytes()[key.start as usize..key.end as usize] == *name.as_bytes()
-    }
-
-    #[inline]
-    fn is_named_after_underscore(&self, at: u32, name: &str) -> bool {
-        let key = self.document.tape[at as usize];
-        let text = self.document.text.as_bytes();
-        if key.shape == Shape::Escaped {
-            let key = unescape(&self.document.text[key.start as usize..key.end as usize]);
-            return key.strip_prefix('_') == Some(name);
-        }
-        (key.end - key.start) as usize == name.len() + 1
-            && text[key.start as usize] == b'_'
-            && text[key.start as usize + 1..key.end as usize] == *name.as_bytes()
+        self.from = key.next;
+        Some((self.document.characters(key), value))
     }
 }
 

@@ -4,6 +4,7 @@ pub mod body;
 pub mod document;
 pub mod identity;
 pub mod moment;
+pub mod name;
 pub mod outcome;
 pub mod parse;
 pub mod tree;

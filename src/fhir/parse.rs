@@ -4,7 +4,10 @@
 //! any FHIR decimal and nesting beyond the limit are refused, because two readers could understand
 //! such a text differently. Errors name the line and the column.
 
+use std::borrow::Cow;
+
 use crate::document::{Document, Entry, Shape};
+use crate::name::mark;
 
 /// What a text may be at most.
 #[derive(Clone, Copy, Debug)]
@@ -69,12 +72,14 @@ impl Document {
             bytes,
             at: 0,
             tape: Vec::with_capacity(bytes.len() / 12 + 4),
+            has_halves: false,
             limits,
         };
         reader.read().map_err(|what| malformed(bytes, reader.at, what))?;
         Ok(Document {
             text: text.into(),
             tape: reader.tape,
+            has_halves: reader.has_halves,
         })
     }
 }
@@ -90,6 +95,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     tape: Vec<Entry>,
+    has_halves: bool,
     limits: Limits,
 }
 
@@ -122,6 +128,7 @@ impl Reader<'_> {
         let place = self.tape.len();
         self.tape.push(Entry {
             shape,
+            mark: 0,
             start: start as u32,
             end: end as u32,
             next: place as u32 + 1,
@@ -219,8 +226,8 @@ impl Reader<'_> {
         }
         let start = self.at;
         let key = self.string()?;
-        let e = self.tape[key];
-        if let Err(name) = keys.insert(self.bytes, e) {
+        self.mark(key);
+        if let Err(name) = keys.insert(self.bytes, self.tape[key]) {
             self.at = start;
             return Err(format!("the member \"{name}\" stands twice in one object"));
         }
@@ -229,7 +236,21 @@ impl Reader<'_> {
             return Err("a colon was expected after the member's name".into());
         }
         self.at += 1;
-        self.value(depth + 1)
+        self.value(depth + 1)?;
+        self.tape[key].next = self.tape.len() as u32;
+        Ok(())
+    }
+
+    /// Marks a key by its name.
+    fn mark(&mut self, key: usize) {
+        let entry = &mut self.tape[key];
+        let raw = &self.bytes[entry.start as usize..entry.end as usize];
+        let name = match entry.shape {
+            Shape::Escaped => Cow::Owned(unescape(std::str::from_utf8(raw).expect("checked as UTF-8")).into_bytes()),
+            _ => Cow::Borrowed(raw),
+        };
+        entry.mark = mark(&name);
+        self.has_halves |= name.starts_with(b"_");
     }
 
     fn string(&mut self) -> Step<usize> {
@@ -353,7 +374,7 @@ impl Keys {
         let raw = |e: &Entry| &bytes[e.start as usize..e.end as usize];
         let plain = key.shape == Shape::Plain;
         if self.many.is_none() && plain && self.few.len() < FEW_KEYS_MAX {
-            if self.few.iter().any(|e| raw(e) == raw(&key)) {
+            if self.few.iter().any(|e| e.mark == key.mark && raw(e) == raw(&key)) {
                 return Err(String::from_utf8_lossy(raw(&key)).into_owned());
             }
             self.few.push(key);
@@ -378,6 +399,7 @@ pub fn is_number(text: &str) -> bool {
         bytes: text.as_bytes(),
         at: 0,
         tape: Vec::with_capacity(1),
+        has_halves: false,
         limits: Limits::default(),
     };
     reader.number().is_ok() && reader.at == text.len()

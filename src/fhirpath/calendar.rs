@@ -71,25 +71,33 @@ pub(crate) enum Span {
     Micros(i64),
 }
 
-fn digits(text: &str, length: usize) -> Option<i64> {
-    (text.len() == length && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+/// The number that is all of some digits.
+fn digits(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + i64::from(*digit - b'0'))
+    })
 }
 
 impl Date {
     /// A date from its text: `2015`, `2015-02` or `2015-02-04`.
     pub fn parse(text: &str) -> Option<Date> {
-        let mut parts = text.split('-');
-        let year = digits(parts.next()?, 4)?;
-        let month = parts.next().map(|m| digits(m, 2).ok_or(())).transpose().ok()?;
-        let day = parts.next().map(|d| digits(d, 2).ok_or(())).transpose().ok()?;
-        let precision = match (month, day) {
-            (None, _) => Precision::Year,
-            (_, None) => Precision::Month,
-            _ => Precision::Day,
+        Date::read(text.as_bytes())
+    }
+
+    fn read(text: &[u8]) -> Option<Date> {
+        let (year, month, day, precision) = match text {
+            [_, _, _, _] => (text, None, None, Precision::Year),
+            [_, _, _, _, b'-', _, _] => (&text[..4], Some(&text[5..]), None, Precision::Month),
+            [_, _, _, _, b'-', _, _, b'-', _, _] => (&text[..4], Some(&text[5..7]), Some(&text[8..]), Precision::Day),
+            _ => return None,
         };
-        let (month, day) = (month.unwrap_or(1), day.unwrap_or(1));
+        let (year, month, day) = (
+            digits(year)?,
+            month.map_or(Some(1), digits)?,
+            day.map_or(Some(1), digits)?,
+        );
         let fits = year > 0 && (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
-        (fits && parts.next().is_none()).then_some(Date {
+        fits.then_some(Date {
             year: year as u16,
             month: month as u8,
             day: day as u8,
@@ -150,39 +158,43 @@ impl Date {
 impl Time {
     /// A time from its text: `14`, `14:30`, `14:30:05` or `14:30:05.123`.
     pub fn parse(text: &str) -> Option<Time> {
-        let mut parts = text.split(':');
-        let hour = digits(parts.next()?, 2)?;
-        let minute = parts.next().map(|m| digits(m, 2).ok_or(())).transpose().ok()?;
-        let second = parts.next();
-        if parts.next().is_some() || hour > 23 || minute.is_some_and(|m| m > 59) {
-            return None;
-        }
-        let (of_minute, fraction) = second.map_or(Some((0, 0)), Time::seconds)?;
-        let precision = match (minute, second) {
-            (None, _) => Precision::Hour,
-            (_, None) => Precision::Minute,
-            _ => Precision::Second,
+        Time::read(text.as_bytes())
+    }
+
+    fn read(text: &[u8]) -> Option<Time> {
+        let (hour, minute, second, fraction, precision) = match text {
+            [_, _] => (text, None, None, None, Precision::Hour),
+            [_, _, b':', _, _] => (&text[..2], Some(&text[3..]), None, None, Precision::Minute),
+            [_, _, b':', _, _, b':', _, _, fraction @ ..] => {
+                let fraction = Some(fraction).filter(|fraction| !fraction.is_empty());
+                (
+                    &text[..2],
+                    Some(&text[3..5]),
+                    Some(&text[6..8]),
+                    fraction,
+                    Precision::Second,
+                )
+            }
+            _ => return None,
         };
-        Some(Time {
-            micros: hour * HOUR + minute.unwrap_or(0) * MINUTE + of_minute,
+        let (hour, minute) = (digits(hour)?, minute.map_or(Some(0), digits)?);
+        let (second, (fraction, written)) = (
+            second.map_or(Some(0), digits)?,
+            fraction.map_or(Some((0, 0)), Time::fraction)?,
+        );
+        (hour < 24 && minute < 60 && second < 60).then_some(Time {
+            micros: hour * HOUR + minute * MINUTE + second * SECOND + fraction,
             precision,
-            fraction,
+            fraction: written,
         })
     }
 
-    fn seconds(text: &str) -> Option<(i64, u8)> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let whole = digits(whole, 2)?;
-        let plain = fraction.bytes().all(|b| b.is_ascii_digit());
-        if whole > 59 || !plain || (text.contains('.') && fraction.is_empty()) {
-            return None;
-        }
+    /// The microseconds of a fraction with its point, and how many digits they have.
+    fn fraction(text: &[u8]) -> Option<(i64, u8)> {
+        let [b'.', fraction @ ..] = text else { return None };
         let kept = &fraction[..fraction.len().min(6)];
-        let value = if kept.is_empty() { 0 } else { kept.parse::<i64>().ok()? };
-        Some((
-            whole * SECOND + value * 10_i64.pow(6 - kept.len() as u32),
-            kept.len() as u8,
-        ))
+        let plain = !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit);
+        plain.then(|| Some((digits(kept)? * 10_i64.pow(6 - kept.len() as u32), kept.len() as u8)))?
     }
 
     fn unit(&self) -> i64 {
@@ -235,13 +247,15 @@ impl Time {
 impl DateTime {
     /// A date with time from its text: a date, then perhaps `T` with perhaps a time and a zone.
     pub fn parse(text: &str) -> Option<DateTime> {
-        let (date, clock) = text.split_once('T').unwrap_or((text, ""));
-        let date = Date::parse(date)?;
+        let text = text.as_bytes();
+        let at = [10, 7, 4].into_iter().find(|at| text.get(*at) == Some(&b'T'));
+        let date = Date::read(&text[..at.unwrap_or(text.len())])?;
+        let clock = at.map_or(&[][..], |at| &text[at + 1..]);
         if clock.is_empty() {
             return Some(DateTime::from(date));
         }
         let (clock, zone) = split_zone(clock)?;
-        let time = Time::parse(clock)?;
+        let time = Time::read(clock)?;
         (date.precision == Precision::Day).then_some(DateTime {
             date,
             time: Some(time),
@@ -278,13 +292,9 @@ impl DateTime {
         self.date.days() * DAY + self.time.map_or(0, |time| time.micros)
     }
 
-    /// The same moment on Greenwich's clock, where the zone is known.
-    fn at_greenwich(&self) -> DateTime {
-        let (Some(time), Some(zone)) = (self.time, self.zone) else {
-            return *self;
-        };
-        let local = self.local() - i64::from(zone) * MINUTE;
-        DateTime::of_local(local, time.precision, time.fraction, Some(0)).unwrap_or(*self)
+    /// Microseconds since 1970 on Greenwich's clock; on its own where it names no zone.
+    fn instant(&self) -> i64 {
+        self.local() - i64::from(self.zone.unwrap_or(0)) * MINUTE
     }
 
     /// The moment after a span; `None` outside the years 1 to 9999.
@@ -309,13 +319,18 @@ impl DateTime {
         if self.time.is_none() || other.time.is_none() || (self.zone.is_none() && other.zone.is_none()) {
             return self.compare_fields(other);
         }
-        match (self.zone, other.zone) {
-            (Some(_), Some(_)) => self.at_greenwich().compare_fields(&other.at_greenwich()),
-            _ => {
-                let apart = self.at_greenwich().local() - other.at_greenwich().local();
-                (apart.abs() > ZONE_REACH + HOUR).then(|| apart.cmp(&0))
-            }
+        let (left, right) = (self.instant(), other.instant());
+        if self.zone.is_none() || other.zone.is_none() {
+            return ((left - right).abs() > ZONE_REACH + HOUR).then(|| left.cmp(&right));
         }
+        // As far as both are known.
+        let unit = match self.precision().min(other.precision()) {
+            Precision::Hour => HOUR,
+            Precision::Minute => MINUTE,
+            _ => 1,
+        };
+        let order = left.div_euclid(unit).cmp(&right.div_euclid(unit));
+        (order.is_ne() || self.precision() == other.precision()).then_some(order)
     }
 
     fn compare_fields(&self, other: &DateTime) -> Option<Ordering> {
@@ -349,21 +364,18 @@ impl From<Date> for DateTime {
     }
 }
 
-fn split_zone(text: &str) -> Option<(&str, Option<i16>)> {
-    if let Some(clock) = text.strip_suffix('Z') {
-        return Some((clock, Some(0)));
+/// A clock's text without its zone, and the zone in minutes.
+fn split_zone(text: &[u8]) -> Option<(&[u8], Option<i16>)> {
+    match text {
+        [clock @ .., b'Z'] => Some((clock, Some(0))),
+        [clock @ .., sign @ (b'+' | b'-'), hour, hours, b':', minute, minutes] => {
+            let (hours, minutes) = (digits(&[*hour, *hours])?, digits(&[*minute, *minutes])?);
+            let offset = (hours * 60 + minutes) as i16;
+            let offset = if *sign == b'-' { -offset } else { offset };
+            (hours <= 14 && minutes < 60).then_some((clock, Some(offset)))
+        }
+        clock => Some((clock, None)),
     }
-    let Some(at) = text.rfind(['+', '-']) else {
-        return Some((text, None));
-    };
-    let (hours, minutes) = text[at + 1..].split_once(':')?;
-    let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
-    if hours > 14 || minutes > 59 {
-        return None;
-    }
-    let offset = (hours * 60 + minutes) as i16;
-    let west = text.as_bytes()[at] == b'-';
-    Some((&text[..at], Some(if west { -offset } else { offset })))
 }
 
 impl fmt::Display for Date {

@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 use crate::functions::{self, Function, Strings};
-use crate::syntax::{Call, Expr, Step};
+use crate::syntax::{Call, Expr, Gather, Link, Step};
 use crate::value::Item;
 
 /// The most memory a compiled pattern may take, in bytes.
@@ -17,9 +17,9 @@ pub(crate) struct Arguments {
     pub(crate) depth: u32,
 }
 
-/// The step that a function with its arguments is; a sentence where there is no such function or it takes
+/// What a function with its arguments is in a path; a sentence where there is no such function or it takes
 /// other arguments.
-pub(crate) fn compiled(name: &str, arguments: Arguments, indexed: bool) -> Result<Step, String> {
+pub(crate) fn compiled(name: &str, arguments: Arguments, indexed: bool) -> Result<Link, String> {
     let mut expressions = arguments.expressions;
     let count = expressions.len();
     let one = |expressions: &mut Vec<Expr>| expressions.pop().filter(|_| count == 1);
@@ -34,27 +34,27 @@ pub(crate) fn compiled(name: &str, arguments: Arguments, indexed: bool) -> Resul
         };
         Err(format!("{name}() takes {wanted} arguments, not {count}"))
     };
-    match name {
-        "resolve" | "children" => {
-            takes(0, 0)?;
-            return Ok(if name == "resolve" {
-                Step::Resolve
-            } else {
-                Step::Children
-            });
-        }
-        "extension" => takes(1, 1)?,
-        _ => {}
+    let alone = match name {
+        "children" => Some(Step::Children),
+        "descendants" => Some(Step::Descendants),
+        "resolve" => Some(Step::Resolve),
+        _ => None,
+    };
+    if let Some(step) = alone {
+        return takes(0, 0).map(|()| Link::Step(step));
+    }
+    if name == "extension" {
+        takes(1, 1)?;
     }
     let streams = matches!(name, "where" | "select") && !indexed;
     if (streams || name == "extension")
         && let Some(argument) = one(&mut expressions)
     {
-        return Ok(match name {
+        return Ok(Link::Step(match name {
             "where" => Step::Where(argument),
             "select" => Step::Select(argument),
             _ => Step::Extension(argument),
-        });
+        }));
     }
     let Some((function, least, most)) = functions::named(name) else {
         return Err(format!("There is no function {name}()"));
@@ -67,12 +67,12 @@ pub(crate) fn compiled(name: &str, arguments: Arguments, indexed: bool) -> Resul
         ) => Some(prepared(function, text)?),
         _ => None,
     };
-    Ok(Step::Call(Call {
+    Ok(Link::Gather(Gather::Call(Call {
         function,
         arguments: expressions,
         pattern,
         descending: arguments.descending,
-    }))
+    })))
 }
 
 /// The pattern that a function matches with; `matchesFull` binds it to both ends.

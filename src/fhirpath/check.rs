@@ -3,10 +3,12 @@
 //! Where the type of something can't be told, nothing is held against it: what `children()`, `resolve()` or a variable
 //! gives may have any member.
 
+use fhir::name::Name;
+
 use crate::context::Failure;
-use crate::functions::{Function, Loops, Records, Sets};
+use crate::functions::{Function, Loops, Sets};
 use crate::model::{Model, TypeId};
-use crate::syntax::{Call, Expr, Path, Step, TypeName};
+use crate::syntax::{Call, Expr, Gather, Path, Step, TypeName};
 use crate::value::is_kind;
 use crate::{navigate, sets};
 
@@ -58,22 +60,28 @@ impl Checker<'_> {
 
     fn path(&self, path: &Path, this: &Kinds) -> Result<Kinds, Failure> {
         let mut at = self.expression(&path.start, this)?;
-        let mut unordered = false;
-        for step in &path.steps {
-            if self.ordered && unordered && is_positional(step) {
+        at = self.flow(&path.flow, at, this)?;
+        let mut before = &path.flow;
+        for stage in &path.stages {
+            if self.ordered && before.last().is_some_and(is_unordered) && is_positional(&stage.gather) {
                 let text = "children() and descendants() have no order that the next step could count on";
                 return Err(Failure::path(text.to_owned()));
             }
-            unordered = is_unordered(step);
-            at = self.step(step, at, this)?;
+            at = self.gather(&stage.gather, at, this)?;
+            at = self.flow(&stage.flow, at, this)?;
+            before = &stage.flow;
         }
         Ok(at)
     }
 
+    fn flow(&self, steps: &[Step], at: Kinds, this: &Kinds) -> Result<Kinds, Failure> {
+        steps.iter().try_fold(at, |at, step| self.step(step, at, this))
+    }
+
     fn step(&self, step: &Step, at: Kinds, this: &Kinds) -> Result<Kinds, Failure> {
         Ok(match step {
-            Step::Root(name) if self.is_root(&at, name) => at,
-            Step::Root(name) | Step::Member(name) => return self.member(&at, name),
+            Step::Root(name) if self.is_root(&at, name.text()) => at,
+            Step::Root(name) | Step::Member(name) => return self.member(&at, &name.lent()),
             Step::OfType(name) => self.named(name)?,
             Step::Where(criterion) => {
                 self.expression(criterion, &at)?;
@@ -84,21 +92,26 @@ impl Checker<'_> {
                 self.expression(url, this)?;
                 self.model.type_id("Extension").map(|kind| vec![kind])
             }
-            Step::At(index) => {
-                self.expression(index, this)?;
-                at
-            }
-            Step::Is(name) => {
-                self.named(name)?;
-                None
-            }
             Step::ReferenceKey(name) => {
                 name.as_ref().map(|name| self.named(name)).transpose()?;
                 None
             }
-            Step::Resolve | Step::Children => None,
-            Step::Call(call) => return self.call(call, at, this),
+            Step::Resolve | Step::Children | Step::Descendants => None,
         })
+    }
+
+    fn gather(&self, gather: &Gather, at: Kinds, this: &Kinds) -> Result<Kinds, Failure> {
+        match gather {
+            Gather::At(index) => {
+                self.expression(index, this)?;
+                Ok(at)
+            }
+            Gather::Is(name) => {
+                self.named(name)?;
+                Ok(None)
+            }
+            Gather::Call(call) => self.call(call, at, this),
+        }
     }
 
     fn is_root(&self, at: &Kinds, name: &str) -> bool {
@@ -106,7 +119,7 @@ impl Checker<'_> {
             .is_some_and(|kinds| kinds.iter().any(|kind| is_kind(self.model, *kind, name)))
     }
 
-    fn member(&self, at: &Kinds, name: &str) -> Result<Kinds, Failure> {
+    fn member(&self, at: &Kinds, name: &Name<&str>) -> Result<Kinds, Failure> {
         let Some(kinds) = at else { return Ok(None) };
         let mut found = Some(Vec::new());
         let mut there = kinds.is_empty();
@@ -114,7 +127,7 @@ impl Checker<'_> {
             match navigate::child_kinds(self.model, *kind, name) {
                 Some(children) => {
                     there = true;
-                    found = united(found, children);
+                    found = united(found, Some(children));
                 }
                 // What specialises it may have the member.
                 None if self.is_abstract(*kind) => return Ok(None),
@@ -124,7 +137,8 @@ impl Checker<'_> {
         if !there {
             let holders: Vec<&str> = kinds.iter().map(|kind| self.model.type_name(*kind)).collect();
             return Err(Failure::path(format!(
-                "{name} is no member of {}",
+                "{} is no member of {}",
+                name.text(),
                 holders.join(" or ")
             )));
         }
@@ -148,11 +162,7 @@ impl Checker<'_> {
 
     fn call(&self, call: &Call, at: Kinds, this: &Kinds) -> Result<Kinds, Failure> {
         if let (Function::Strings(_), Some(kinds)) = (call.function, &at) {
-            let complex = |kind: &TypeId| {
-                self.model
-                    .type_name(*kind)
-                    .starts_with(|c: char| c.is_ascii_uppercase())
-            };
+            let complex = |kind: &TypeId| !self.model.sort(*kind).is_primitive();
             if let Some(kind) = kinds.iter().find(|kind| complex(kind)).filter(|_| kinds.len() == 1) {
                 let text = format!(
                     "A string is needed here, not an element of type {}",
@@ -204,18 +214,14 @@ fn united(all: Kinds, more: Kinds) -> Kinds {
 }
 
 fn is_unordered(step: &Step) -> bool {
-    match step {
-        Step::Children => true,
-        Step::Call(call) => call.function == Function::Records(Records::Descendants),
-        _ => false,
-    }
+    matches!(step, Step::Children | Step::Descendants)
 }
 
-fn is_positional(step: &Step) -> bool {
-    match step {
-        Step::At(_) => true,
-        Step::Call(call) => sets::is_positional(call.function),
-        _ => false,
+fn is_positional(gather: &Gather) -> bool {
+    match gather {
+        Gather::At(_) => true,
+        Gather::Call(call) => sets::is_positional(call.function),
+        Gather::Is(_) => false,
     }
 }
 

@@ -7,7 +7,7 @@ pub use crate::context::{Code, Context, Failure, Profiles, Reason, Resolver, STE
 use crate::quantity::{Quantity, Unit};
 use crate::syntax::{Expr, Operator};
 use crate::value::Item;
-use crate::{kinds, operate, sets};
+use crate::{kinds, operate, sets, spare};
 
 /// A collection.
 pub(crate) type List<'a> = Vec<Item<'a>>;
@@ -40,8 +40,8 @@ pub(crate) struct Evaluator<'c, 'a> {
     steps: u64,
     /// What `defineVariable()` defined and is still in sight, innermost last.
     pub(crate) defined: Vec<(Cow<'a, str>, List<'a>)>,
-    /// Emptied lists, kept for their memory.
-    spare: Vec<List<'a>>,
+    /// Emptied lists, kept for their memory; none before one is needed.
+    spare: Option<Vec<List<'a>>>,
 }
 
 /// Evaluates a compiled expression with `focus` as `$this` and `%context`, and appends what it yields.
@@ -56,28 +56,38 @@ pub(crate) fn evaluate<'a>(
         focus,
         steps: context.steps,
         defined: Vec::new(),
-        spare: Vec::new(),
+        spare: None,
     };
     let scope = Scope {
         this: focus,
         index: None,
         total: None,
     };
-    evaluator.append(expr, scope, out)
+    let evaluated = evaluator.append(expr, scope, out);
+    if let Some(lists) = evaluator.spare {
+        spare::leave(lists);
+    }
+    evaluated
 }
 
 impl<'a> Evaluator<'_, 'a> {
     /// Counts steps against the limit.
+    #[inline]
     pub(crate) fn spend(&mut self, steps: u64) -> Result<(), Failure> {
         match self.steps.checked_sub(steps) {
             Some(left) => {
                 self.steps = left;
                 Ok(())
             }
-            None => Err(Failure {
-                reason: Reason::Limit,
-                message: format!("The expression took more than {} steps", self.context.steps),
-            }),
+            None => Err(self.exhausted()),
+        }
+    }
+
+    #[cold]
+    fn exhausted(&self) -> Failure {
+        Failure {
+            reason: Reason::Limit,
+            message: format!("The expression took more than {} steps", self.context.steps),
         }
     }
 
@@ -91,13 +101,13 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     pub(crate) fn take(&mut self) -> List<'a> {
-        self.spare.pop().unwrap_or_default()
+        self.spare.get_or_insert_with(spare::take).pop().unwrap_or_default()
     }
 
     pub(crate) fn give(&mut self, mut list: List<'a>) {
-        if self.spare.len() < 8 {
+        if let Some(spare) = self.spare.as_mut().filter(|spare| spare.len() < spare::LISTS_MAX) {
             list.clear();
-            self.spare.push(list);
+            spare.push(list);
         }
     }
 

@@ -123,7 +123,6 @@ pub(crate) enum Moments {
 pub(crate) enum Records {
     CheckModifiers,
     ConformsTo,
-    Descendants,
     /// `elementDefinition()`, `slice()`: what the definitions say of an element.
     Defined,
     GetValue,
@@ -156,7 +155,7 @@ pub(crate) enum Target {
 use Function as F;
 
 /// Name, function, least and most arguments; alphabetical.
-const FUNCTIONS: [(&str, Function, usize, usize); 112] = [
+const FUNCTIONS: [(&str, Function, usize, usize); 111] = [
     ("abs", F::Numbers(Numbers::Abs), 0, 0),
     ("aggregate", F::Loops(Loops::Aggregate), 1, 2),
     ("all", F::Loops(Loops::All), 1, 1),
@@ -184,7 +183,6 @@ const FUNCTIONS: [(&str, Function, usize, usize); 112] = [
     ("dayOf", F::Moments(Moments::Day), 0, 0),
     ("decode", F::Strings(Strings::Decode), 1, 1),
     ("defineVariable", F::Loops(Loops::DefineVariable), 1, 2),
-    ("descendants", F::Records(Records::Descendants), 0, 0),
     ("distinct", F::Sets(Sets::Distinct), 0, 0),
     ("elementDefinition", F::Records(Records::Defined), 0, 0),
     ("empty", F::Sets(Sets::Empty), 0, 0),

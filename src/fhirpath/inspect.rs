@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::functions::{Function, Loops};
-use crate::syntax::{Expr, Step};
+use crate::syntax::{Expr, Gather, Step};
 use crate::value::Item;
 
 /// The variables that an expression asks for and does not define itself, sorted.
@@ -28,7 +28,11 @@ impl<'e> Names<'e> {
             }
             Expr::Path(path) => {
                 self.expression(&path.start);
-                path.steps.iter().for_each(|step| self.step(step));
+                path.flow.iter().for_each(|step| self.step(step));
+                for stage in &path.stages {
+                    self.gather(&stage.gather);
+                    stage.flow.iter().for_each(|step| self.step(step));
+                }
             }
             Expr::Negate(operand) | Expr::Plus(operand) | Expr::Is(operand, _) => self.expression(operand),
             Expr::Union(parts) => parts.iter().for_each(|part| self.expression(part)),
@@ -41,23 +45,28 @@ impl<'e> Names<'e> {
 
     fn step(&mut self, step: &'e Step) {
         match step {
-            Step::Where(argument) | Step::Select(argument) | Step::Extension(argument) | Step::At(argument) => {
-                self.expression(argument);
-            }
-            Step::Call(call) => {
-                let names = call.function == Function::Loops(Loops::DefineVariable);
-                if let (true, Some(Expr::Constant(Item::String(name)))) = (names, call.arguments.first()) {
-                    self.defined.insert(name);
-                }
-                call.arguments.iter().for_each(|argument| self.expression(argument));
-            }
+            Step::Where(argument) | Step::Select(argument) | Step::Extension(argument) => self.expression(argument),
             Step::Root(_)
             | Step::Member(_)
             | Step::OfType(_)
             | Step::ReferenceKey(_)
             | Step::Resolve
             | Step::Children
-            | Step::Is(_) => {}
+            | Step::Descendants => {}
+        }
+    }
+
+    fn gather(&mut self, gather: &'e Gather) {
+        match gather {
+            Gather::At(index) => self.expression(index),
+            Gather::Is(_) => {}
+            Gather::Call(call) => {
+                let names = call.function == Function::Loops(Loops::DefineVariable);
+                if let (true, Some(Expr::Constant(Item::String(name)))) = (names, call.arguments.first()) {
+                    self.defined.insert(name);
+                }
+                call.arguments.iter().for_each(|argument| self.expression(argument));
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod place;
 pub mod quantity;
 mod records;
 mod sets;
+mod spare;
 mod strings;
 mod syntax;
 mod token;

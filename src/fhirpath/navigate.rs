@@ -1,192 +1,220 @@
 //! From an element to its members, its extensions, and what it refers to.
 
-use fhir::document::{Items, Node};
+use fhir::document::{Key, Node};
 use fhir::identity::Reference;
+use fhir::name::Name;
 
+use crate::context::Failure;
 use crate::evaluate::{Context, Resolver};
-use crate::model::{Child, Model, TypeId};
+use crate::model::{Child, Choices, Model, Sort, TypeId};
 use crate::value::{Element, Elsewhere, Item, is_kind};
 
-/// How many types a member is looked for in, from a type down to its bases.
-const BASES_LIMIT: usize = 16;
-
-/// The elements one member of an element holds.
-pub(crate) struct Members<'a> {
-    values: Option<Items<'a>>,
-    siblings: Option<Items<'a>>,
-    kind: Option<TypeId>,
-    /// Whether the type may be named by `resourceType` instead.
-    resources: bool,
-    model: &'a dyn Model,
-}
-
-impl<'a> Iterator for Members<'a> {
-    type Item = Element<'a>;
-
-    fn next(&mut self) -> Option<Element<'a>> {
-        let value = self.values.as_mut().and_then(Iterator::next);
-        let sibling = self
-            .siblings
-            .as_mut()
-            .and_then(Iterator::next)
-            .filter(|node| !node.is_null());
-        let node = value.or(sibling)?;
-        let mut kind = self.kind;
-        if self.resources
-            && let Some(name) = node.string("resourceType")
-        {
-            kind = self.model.type_id(&name).or(kind);
-        }
-        Some(Element { node, sibling, kind })
-    }
-}
-
-/// What the model says of a member.
+/// What one member of an element holds.
 #[derive(Clone, Copy)]
-enum Declared<'m> {
-    /// The model doesn't know the parent's type.
-    Nothing,
-    /// The type has no such member.
-    Absent,
-    As(Child<'m>),
+pub(crate) struct Member<'a> {
+    value: Option<Node<'a>>,
+    /// Of a primitive, what stands beside its value.
+    half: Option<Node<'a>>,
+    kind: Option<TypeId>,
+    /// Whether `resourceType` may say the type instead.
+    any: bool,
 }
 
-fn declared<'m>(model: &'m dyn Model, parent: Option<TypeId>, name: &str) -> Declared<'m> {
-    let Some(mut at) = parent else {
-        return Declared::Nothing;
-    };
-    for _ in 0..BASES_LIMIT {
-        if let Some(child) = model.child(at, name) {
-            return Declared::As(child);
-        }
-        match model.base(at) {
-            Some(base) => at = base,
-            None => break,
-        }
+impl<'a> Member<'a> {
+    /// The one element it holds, where it is no list: nearly always.
+    #[inline]
+    pub(crate) fn only(&self, model: &dyn Model) -> Option<Element<'a>> {
+        let node = self.value?;
+        let single = self.half.is_none() && !node.is_array() && !node.is_null();
+        single.then(|| self.element(model, node, None))
     }
-    let inherited = match name {
-        "extension" => model.type_id("Extension"),
-        "id" => model.type_id("string"),
-        _ => None,
-    };
-    inherited.map_or(Declared::Absent, |kind| Declared::As(Child::One(kind)))
-}
 
-/// The types that a member of a type may have: `None` where there is no such member, `Some(None)` where they can't be
-/// told.
-pub(crate) fn child_kinds(model: &dyn Model, kind: TypeId, name: &str) -> Option<Option<Vec<TypeId>>> {
-    match declared(model, Some(kind), name) {
-        Declared::Absent => None,
-        Declared::Nothing => Some(None),
-        Declared::As(Child::One(kind)) => Some(Some(vec![kind])),
-        Declared::As(Child::Choice(choices)) => Some(Some(choices.iter().map(|(_, kind)| *kind).collect())),
-    }
-}
-
-/// The elements of a member by name; `None` where the element's type has no such member.
-pub(crate) fn members<'a>(model: &'a dyn Model, of: &Element<'a>, name: &str) -> Option<Members<'a>> {
-    let mut found = Members {
-        values: None,
-        siblings: None,
-        kind: None,
-        resources: false,
-        model,
-    };
-    // A primitive's members stand in its sibling.
-    let holder = if of.node.is_object() {
-        of.node
-    } else {
-        of.sibling.unwrap_or(of.node)
-    };
-    match declared(model, of.kind, name) {
-        Declared::Absent => return None,
-        Declared::Nothing => {
-            found.resources = true;
-            plain(&mut found, holder, name);
-        }
-        Declared::As(Child::One(kind)) => {
-            let named = model.type_name(kind);
-            found.kind = Some(kind);
-            found.resources = matches!(named, "Resource" | "DomainResource");
-            if named.starts_with(|c: char| c.is_ascii_lowercase()) {
-                plain(&mut found, holder, name);
-            } else {
-                // Only primitives, whose types have small letters, have a `_name` half to look for.
-                found.values = holder.get(name).map(|value| value.each());
+    /// Hands on the elements it holds, one by one.
+    #[inline]
+    pub(crate) fn each(
+        &self,
+        model: &dyn Model,
+        then: &mut impl FnMut(&Element<'a>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut values = self.value.into_iter().flat_map(|value| value.each());
+        let Some(half) = self.half else {
+            let mut present = values.filter(|node| !node.is_null());
+            return present.try_for_each(|node| then(&self.element(model, node, None)));
+        };
+        let mut halves = half.each();
+        loop {
+            let (value, half) = (values.next(), halves.next());
+            let Some(node) = value.or(half) else {
+                return Ok(());
+            };
+            let sibling = half.filter(|half| !half.is_null());
+            if sibling.is_some() || !node.is_null() {
+                then(&self.element(model, node, sibling))?;
             }
         }
-        Declared::As(Child::Choice(alternatives)) => choice(&mut found, holder, name, alternatives),
     }
-    Some(found)
+
+    #[inline]
+    fn element(&self, model: &dyn Model, node: Node<'a>, sibling: Option<Node<'a>>) -> Element<'a> {
+        let mut kind = self.kind;
+        if self.any
+            && let Some(name) = node.string("resourceType")
+        {
+            kind = model.type_id(&name).or(kind);
+        }
+        Element { node, sibling, kind }
+    }
+
+    /// What nobody knows the type of.
+    fn unknown(value: Option<Node<'a>>, half: Option<Node<'a>>) -> Member<'a> {
+        Member {
+            value,
+            half,
+            kind: None,
+            any: true,
+        }
+    }
 }
 
-fn plain<'a>(found: &mut Members<'a>, holder: Node<'a>, name: &str) {
-    let (value, sibling) = holder.halves(name);
-    found.values = value.map(|value| value.each());
-    found.siblings = sibling.map(|sibling| sibling.each());
+/// The types that a member of a type may have; `None` where there is no such member.
+pub(crate) fn child_kinds(model: &dyn Model, kind: TypeId, name: &Name<&str>) -> Option<Vec<TypeId>> {
+    Some(match model.child(kind, name)? {
+        Child::One(kind, _) => vec![kind],
+        Child::Choice(choices) => choices.iter().map(|(_, kind)| *kind).collect(),
+    })
 }
 
-fn choice<'a>(found: &mut Members<'a>, holder: Node<'a>, name: &str, alternatives: &[(Box<str>, TypeId)]) {
+/// What holds an element's members: of a primitive what stands beside its value.
+#[inline]
+fn holder<'a>(of: &Element<'a>) -> Node<'a> {
+    match of.sibling {
+        Some(sibling) if !of.node.is_object() => sibling,
+        _ => of.node,
+    }
+}
+
+/// What a member of an element holds, by the element's name: nothing where the element's type has no such member.
+#[inline]
+pub(crate) fn member<'a>(model: &dyn Model, of: &Element<'a>, name: &Name<&str>) -> Member<'a> {
+    let holder = holder(of);
+    let Some(parent) = of.kind else {
+        return Member::unknown(holder.find(name), half(holder, name.text(), Sort::Text));
+    };
+    match model.child(parent, name) {
+        None => Member::unknown(None, None),
+        Some(Child::Choice(choices)) => choice(holder, name.text(), choices),
+        Some(Child::One(kind, sort)) => Member {
+            value: holder.find(name),
+            half: half(holder, name.text(), sort),
+            kind: Some(kind),
+            any: sort == Sort::Resource { any: true },
+        },
+    }
+}
+
+/// What stands beside the value of a primitive; nothing of what is none.
+#[inline]
+fn half<'a>(holder: Node<'a>, name: &str, sort: Sort) -> Option<Node<'a>> {
+    let may_be = holder.document().has_halves() && sort.is_primitive();
+    may_be.then(|| holder.half(name)).flatten()
+}
+
+/// What a choice holds: its name in JSON ends in the type.
+fn choice<'a>(holder: Node<'a>, name: &str, choices: &Choices) -> Member<'a> {
+    let mut found = Member {
+        value: None,
+        half: None,
+        kind: None,
+        any: false,
+    };
     for (key, value) in holder.members() {
         let bare = key.strip_prefix('_').unwrap_or(&key);
         if bare.len() <= name.len() || !bare.starts_with(name) {
             continue;
         }
-        let Some((_, kind)) = alternatives.iter().find(|(alternative, _)| **alternative == *bare) else {
+        let Some((_, kind)) = choices.iter().find(|(json, _)| **json == *bare) else {
             continue;
         };
         found.kind = Some(*kind);
         if bare.len() == key.len() {
-            found.values = Some(value.each());
+            found.value = Some(value);
         } else {
-            found.siblings = Some(value.each());
+            found.half = Some(value);
         }
     }
+    found
 }
 
-/// Every child of an element, in the record's order; a value's name half is not a child of its own.
-pub(crate) fn children<'a>(model: &'a dyn Model, of: &Element<'a>, out: &mut Vec<Item<'a>>) {
-    let holder = if of.node.is_object() {
-        of.node
-    } else {
-        of.sibling.unwrap_or(of.node)
+/// Hands on every child of an element, in the record's order; what stands beside a primitive's value is no child of its
+/// own.
+pub(crate) fn children<'a>(
+    model: &dyn Model,
+    of: &Element<'a>,
+    then: &mut impl FnMut(&Element<'a>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let holder = holder(of);
+    for key in holder.keys() {
+        let member = json_member(model, of.kind, holder, key);
+        match member.only(model) {
+            Some(only) => then(&only)?,
+            None => member.each(model, then)?,
+        }
+    }
+    Ok(())
+}
+
+/// What the member at a key holds; nothing where it is no element by itself.
+#[inline]
+fn json_member<'a>(model: &dyn Model, parent: Option<TypeId>, holder: Node<'a>, key: Key<'a>) -> Member<'a> {
+    let text = key.text();
+    if let Some(bare) = text.strip_prefix('_') {
+        return half_alone(model, parent, holder, bare, key.value());
+    }
+    let name = key.name(&text);
+    let Some((kind, sort)) = parent.and_then(|parent| model.json_child(parent, &name)) else {
+        let is_element = name.text() != "resourceType";
+        return Member::unknown(is_element.then(|| key.value()), half(holder, &text, Sort::Text));
     };
-    for (key, _) in holder.members() {
-        let bare = key.strip_prefix('_').unwrap_or(&key);
-        if key == "resourceType" || (bare.len() < key.len() && holder.get(bare).is_some()) {
-            continue;
-        }
-        let name = element_name(model, of.kind, bare);
-        match name.and_then(|name| members(model, of, name)) {
-            Some(found) => out.extend(found.map(Item::Element)),
-            None => {
-                let unknown = Element { kind: None, ..*of };
-                out.extend(members(model, &unknown, bare).into_iter().flatten().map(Item::Element));
-            }
-        }
+    Member {
+        value: Some(key.value()),
+        half: half(holder, &text, sort),
+        kind: Some(kind),
+        any: sort == Sort::Resource { any: true },
     }
 }
 
-/// The element's name behind a JSON name: `value` behind `valueQuantity`.
-fn element_name<'k>(model: &dyn Model, parent: Option<TypeId>, key: &'k str) -> Option<&'k str> {
-    if matches!(declared(model, parent, key), Declared::As(_) | Declared::Nothing) {
-        return Some(key);
+/// What stands beside the value of a primitive, where that has none.
+#[cold]
+fn half_alone<'a>(
+    model: &dyn Model,
+    parent: Option<TypeId>,
+    holder: Node<'a>,
+    name: &str,
+    node: Node<'a>,
+) -> Member<'a> {
+    let alone = holder.get(name).is_none();
+    let child = parent.and_then(|parent| model.json_child(parent, &Name::of(name)));
+    Member {
+        kind: child.map(|(kind, _)| kind),
+        ..Member::unknown(None, alone.then_some(node))
     }
-    let capitals = key.char_indices().filter(|(_, c)| c.is_ascii_uppercase());
-    capitals
-        .map(|(at, _)| &key[..at])
-        .find(|name| match declared(model, parent, name) {
-            Declared::As(Child::Choice(alternatives)) => alternatives.iter().any(|(name, _)| **name == *key),
-            _ => false,
-        })
 }
 
 /// The extensions of an element with a url.
-pub(crate) fn extensions<'a>(model: &'a dyn Model, of: &Element<'a>, url: &str) -> impl Iterator<Item = Element<'a>> {
-    members(model, of, "extension")
-        .into_iter()
-        .flatten()
-        .filter(move |extension| extension.node.string("url").is_some_and(|found| found == url))
+pub(crate) fn extensions<'a>(
+    model: &dyn Model,
+    of: &Element<'a>,
+    url: &str,
+    then: &mut impl FnMut(&Element<'a>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let url_name = Name::of("url");
+    member(model, of, &Name::of("extension")).each(model, &mut |extension| {
+        let found = extension.node.find(&url_name);
+        match found.is_some_and(|found| found.says(url)) {
+            true => then(extension),
+            false => Ok(()),
+        }
+    })
 }
 
 /// What an element refers to: a Reference, or a uri or canonical; `None` where it refers to nothing.

@@ -5,10 +5,12 @@
 //! and the depth of what is built are bounded, so that neither parsing nor evaluating nor dropping an
 //! expression can overrun the stack.
 
+use fhir::name::Name;
+
 use crate::calls::{Arguments, compiled};
 use crate::expression::Invalid;
 use crate::quantity::{Quantity, Unit};
-use crate::syntax::{Expr, Operator, Path, Step, System, TypeName};
+use crate::syntax::{Expr, Gather, Link, Operator, Path, Step, System, TypeName};
 use crate::token::{Token, tokens};
 use crate::value::Item;
 
@@ -158,7 +160,7 @@ impl Parser {
                 }
                 Infix::As => {
                     let named = self.type_name()?;
-                    self.step(left, Step::OfType(named), 0)?
+                    self.step(left, Step::OfType(named))?
                 }
                 Infix::Union => {
                     let right = self.expression(power)?;
@@ -215,7 +217,7 @@ impl Parser {
             } else if self.accept("[") {
                 let index = self.expression(0)?;
                 self.expect("]")?;
-                left = self.step(left, Step::At(index.expr), index.depth)?;
+                left = self.link(left, Link::Gather(Gather::At(index.expr)), index.depth)?;
             } else {
                 return Ok(left);
             }
@@ -223,18 +225,17 @@ impl Parser {
     }
 
     /// Adds a step to a path, or makes a path of what stands before it.
-    fn step(&self, left: Parsed, step: Step, arguments: u32) -> Result<Parsed, Invalid> {
+    fn step(&self, left: Parsed, step: Step) -> Result<Parsed, Invalid> {
+        self.link(left, Link::Step(step), 0)
+    }
+
+    fn link(&self, left: Parsed, link: Link, arguments: u32) -> Result<Parsed, Invalid> {
         let below = left.depth.max(arguments);
-        let path = match left.expr {
-            Expr::Path(mut path) => {
-                path.steps.push(step);
-                path
-            }
-            start => Box::new(Path {
-                start,
-                steps: vec![step],
-            }),
+        let mut path = match left.expr {
+            Expr::Path(path) => path,
+            start => Box::new(Path::from(start)),
         };
+        path.push(link);
         self.grown(Expr::Path(path), below)
     }
 
@@ -334,11 +335,11 @@ impl Parser {
         }
         let capital = name.starts_with(|c: char| c.is_ascii_uppercase());
         let step = if first && capital {
-            Step::Root(name)
+            Step::Root(Name::of(name))
         } else {
-            Step::Member(name)
+            Step::Member(Name::of(name))
         };
-        self.step(left, step, 0)
+        self.step(left, step)
     }
 
     fn type_name(&mut self) -> Result<TypeName, Invalid> {
@@ -376,12 +377,11 @@ impl Parser {
         if matches!(name, "is" | "as" | "ofType") {
             let named = self.type_name()?;
             self.expect(")")?;
-            let step = if name == "is" {
-                Step::Is(named)
-            } else {
-                Step::OfType(named)
+            let link = match name {
+                "is" => Link::Gather(Gather::Is(named)),
+                _ => Link::Step(Step::OfType(named)),
             };
-            return self.step(left, step, 0);
+            return self.link(left, link, 0);
         }
         if name == "getReferenceKey" {
             let wanted = match self.accept(")") {
@@ -392,7 +392,7 @@ impl Parser {
                     Some(named)
                 }
             };
-            return self.step(left, Step::ReferenceKey(wanted), 0);
+            return self.step(left, Step::ReferenceKey(wanted));
         }
         let opened = self.at - 2;
         let mut call = Arguments::default();
@@ -403,7 +403,7 @@ impl Parser {
         let indexed = self.indexes > before;
         let depth = call.depth;
         match compiled(name, call, indexed) {
-            Ok(step) => self.step(left, step, depth),
+            Ok(link) => self.link(left, link, depth),
             Err(message) => Err(Invalid {
                 message,
                 at: self.tokens[opened].1,

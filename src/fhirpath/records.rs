@@ -7,7 +7,7 @@ use crate::context::Failure;
 use crate::evaluate::{Evaluator, List, Scope, only};
 use crate::functions::Records;
 use crate::syntax::Call;
-use crate::value::{Element, Item, is_kind};
+use crate::value::{Item, is_kind};
 use crate::{coded, html, keys, kinds, navigate};
 
 /// Where HL7's own definitions have their addresses.
@@ -27,7 +27,6 @@ pub(crate) fn apply<'a>(
             let text = "elementDefinition() and slice() need the definitions' own text, which isn't at hand here";
             return Err(Failure::unsupported(text));
         }
-        Records::Descendants => return descendants(run, input),
         Records::GetValue => {
             let model = run.context.model;
             let value = only(&input)?
@@ -87,33 +86,6 @@ fn moment<'a>(run: &Evaluator<'_, 'a>, function: Records) -> Result<Item<'a>, Fa
     })
 }
 
-/// Every element below the items, each parent before its children.
-fn descendants<'a>(run: &mut Evaluator<'_, 'a>, mut input: List<'a>) -> Result<List<'a>, Failure> {
-    let mut out = run.take();
-    let mut open = run.take();
-    let mut below = run.take();
-    input.reverse();
-    open.append(&mut input);
-    let mut roots = open.len();
-    while let Some(item) = open.pop() {
-        run.spend(1)?;
-        if let Item::Element(element) = &item {
-            navigate::children(run.context.model, element, &mut below);
-        }
-        // What was handed in is no descendant of itself; it lies at the bottom.
-        if open.len() < roots {
-            roots = open.len();
-        } else {
-            out.push(item);
-        }
-        open.extend(below.drain(..).rev());
-    }
-    run.give(open);
-    run.give(below);
-    run.give(input);
-    Ok(out)
-}
-
 /// The input, where no element has a modifier extension but those with the urls named.
 fn check_modifiers<'a>(
     run: &mut Evaluator<'_, 'a>,
@@ -148,9 +120,13 @@ fn has_extension<'a>(
     let Some(url) = run.single(&call.arguments[0], scope)?.and_then(|item| item.text()) else {
         return Ok(run.one(input, Item::Boolean(false)));
     };
-    let model = run.context.model;
-    let mut elements = input.iter().filter_map(Item::element);
-    let answer = elements.any(|element: Element<'a>| navigate::extensions(model, &element, &url).next().is_some());
+    let mut answer = false;
+    for element in input.iter().filter_map(Item::element) {
+        navigate::extensions(run.context.model, &element, &url, &mut |_| {
+            answer = true;
+            Ok(())
+        })?;
+    }
     Ok(run.one(input, Item::Boolean(answer)))
 }
 

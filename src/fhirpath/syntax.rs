@@ -1,5 +1,6 @@
 //! The compiled form of an expression: names resolved, constants and patterns prepared.
 
+use fhir::name::Name;
 use regex::Regex;
 
 use crate::functions::Function;
@@ -38,16 +39,56 @@ pub(crate) enum Expr {
 #[derive(Debug)]
 pub(crate) struct Path {
     pub(crate) start: Expr,
-    pub(crate) steps: Vec<Step>,
+    /// What each item flows through on its own.
+    pub(crate) flow: Vec<Step>,
+    /// What then waits for them all, again and again.
+    pub(crate) stages: Vec<Stage>,
 }
 
-/// One step of a path.
+/// A function of a whole collection, and what each of its items flows through from there.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) gather: Gather,
+    pub(crate) flow: Vec<Step>,
+}
+
+/// What follows in a path.
+#[derive(Debug)]
+pub(crate) enum Link {
+    Step(Step),
+    Gather(Gather),
+}
+
+impl Path {
+    /// A path that only begins.
+    pub(crate) fn from(start: Expr) -> Path {
+        Path {
+            start,
+            flow: Vec::new(),
+            stages: Vec::new(),
+        }
+    }
+
+    /// Goes one step further.
+    pub(crate) fn push(&mut self, link: Link) {
+        match (link, self.stages.last_mut()) {
+            (Link::Step(step), None) => self.flow.push(step),
+            (Link::Step(step), Some(stage)) => stage.flow.push(step),
+            (Link::Gather(gather), _) => self.stages.push(Stage {
+                gather,
+                flow: Vec::new(),
+            }),
+        }
+    }
+}
+
+/// A step that takes each item on its own.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// The first name of a path, with a capital: the type of the focus, or else a member.
-    Root(Box<str>),
+    Root(Name),
     /// A member by name.
-    Member(Box<str>),
+    Member(Name),
     /// Only what is of the type: `as`, `as()`, `ofType()`.
     OfType(TypeName),
     /// `where(criterion)`, without `$index`.
@@ -62,19 +103,19 @@ pub(crate) enum Step {
     Resolve,
     /// `children()`
     Children,
+    /// `descendants()`
+    Descendants,
+}
+
+/// A step that takes a whole collection.
+#[derive(Debug)]
+pub(crate) enum Gather {
     /// `[index]`
     At(Expr),
     /// `is(T)`
     Is(TypeName),
-    /// Any other function, over the whole collection.
+    /// Any other function.
     Call(Call),
-}
-
-impl Step {
-    /// Whether it takes each item on its own, so that items can flow through one by one.
-    pub(crate) fn flows(&self) -> bool {
-        !matches!(self, Step::At(_) | Step::Is(_) | Step::Call(_))
-    }
 }
 
 /// A function with its arguments.

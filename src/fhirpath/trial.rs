@@ -1,11 +1,12 @@
 //! A small model and two records, on which the tables of this room's tests are tried.
 
 use fhir::document::Document;
+use fhir::name::Name;
 use fhir::parse::Limits;
 
 use crate::context::{Context, Failure};
 use crate::expression::Expression;
-use crate::model::{Child, Model, TypeId};
+use crate::model::{Child, Choices, Model, Sort, TypeId};
 use crate::value::{Element, Item};
 
 /// Name, base, and the members with their types; a choice lists `/`-separated types.
@@ -91,7 +92,7 @@ const OBSERVATION: &str = r#"{"resourceType":"Observation","id":"o","code":{"cod
 /// 2024-05-06T04:30:00Z
 const NOW: i64 = 1_714_969_800_000_000;
 
-type Member = (String, Vec<(Box<str>, TypeId)>, bool);
+type Member = (String, Choices, bool);
 
 /// The small model.
 pub(crate) struct Small {
@@ -129,17 +130,55 @@ impl Model for Small {
         TYPES[of.0 as usize].0
     }
 
+    fn sort(&self, of: TypeId) -> Sort {
+        let mut at = Some(of);
+        while let Some(kind) = at {
+            match self.type_name(kind) {
+                "boolean" => return Sort::Boolean,
+                "integer" => return Sort::Integer,
+                "decimal" => return Sort::Decimal,
+                "date" => return Sort::Date,
+                "dateTime" | "instant" => return Sort::DateTime,
+                "time" => return Sort::Time,
+                "Resource" => {
+                    let any = matches!(self.type_name(of), "Resource" | "DomainResource");
+                    return Sort::Resource { any };
+                }
+                _ => at = self.base(kind),
+            }
+        }
+        match self.type_name(of).starts_with(|c: char| c.is_ascii_lowercase()) {
+            true => Sort::Text,
+            false => Sort::Complex,
+        }
+    }
+
     fn base(&self, of: TypeId) -> Option<TypeId> {
         self.type_id(TYPES[of.0 as usize].1)
     }
 
-    fn child(&self, parent: TypeId, name: &str) -> Option<Child<'_>> {
-        let (_, kinds, choice) = self.members[parent.0 as usize].iter().find(|member| member.0 == name)?;
+    fn child(&self, parent: TypeId, name: &Name<&str>) -> Option<Child<'_>> {
+        let own = self.members[parent.0 as usize].iter();
+        let Some((_, kinds, choice)) = own.into_iter().find(|member| member.0 == name.text()) else {
+            return self.child(self.base(parent)?, name);
+        };
         Some(if *choice {
             Child::Choice(kinds)
         } else {
-            Child::One(kinds[0].1)
+            Child::One(kinds[0].1, self.sort(kinds[0].1))
         })
+    }
+
+    fn json_child(&self, parent: TypeId, name: &Name<&str>) -> Option<(TypeId, Sort)> {
+        let mut own = self.members[parent.0 as usize].iter();
+        let found = own.find_map(|(plain, kinds, choice)| match choice {
+            true => Some(kinds.iter().find(|(json, _)| **json == *name.text())?.1),
+            false => (plain == name.text()).then(|| kinds[0].1),
+        });
+        match found {
+            Some(kind) => Some((kind, self.sort(kind))),
+            None => self.json_child(self.base(parent)?, name),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use fhir::document::{Node, Shape};
 use rust_decimal::Decimal;
 
 use crate::calendar::{Date, DateTime, Time};
-use crate::model::{Model, TypeId};
+use crate::model::{Model, Sort, TypeId};
 use crate::quantity::{Quantity, decimal};
 
 /// One element of a record.
@@ -138,18 +138,18 @@ impl<'a> Item<'a> {
 impl<'a> Element<'a> {
     /// The computed value of a primitive; `None` where it is none or has no value.
     pub fn system(&self, model: &dyn Model) -> Option<Item<'a>> {
-        let name = self.kind.map_or("", |kind| model.type_name(kind));
+        let sort = || self.kind.map(|kind| model.sort(kind));
         match self.node.shape() {
             Shape::Bool => self.node.as_bool().map(Item::Boolean),
-            Shape::Number => number(self.node.as_number()?, name),
-            Shape::Plain | Shape::Escaped => self.node.as_str().map(|text| string(text, name)),
+            Shape::Number => number(self.node.as_number()?, sort()),
+            Shape::Plain | Shape::Escaped => self.node.as_str().map(|text| string(text, sort())),
             _ => None,
         }
     }
 }
 
-fn number<'a>(digits: &str, name: &str) -> Option<Item<'a>> {
-    if name != "decimal"
+fn number<'a>(digits: &str, sort: Option<Sort>) -> Option<Item<'a>> {
+    if sort != Some(Sort::Decimal)
         && let Ok(integer) = digits.parse()
     {
         return Some(Item::Integer(integer));
@@ -157,11 +157,11 @@ fn number<'a>(digits: &str, name: &str) -> Option<Item<'a>> {
     decimal(digits).map(Item::Decimal)
 }
 
-fn string<'a>(text: Cow<'a, str>, name: &str) -> Item<'a> {
-    let parsed = match name {
-        "date" => Date::parse(&text).map(Item::Date),
-        "dateTime" | "instant" => DateTime::parse(&text).map(Item::DateTime),
-        "time" => Time::parse(&text).map(Item::Time),
+fn string<'a>(text: Cow<'a, str>, sort: Option<Sort>) -> Item<'a> {
+    let parsed = match sort {
+        Some(Sort::Date) => Date::parse(&text).map(Item::Date),
+        Some(Sort::DateTime) => DateTime::parse(&text).map(Item::DateTime),
+        Some(Sort::Time) => Time::parse(&text).map(Item::Time),
         _ => None,
     };
     parsed.unwrap_or(Item::String(text))

@@ -1,32 +1,31 @@
 //! Walks paths: members, filters and projections item by item, other functions over whole collections.
 
+use std::borrow::Cow;
+use std::iter;
+
 use crate::context::Failure;
 use crate::evaluate::{Evaluator, List, Scope, only};
 use crate::functions::Function;
-use crate::syntax::{Call, Expr, Path, Step};
+use crate::navigate::Member;
+use crate::syntax::{Call, Expr, Gather, Path, Step};
 use crate::value::{Element, Item};
 use crate::{convert, keys, kinds, loops, moments, navigate, numbers, records, sets, strings};
 
 impl<'a> Evaluator<'_, 'a> {
-    /// Walks a path: items flow through its steps one by one, except where a step needs them all.
+    /// Walks a path: items flow through its steps one by one, except where a function needs them all.
     pub(crate) fn path(&mut self, path: &'a Path, scope: Scope<'_, 'a>, out: &mut List<'a>) -> Result<(), Failure> {
-        let flowing = path.steps.iter().take_while(|step| step.flows()).count();
-        let (flow, mut rest) = path.steps.split_at(flowing);
-        if rest.is_empty() {
-            return self.begin(&path.start, flow, scope, out);
+        if path.stages.is_empty() {
+            return self.begin(&path.start, &path.flow, scope, out);
         }
         let mut found = self.take();
-        self.begin(&path.start, flow, scope, &mut found)?;
-        while let Some((step, after)) = rest.split_first() {
-            found = self.gathered(step, found, scope)?;
-            let flowing = after.iter().take_while(|step| step.flows()).count();
-            let (flow, remaining) = after.split_at(flowing);
-            if !flow.is_empty() {
+        self.begin(&path.start, &path.flow, scope, &mut found)?;
+        for stage in &path.stages {
+            found = self.gathered(&stage.gather, found, scope)?;
+            if !stage.flow.is_empty() {
                 let mut next = self.take();
-                self.each(flow, found, scope, &mut next)?;
+                self.each(&stage.flow, found, scope, &mut next)?;
                 found = next;
             }
-            rest = remaining;
         }
         out.append(&mut found);
         self.give(found);
@@ -45,7 +44,10 @@ impl<'a> Evaluator<'_, 'a> {
             Expr::This => {
                 self.weigh(scope.this)?;
                 for item in scope.this {
-                    self.flow(steps, item.clone(), scope, out)?;
+                    match item {
+                        Item::Element(element) => self.element(steps, element, scope, out)?,
+                        computed => self.computed(steps, computed.clone(), scope, out)?,
+                    }
                 }
                 Ok(())
             }
@@ -67,7 +69,7 @@ impl<'a> Evaluator<'_, 'a> {
         out: &mut List<'a>,
     ) -> Result<(), Failure> {
         match item {
-            Item::Element(element) => self.element(steps, element, scope, out),
+            Item::Element(element) => self.element(steps, &element, scope, out),
             computed => self.computed(steps, computed, scope, out),
         }
     }
@@ -76,15 +78,29 @@ impl<'a> Evaluator<'_, 'a> {
     fn element(
         &mut self,
         mut steps: &'a [Step],
-        element: Element<'a>,
+        element: &Element<'a>,
         scope: Scope<'_, 'a>,
         out: &mut List<'a>,
     ) -> Result<(), Failure> {
+        let model = self.context.model;
+        // Its parts, which stay in registers from step to step.
+        let Element {
+            mut node,
+            mut sibling,
+            mut kind,
+        } = *element;
         while let Some((step, rest)) = steps.split_first() {
             self.spend(1)?;
+            let element = Element { node, sibling, kind };
             match step {
-                Step::Root(name) if kinds::is_root(self.context.model, &element, name) => {}
-                Step::Root(name) | Step::Member(name) => return self.member(name, rest, element, scope, out),
+                Step::Root(name) if kinds::is_root(model, &element, name.text()) => {}
+                Step::Root(name) | Step::Member(name) => {
+                    let member = navigate::member(model, &element, &name.lent());
+                    match member.only(model) {
+                        Some(only) => Element { node, sibling, kind } = only,
+                        None => return self.members(rest, &member, scope, out),
+                    }
+                }
                 Step::OfType(name) => {
                     if !kinds::is(self.context, &Item::Element(element), name) {
                         return Ok(());
@@ -96,35 +112,77 @@ impl<'a> Evaluator<'_, 'a> {
                         return Ok(());
                     }
                 }
-                Step::Select(projection) => {
-                    let this = [Item::Element(element)];
-                    let found = self.list(projection, scope.on(&this))?;
-                    return self.each(rest, found, scope, out);
-                }
-                Step::Extension(url) => return self.extension(url, rest, element, scope, out),
-                Step::ReferenceKey(wanted) => {
-                    return match keys::of_reference(self.context, &element, wanted.as_ref()) {
-                        Some(key) => self.computed(rest, key, scope, out),
-                        None => Ok(()),
-                    };
-                }
-                Step::Resolve => {
-                    return match navigate::resolve(self.context, &element) {
-                        Some(found) => self.flow(rest, found, scope, out),
-                        None => Ok(()),
-                    };
-                }
-                Step::Children => {
-                    let mut found = self.take();
-                    navigate::children(self.context.model, &element, &mut found);
-                    return self.each(rest, found, scope, out);
-                }
-                Step::At(_) | Step::Is(_) | Step::Call(_) => {}
+                _ => return self.turned(step, rest, &element, scope, out),
             }
             steps = rest;
         }
-        out.push(Item::Element(element));
+        // Made where it stays: from the registers, not by way of the stack.
+        out.extend(iter::once_with(|| Item::Element(Element { node, sibling, kind })));
         Ok(())
+    }
+
+    /// Sends on what a step makes of an element.
+    fn turned(
+        &mut self,
+        step: &'a Step,
+        rest: &'a [Step],
+        element: &Element<'a>,
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        let model = self.context.model;
+        match step {
+            Step::Select(projection) => {
+                let this = [Item::Element(*element)];
+                let found = self.list(projection, scope.on(&this))?;
+                self.each(rest, found, scope, out)
+            }
+            Step::Extension(url) => match self.url(url, scope)? {
+                Some(url) => navigate::extensions(model, element, &url, &mut |extension| {
+                    self.element(rest, extension, scope, out)
+                }),
+                None => Ok(()),
+            },
+            Step::ReferenceKey(wanted) => match keys::of_reference(self.context, element, wanted.as_ref()) {
+                Some(key) => self.computed(rest, key, scope, out),
+                None => Ok(()),
+            },
+            Step::Resolve => match navigate::resolve(self.context, element) {
+                Some(found) => self.flow(rest, found, scope, out),
+                None => Ok(()),
+            },
+            Step::Children => navigate::children(model, element, &mut |child| self.element(rest, child, scope, out)),
+            Step::Descendants => self.descend(rest, element, scope, out),
+            Step::Root(_) | Step::Member(_) | Step::OfType(_) | Step::Where(_) => Ok(()),
+        }
+    }
+
+    fn members(
+        &mut self,
+        steps: &'a [Step],
+        member: &Member<'a>,
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        member.each(self.context.model, &mut |element| {
+            self.spend(1)?;
+            self.element(steps, element, scope, out)
+        })
+    }
+
+    /// Sends on every element below one, each parent before its children. A record nests only so deep.
+    fn descend(
+        &mut self,
+        steps: &'a [Step],
+        element: &Element<'a>,
+        scope: Scope<'_, 'a>,
+        out: &mut List<'a>,
+    ) -> Result<(), Failure> {
+        navigate::children(self.context.model, element, &mut |child| {
+            self.spend(1)?;
+            self.element(steps, child, scope, out)?;
+            self.descend(steps, child, scope, out)
+        })
     }
 
     /// Sends a computed item through steps; it has few members, and neither extensions nor children.
@@ -143,7 +201,7 @@ impl<'a> Evaluator<'_, 'a> {
         let this = std::slice::from_ref(&item);
         let passes = match step {
             Step::Root(name) | Step::Member(name) => {
-                return match records::computed_member(&item, name) {
+                return match records::computed_member(&item, name.text()) {
                     Some(found) => self.flow(rest, found, scope, out),
                     None => Ok(()),
                 };
@@ -154,8 +212,7 @@ impl<'a> Evaluator<'_, 'a> {
                 let found = self.list(projection, scope.on(this))?;
                 return self.each(rest, found, scope, out);
             }
-            Step::Extension(_) | Step::ReferenceKey(_) | Step::Resolve | Step::Children => false,
-            Step::At(_) | Step::Is(_) | Step::Call(_) => true,
+            Step::Extension(_) | Step::ReferenceKey(_) | Step::Resolve | Step::Children | Step::Descendants => false,
         };
         match passes {
             true => self.flow(rest, item, scope, out),
@@ -178,62 +235,28 @@ impl<'a> Evaluator<'_, 'a> {
         Ok(())
     }
 
-    fn member(
-        &mut self,
-        name: &'a str,
-        steps: &'a [Step],
-        element: Element<'a>,
-        scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
-    ) -> Result<(), Failure> {
-        let Some(members) = navigate::members(self.context.model, &element, name) else {
-            return Ok(());
-        };
-        if steps.is_empty() {
-            let start = out.len();
-            out.extend(members.map(Item::Element));
-            return self.spend((out.len() - start) as u64);
-        }
-        for member in members {
-            self.element(steps, member, scope, out)?;
-        }
-        Ok(())
-    }
-
-    fn extension(
-        &mut self,
-        url: &'a Expr,
-        steps: &'a [Step],
-        element: Element<'a>,
-        scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
-    ) -> Result<(), Failure> {
+    fn url(&mut self, url: &'a Expr, scope: Scope<'_, 'a>) -> Result<Option<Cow<'a, str>>, Failure> {
         let Some(url) = self.single(url, scope)? else {
-            return Ok(());
+            return Ok(None);
         };
-        let Some(url) = url.text() else {
-            return Err(Failure::values("extension() takes a url as a string"));
-        };
-        for extension in navigate::extensions(self.context.model, &element, &url) {
-            self.element(steps, extension, scope, out)?;
-        }
-        Ok(())
+        let text = url.text();
+        text.map(Some)
+            .ok_or_else(|| Failure::values("extension() takes a url as a string"))
     }
 
     /// Takes a step that needs the whole collection.
-    fn gathered(&mut self, step: &'a Step, input: List<'a>, scope: Scope<'_, 'a>) -> Result<List<'a>, Failure> {
+    fn gathered(&mut self, gather: &'a Gather, input: List<'a>, scope: Scope<'_, 'a>) -> Result<List<'a>, Failure> {
         self.spend(1 + input.len() as u64 / 8)?;
-        match step {
-            Step::At(index) => sets::at(self, input, index, scope),
-            Step::Is(name) => {
+        match gather {
+            Gather::At(index) => sets::at(self, input, index, scope),
+            Gather::Is(name) => {
                 let Some(item) = only(&input)? else {
                     return Ok(input);
                 };
                 let answer = kinds::is(self.context, item, name);
                 Ok(self.one(input, Item::Boolean(answer)))
             }
-            Step::Call(call) => self.call(call, input, scope),
-            _ => Ok(input),
+            Gather::Call(call) => self.call(call, input, scope),
         }
     }
 

@@ -60,8 +60,8 @@ impl<'a> Item<'a> {
 
 /// Whether it is a primitive that has only extensions, no value.
 fn is_bare(model: &dyn Model, element: &Element<'_>) -> bool {
-    let primitive = |kind| model.type_name(kind).starts_with(|c: char| c.is_ascii_lowercase());
-    !element.has_value() && (element.node.is_null() || element.kind.is_some_and(primitive))
+    let primitive = element.kind.is_some_and(|kind| model.sort(kind).is_primitive());
+    !element.has_value() && (element.node.is_null() || primitive)
 }
 
 /// The type of an element that the model doesn't know, by its JSON.

@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use conformance::Definitions;
 use conformance::asked::Asked;
 use fhir::document::Node;
+use fhir::name::Name;
 use fhir::parse::write_string;
 use fhirpath::evaluate::{Context, Failure, Reason as Why, Tracer};
 use fhirpath::expression::Expression;
@@ -245,9 +246,9 @@ fn part(model: &Definitions, item: &Item<'_>, out: &mut Vec<u8>) {
 fn value_member(model: &Definitions, name: &str) -> Option<String> {
     let (first, rest) = name.split_at_checked(1)?;
     let member = format!("value{}{rest}", first.to_ascii_uppercase());
-    match model.child(model.type_id("Parameters.parameter")?, "value")? {
+    match model.child(model.type_id("Parameters.parameter")?, &Name::of("value"))? {
         Child::Choice(choices) => choices.iter().any(|(name, _)| **name == *member).then_some(member),
-        Child::One(_) => None,
+        Child::One(..) => None,
     }
 }
 

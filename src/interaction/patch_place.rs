@@ -5,6 +5,7 @@
 //! both halves move together, and what becomes empty leaves the record, as FHIR has no empty elements.
 
 use fhir::document::Node;
+use fhir::name::Name;
 use fhir::tree::Tree;
 use fhirpath::model::{Child, Model, TypeId};
 
@@ -58,7 +59,7 @@ pub struct Member {
 
 /// The child of a type that a JSON member holds: the element of that name, or a choice with its type behind it.
 pub fn member(model: &dyn Model, parent: TypeId, json: &str) -> Option<Member> {
-    if let Some(Child::One(kind)) = model.child(parent, json) {
+    if let Some(Child::One(kind, _)) = model.child(parent, &Name::of(json)) {
         return Some(Member {
             base: json.to_owned(),
             kind,
@@ -67,7 +68,7 @@ pub fn member(model: &dyn Model, parent: TypeId, json: &str) -> Option<Member> {
     let capitals = json.char_indices().filter(|(at, c)| *at > 0 && c.is_ascii_uppercase());
     capitals
         .map(|(at, _)| &json[..at])
-        .find_map(|base| match model.child(parent, base)? {
+        .find_map(|base| match model.child(parent, &Name::of(base))? {
             Child::Choice(forms) => {
                 let (_, kind) = forms.iter().find(|(name, _)| **name == *json)?;
                 Some(Member {
@@ -75,7 +76,7 @@ pub fn member(model: &dyn Model, parent: TypeId, json: &str) -> Option<Member> {
                     kind: *kind,
                 })
             }
-            Child::One(_) => None,
+            Child::One(..) => None,
         })
 }
 

@@ -2,6 +2,7 @@
 
 use conformance::Definitions;
 use fhir::document::Node;
+use fhir::name::Name;
 use fhir::outcome::Code;
 use fhir::tree::Tree;
 use fhirpath::model::{Child, Model, TypeId};
@@ -101,8 +102,8 @@ impl Definer<'_> {
             let text = format!("names \"{name}\", and {} has no such element", self.0.type_name(parent));
             (Code::BusinessRule, text)
         };
-        match self.0.child(parent, name) {
-            Some(Child::One(kind)) => Ok(Target {
+        match self.0.child(parent, &Name::of(name)) {
+            Some(Child::One(kind, _)) => Ok(Target {
                 name: name.to_owned(),
                 forms: vec![name.to_owned()],
                 kind,
@@ -111,7 +112,7 @@ impl Definer<'_> {
             Some(Child::Choice(forms)) => self.choice(parent, name, forms, given),
             None => {
                 let found = member(self.0, parent, name).ok_or_else(unknown)?;
-                match self.0.child(parent, &found.base) {
+                match self.0.child(parent, &Name::of(&*found.base)) {
                     Some(Child::Choice(forms)) => Ok(self.form(parent, &found.base, forms, name, found.kind)),
                     _ => Err(unknown()),
                 }

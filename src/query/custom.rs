@@ -7,6 +7,7 @@
 use conformance::{Component, Definitions, ParameterType, SearchParameter};
 use fhir::document::{Document, Node};
 use fhir::identity::Kind;
+use fhir::name::Name;
 use fhir::parse::Limits;
 use fhir::tree::Tree;
 use fhirpath::model::Model;
@@ -216,7 +217,7 @@ pub(crate) fn unknown_element<'a>(definitions: &Definitions, kind: &Kind, path: 
     let of = definitions.type_id(kind.as_str())?;
     let mut at = Some(of);
     while let Some(kind) = at {
-        if definitions.child(kind, first).is_some() {
+        if definitions.child(kind, &Name::of(first)).is_some() {
             return None;
         }
         at = definitions.base(kind);

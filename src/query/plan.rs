@@ -3,6 +3,7 @@
 use conformance::{Definitions, ParameterType};
 use fhir::document::Node;
 use fhir::identity::Reference;
+use fhir::name::Name;
 use fhirpath::model::{Child, Model, TypeId};
 
 use crate::path::{Filter, Step};
@@ -256,8 +257,8 @@ fn children(definitions: &Definitions, way: &Way, name: &str) -> Option<Vec<Way>
     };
     let mut at = Some(way.kind);
     while let Some(kind) = at {
-        match definitions.child(kind, name) {
-            Some(Child::One(kind)) => return Some(vec![step(name, kind)]),
+        match definitions.child(kind, &Name::of(name)) {
+            Some(Child::One(kind, _)) => return Some(vec![step(name, kind)]),
             Some(Child::Choice(choices)) => return Some(choices.iter().map(|(m, kind)| step(m, *kind)).collect()),
             None => at = definitions.base(kind),
         }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use fhir::document::{Document, Node};
+use fhir::name::Name;
 use fhir::tree::Tree;
 use regex::Regex;
 use rustc_hash::FxHashMap;
@@ -130,7 +131,7 @@ impl Rule {
 /// The operator of a filter. Those that came after R4 stand in an extension there.
 fn op(filter: Node<'_>) -> String {
     const LATER: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.compose.include.filter.op";
-    let (value, more) = filter.halves("op");
+    let (value, more) = filter.halves(&Name::of("op"));
     let places = [Some(filter), more];
     let later = places.into_iter().flatten().find_map(|node| extension(node, LATER));
     let later = later.and_then(|extension| extension.string("valueCode"));

@@ -110,7 +110,7 @@ pub(crate) fn children<'a, 'd>(definitions: &'d Definitions, of: &Element<'a>, k
             continue;
         }
         if let Some(step) = definitions.step(kind, bare) {
-            let sibling = if half { None } else { holder.halves(bare).1 };
+            let sibling = if half { None } else { holder.half(bare) };
             add(definitions, step, node, sibling, &mut found);
         }
     }

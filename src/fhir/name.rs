@@ -1,0 +1,64 @@
+//! The name of a member with a mark of it, by which it is told from others without looking at its text.
+
+use std::ops::Deref;
+
+/// A name and its mark. What is looked for again and again is marked once; a document marks its own names as it is
+/// parsed, so that looking for a member, and for what is known of it, compares numbers and one text at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<T = Box<str>> {
+    text: T,
+    mark: u16,
+}
+
+impl<T: Deref<Target = str>> Name<T> {
+    /// A name by its text.
+    #[inline]
+    pub fn of(text: T) -> Name<T> {
+        let mark = mark(text.as_bytes());
+        Name { text, mark }
+    }
+
+    /// A name whose mark is known.
+    #[inline]
+    pub(crate) fn marked(text: T, mark: u16) -> Name<T> {
+        Name { text, mark }
+    }
+
+    /// The same name, lent.
+    #[inline]
+    pub fn lent(&self) -> Name<&str> {
+        Name {
+            text: &self.text,
+            mark: self.mark,
+        }
+    }
+
+    /// The text.
+    #[inline]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The mark: equal for equal names, and mostly different for others.
+    #[inline]
+    pub fn mark(&self) -> u16 {
+        self.mark
+    }
+}
+
+impl<'n> Name<&'n str> {
+    /// The text, for as long as it was lent.
+    #[inline]
+    pub fn into_text(self) -> &'n str {
+        self.text
+    }
+}
+
+/// A mark from the length and three of the bytes.
+#[inline]
+pub(crate) fn mark(name: &[u8]) -> u16 {
+    let [first, .., last] = name else { return 0 };
+    let middle = name[name.len() / 2];
+    let mixed = u32::from_le_bytes([*first, middle, *last, name.len() as u8]).wrapping_mul(0x9E37_79B1);
+    (mixed >> 16) as u16
+}
