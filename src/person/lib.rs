@@ -1,0 +1,37 @@
+//! Who is who: persons compared feature by feature, found among a nation, and carried in a small file.
+//!
+//! Pure: no clock, no disk, no socket.
+//!
+//! 1. [`Person::read`] takes from a Patient what tells people apart, names folded by an editable table of [`spelling`]s.
+//! 2. [`compare`] says how far two persons agree in each [`Feature`]; [`score`] weighs that ([`Weights`]), with how common
+//!    the particulars are among the people at hand ([`Frequencies`]), grades it and explains it.
+//! 3. A [`Register`] keeps the particulars of many people in memory and finds those who may be a given person
+//!    ([`Register::best`]); it takes changes one by one.
+//! 4. [`train`](train::train) learns the weights from records alone.
+
+pub mod birth;
+pub mod compare;
+pub mod feature;
+pub mod frequency;
+mod keys;
+mod pack;
+pub mod person;
+pub mod places;
+pub mod register;
+pub mod score;
+pub mod sound;
+pub mod spelling;
+pub mod train;
+#[cfg(test)]
+mod trial;
+pub mod weights;
+
+pub use birth::Birth;
+pub use compare::{Agreement, compare};
+pub use feature::Feature;
+pub use frequency::Frequencies;
+pub use person::{Identifier, Person, Sex};
+pub use places::Place;
+pub use register::{Found, Register};
+pub use score::{Grade, Score, score};
+pub use weights::Weights;

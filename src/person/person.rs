@@ -1,0 +1,291 @@
+//! The particulars of a person that tell her from others, and how a Patient is read for them.
+
+use fhir::document::Node;
+use query::fold;
+
+use crate::birth::Birth;
+use crate::places::Place;
+use crate::spelling::Spellings;
+
+/// The identifier system of the citizen number.
+pub const CITIZEN: &str = "http://id.gov.bt/citizen";
+const EXTENSIONS: &str = "http://fhir.moh.gov.bt/StructureDefinition/";
+/// Of each kind of particular so many are looked at: whoever has more is told by those.
+const EACH_MAX: usize = 8;
+/// Digits of a telephone number that count: without the country's code.
+const TELEPHONE_DIGITS: usize = 8;
+
+/// The tokens of one name, in no order, each as it counts.
+pub type Name = Vec<String>;
+
+/// What is known of the sex.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Sex {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Female.
+    Female,
+    /// Male.
+    Male,
+    /// Other.
+    Other,
+}
+
+/// A number of some system.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identifier {
+    /// The system's address; empty where none is named.
+    pub system: String,
+    /// The number, without spaces.
+    pub value: String,
+}
+
+/// The particulars of a person.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Person {
+    /// Her names: one, or several where she has changed it or it is written in two scripts.
+    pub names: Vec<Name>,
+    /// The date of birth.
+    pub birth: Option<Birth>,
+    /// The sex.
+    pub sex: Sex,
+    /// The citizen number, as digits.
+    pub citizen: Option<u64>,
+    /// Other numbers.
+    pub identifiers: Vec<Identifier>,
+    /// The number the mother is known by.
+    pub mother: Option<Identifier>,
+    /// The names of mother and father.
+    pub parents: [Name; 2],
+    /// Telephone numbers, as their last eight digits.
+    pub telephones: Vec<u64>,
+    /// Where she lives.
+    pub place: Place,
+    /// Which of twins or more, from 1; 0 where it is not said.
+    pub birth_order: u32,
+}
+
+impl Person {
+    /// Reads a Patient; whatever it lacks is not known, whatever cannot be read is passed over.
+    pub fn read(patient: Node<'_>) -> Person {
+        let mut person = Person {
+            birth: patient.string("birthDate").and_then(|text| Birth::read(&text)),
+            sex: match patient.string("gender").as_deref() {
+                Some("female") => Sex::Female,
+                Some("male") => Sex::Male,
+                Some("other") => Sex::Other,
+                _ => Sex::Unknown,
+            },
+            birth_order: patient.get("multipleBirthInteger").and_then(number).unwrap_or(0),
+            ..Person::default()
+        };
+        each(patient, "extension").for_each(|extension| person.read_extension(extension));
+        each(patient, "identifier").for_each(|identifier| person.read_identifier(identifier));
+        each(patient, "contact").for_each(|contact| person.read_contact(contact));
+        each(patient, "name").for_each(|name| person.read_name(name));
+        each(patient, "telecom").for_each(|telecom| person.read_telecom(telecom));
+        let mut places = each(patient, "address")
+            .map(read_address)
+            .filter(|place| !place.is_unknown());
+        person.place = places.next().unwrap_or_default();
+        person
+    }
+
+    /// Whether nothing is known that could tell her from anybody.
+    pub fn is_unknown(&self) -> bool {
+        let numbers = self.citizen.is_some() || !self.identifiers.is_empty() || !self.telephones.is_empty();
+        self.names.is_empty() && self.birth.is_none() && !numbers && self.mother.is_none()
+    }
+
+    fn read_extension(&mut self, extension: Node<'_>) {
+        let url = extension.string("url").unwrap_or_default();
+        if url.strip_prefix(EXTENSIONS) == Some("bt-mother-identifier") {
+            self.mother = extension.get("valueIdentifier").and_then(read_identifier);
+        }
+    }
+
+    fn read_identifier(&mut self, node: Node<'_>) {
+        let Some(identifier) = read_identifier(node) else {
+            return;
+        };
+        if identifier.system == CITIZEN {
+            self.citizen = citizen(&identifier.value).or(self.citizen);
+        } else if !self.identifiers.contains(&identifier) {
+            self.identifiers.push(identifier);
+        }
+    }
+
+    fn read_contact(&mut self, contact: Node<'_>) {
+        let codings = each(contact, "relationship").flat_map(|relationship| each(relationship, "coding"));
+        let mut codes = codings.filter_map(|coding| coding.string("code"));
+        let at = codes.find_map(|code| match &*code {
+            "MTH" | "NMTH" => Some(0),
+            "FTH" | "NFTH" => Some(1),
+            _ => None,
+        });
+        if let (Some(at), Some(name)) = (at, contact.get("name")) {
+            self.parents[at] = tokens(name);
+        }
+    }
+
+    fn read_name(&mut self, name: Node<'_>) {
+        let mut tokens = tokens(name);
+        if is_newborn(name) {
+            // "Baby of Pema Lhamo", "B/O Pema Lhamo": the name is the mother's.
+            tokens.retain(|token| token.len() > 1);
+            if self.parents[0].is_empty() {
+                self.parents[0] = tokens;
+            }
+        } else if tokens.is_empty() {
+            // It says nothing.
+        } else if !self.names.iter().any(|known| same_tokens(known, &tokens)) {
+            self.names.push(tokens);
+        }
+    }
+
+    fn read_telecom(&mut self, telecom: Node<'_>) {
+        if !matches!(telecom.string("system").as_deref(), Some("phone" | "sms")) {
+            return;
+        }
+        let telephone = telecom.string("value").and_then(|value| telephone(&value));
+        if let Some(telephone) = telephone
+            && !self.telephones.contains(&telephone)
+        {
+            self.telephones.push(telephone);
+        }
+    }
+}
+
+/// A citizen number as digits; `None` where it is none.
+pub fn citizen(value: &str) -> Option<u64> {
+    let digits: String = value.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+    (digits.len() == 11 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+/// A telephone number as its last eight digits; `None` where it has fewer than six.
+pub fn telephone(value: &str) -> Option<u64> {
+    let digits: String = value.chars().filter(char::is_ascii_digit).collect();
+    let from = digits.len().saturating_sub(TELEPHONE_DIGITS);
+    (digits.len() >= 6).then(|| digits[from..].parse().ok())?
+}
+
+/// Whether two names have the same tokens, in whatever order.
+pub(crate) fn same_tokens(a: &[String], b: &[String]) -> bool {
+    a.len() == b.len() && a.iter().all(|token| b.contains(token))
+}
+
+fn each<'a>(node: Node<'a>, name: &str) -> impl Iterator<Item = Node<'a>> + use<'a> {
+    let list = node.get(name);
+    list.into_iter().flat_map(|list| list.each()).take(EACH_MAX)
+}
+
+fn number(node: Node<'_>) -> Option<u32> {
+    node.as_number()?.parse().ok()
+}
+
+fn read_identifier(node: Node<'_>) -> Option<Identifier> {
+    let value: String = node.string("value")?.chars().filter(|c| !c.is_whitespace()).collect();
+    let system = node.string("system").unwrap_or_default().into_owned();
+    (!value.is_empty()).then_some(Identifier { system, value })
+}
+
+/// The tokens of a HumanName: of its parts, or where it has none of its text.
+fn tokens(name: Node<'_>) -> Name {
+    let parts = each(name, "given").chain(each(name, "family"));
+    let parts: Vec<_> = parts.filter_map(|part| part.as_str()).collect();
+    let text = match parts.is_empty() {
+        true => name.string("text").unwrap_or_default().into_owned(),
+        false => parts.join(" "),
+    };
+    Spellings::built_in().tokens(&text)
+}
+
+/// Whether a name stands for a child that has none yet.
+fn is_newborn(name: Node<'_>) -> bool {
+    let text = name.string("text").or_else(|| each(name, "given").next()?.as_str());
+    let text = fold(&text.unwrap_or_default()).into_owned();
+    let first = text.split(' ').next().unwrap_or_default();
+    matches!(first, "baby" | "infant" | "newborn" | "child" | "bo") || text.starts_with("b o ")
+}
+
+fn read_address(address: Node<'_>) -> Place {
+    let codes = each(address, "extension").filter_map(|extension| {
+        let url = extension.string("url")?;
+        let name = url.strip_prefix(EXTENSIONS)?;
+        let code = extension.get("valueCoding")?.string("code")?;
+        matches!(name, "bt-dzongkhag" | "bt-gewog" | "bt-chiwog").then(|| Place::of_code(&code))?
+    });
+    let finest = codes.max_by_key(|place| (place.chiwog, place.gewog));
+    let text = |name: &str| address.string(name).unwrap_or_default();
+    let mut place = finest
+        .or_else(|| Place::of_names(&text("district"), &text("city")))
+        .unwrap_or_default();
+    let line = each(address, "line").next().and_then(|line| line.as_str());
+    let line = line.map(|line| fold(&line).into_owned()).unwrap_or_default();
+    if place.gewog > 0 && line.bytes().any(|b| b.is_ascii_digit()) {
+        let within = place.chiwog.max(place.gewog);
+        place.house = crate::keys::hash("house", &[&within.to_string(), &line]) & 0xffff_ffff;
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use fhir::document::Document;
+    use fhir::parse::Limits;
+
+    use super::*;
+
+    fn read(json: &str) -> Person {
+        Person::read(Document::parse(json.as_bytes(), Limits::default()).unwrap().root())
+    }
+
+    #[test]
+    fn a_patient_is_read_for_what_tells_her_apart() {
+        let person = read(
+            r#"{"resourceType":"Patient","birthDate":"1987-04-09","gender":"female","multipleBirthInteger":2,
+            "extension":[{"url":"http://fhir.moh.gov.bt/StructureDefinition/bt-mother-identifier",
+                "valueIdentifier":{"system":"http://id.gov.bt/citizen","value":"11404000002"}}],
+            "identifier":[{"system":"http://id.gov.bt/citizen","value":"1-14-04-000581"},{"system":"x","value":" A 1"}],
+            "name":[{"given":["Sonam","Dorjee"]},{"text":"བསོད་ནམས་རྡོ་རྗེ"},{"family":"Rai","given":["Maya"]}],
+            "telecom":[{"system":"phone","value":"+975 17 12 34 56"},{"system":"email","value":"17999999"}],
+            "address":[{"district":"Bumthang","city":"Tang","line":["House 7"]}],
+            "contact":[{"relationship":[{"coding":[{"code":"N"},{"code":"MTH"}]}],"name":{"text":"Pema Lhamo"}}]}"#,
+        );
+        assert_eq!(person.names, [vec!["sonam", "dorji"], vec!["maya", "rai"]]);
+        assert_eq!(
+            (person.citizen, person.telephones, person.birth_order),
+            (Some(11_404_000_581), vec![17_123_456], 2)
+        );
+        assert_eq!(
+            person.identifiers,
+            [Identifier {
+                system: "x".into(),
+                value: "A1".into()
+            }]
+        );
+        assert_eq!(person.mother.unwrap().value, "11404000002");
+        assert_eq!(person.parents, [vec!["pema", "lhamo"], vec![]]);
+        assert!(person.place.gewog == 103 && person.place.house > 0 && person.sex == Sex::Female);
+    }
+
+    #[test]
+    fn newborns_have_their_mother_s_name_and_none_of_their_own() {
+        for name in ["Baby of Pema Lhamo", "B/O Pema Lhamo", "baby Pema Lhamo"] {
+            let person = read(&format!(r#"{{"name":[{{"use":"temp","text":"{name}"}}]}}"#));
+            assert!(person.names.is_empty(), "{name}");
+            assert_eq!(person.parents[0], ["pema", "lhamo"], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_passed_over() {
+        let person = read(
+            r#"{"name":[{"text":" "},{}],"identifier":[{"system":"http://id.gov.bt/citizen","value":"12"},{"value":""}],
+            "telecom":[{"system":"phone","value":"12"}],"birthDate":"soon","gender":5,"address":[{"text":"there"}],
+            "extension":[{"url":"http://fhir.moh.gov.bt/StructureDefinition/bt-mother-identifier"}]}"#,
+        );
+        assert!(person.is_unknown() && person.place.is_unknown());
+    }
+}

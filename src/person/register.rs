@@ -1,0 +1,371 @@
+//! Many people's particulars in memory, found by what two records of one person are likely to share.
+//!
+//! A person is a few dozen bytes in one arena, and eight or nine keys of eight bytes. Keys lie sorted; those of lately
+//! changed people lie beside, until there are so many that all are sorted anew. Whoever changes is appended again and
+//! the old bytes are given up, until half of the arena is that.
+
+use rustc_hash::FxHashMap;
+
+use crate::birth::Birth;
+use crate::frequency::{Frequencies, Smoothed, USUAL_DAY, USUAL_TOKEN, USUAL_YEAR, usual_place};
+use crate::keys::{self, Key};
+use crate::pack::{self, Lexicon};
+use crate::person::{Identifier, Person};
+use crate::places::Place;
+use crate::score::{Grade, Score, score};
+use crate::weights::Weights;
+
+/// Of the people a key leads to, so many are looked at: a key of more says next to nothing.
+const OF_A_KEY: usize = 20_000;
+/// So many candidates are compared in full, those with the rarest keys in common.
+const COMPARED: usize = 400;
+/// Keys of so many lately changed people are looked through unsorted, or a sixteenth of all.
+const LATELY: usize = 4_096;
+
+/// Somebody found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The record's id.
+    pub id: String,
+    /// How likely it is the person looked for, and why.
+    pub score: Score,
+}
+
+/// Many people.
+#[derive(Default)]
+pub struct Register {
+    arena: Vec<u8>,
+    /// Where each number's bytes begin.
+    starts: Vec<u32>,
+    /// Whether a number's person changed or went since.
+    gone: Vec<bool>,
+    living: usize,
+    lexicon: Lexicon,
+    /// Key above, number below, sorted.
+    sorted: Vec<u64>,
+    /// How many numbers `sorted` is about.
+    settled: usize,
+    lately: FxHashMap<Key, Vec<u32>>,
+    years: FxHashMap<u32, u32>,
+    days: FxHashMap<Birth, u32>,
+    places: FxHashMap<u32, u32>,
+}
+
+impl Register {
+    /// How many people there are.
+    pub fn len(&self) -> usize {
+        self.living
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.living == 0
+    }
+
+    /// Adds a person, or takes her new particulars.
+    pub fn put(&mut self, id: &str, person: &Person) {
+        self.remove(id);
+        let number = self.append(id, person);
+        for key in keys::kept(person).into_iter().chain([keys::of_id(id)]) {
+            self.lately.entry(key).or_default().push(number);
+        }
+        self.settle();
+    }
+
+    /// Takes a person out; nothing happens where she is not there.
+    pub fn remove(&mut self, id: &str) {
+        let Some((number, person)) = self.get(id) else {
+            return;
+        };
+        self.gone[number as usize] = true;
+        self.living -= 1;
+        self.count(&person, -1);
+    }
+
+    /// A person and her number, by id.
+    fn get(&self, id: &str) -> Option<(u32, Person)> {
+        let mut found = None;
+        self.each_of(keys::of_id(id), &mut |number| {
+            if pack::id(self.bytes(number)) == Some(id) {
+                found = Some(number);
+            }
+        });
+        let number = found?;
+        Some((number, pack::read(self.bytes(number), &self.lexicon)?.1))
+    }
+
+    /// The particulars of a record.
+    pub fn person(&self, id: &str) -> Option<Person> {
+        self.get(id).map(|(_, person)| person)
+    }
+
+    /// Everybody, in the order they came or last changed.
+    pub fn each(&self, each: &mut dyn FnMut(&str, &Person)) {
+        let living = (0..self.starts.len()).filter(|number| !self.gone[*number]);
+        for number in living {
+            if let Some((id, person)) = pack::read(self.bytes(number as u32), &self.lexicon) {
+                each(&id, &person);
+            }
+        }
+    }
+
+    /// At most `most` people, evenly spread over the order they came in.
+    pub(crate) fn sample(&self, most: usize) -> Vec<Person> {
+        let step = (self.starts.len() / most.max(1)).max(1);
+        let numbers = (0..self.starts.len())
+            .step_by(step)
+            .filter(|number| !self.gone[*number]);
+        let read = |number: usize| Some(pack::read(self.bytes(number as u32), &self.lexicon)?.1);
+        numbers.filter_map(read).take(most).collect()
+    }
+
+    /// Calls `each` with pairs of people who share a key, each pair once, at most `most`.
+    pub(crate) fn each_pair(
+        &self,
+        keys: &dyn Fn(&Person) -> Vec<Key>,
+        most: usize,
+        each: &mut dyn FnMut(&Person, &Person),
+    ) {
+        let read = |number: u32| Some(pack::read(self.bytes(number), &self.lexicon)?.1);
+        let mut left = most;
+        for number in (0..self.starts.len() as u32).filter(|number| !self.gone[*number as usize]) {
+            let Some(person) = read(number) else { continue };
+            for key in keys(&person) {
+                let mut others = Vec::new();
+                self.each_of(key, &mut |other| {
+                    others.extend(Some(other).filter(|other| *other > number))
+                });
+                for other in others.into_iter().filter_map(read).take(left) {
+                    each(&person, &other);
+                    left -= 1;
+                }
+            }
+        }
+    }
+
+    /// Those who may be this person, the likeliest first, at most `most`; nobody who is certainly another.
+    pub fn best(&self, person: &Person, weights: &Weights, most: usize) -> Vec<Found> {
+        let scored = self.candidates(person).into_iter().filter_map(|number| {
+            let (id, other) = pack::read(self.bytes(number), &self.lexicon)?;
+            let score = score(person, &other, self, weights);
+            (score.grade > Grade::CertainlyNot).then_some(Found { id, score })
+        });
+        let mut found: Vec<Found> = scored.collect();
+        found.sort_by(|a, b| {
+            let score = b
+                .score
+                .grade
+                .cmp(&a.score.grade)
+                .then(b.score.bits.total_cmp(&a.score.bits));
+            score.then_with(|| a.id.cmp(&b.id))
+        });
+        found.truncate(most);
+        found
+    }
+
+    /// How likely a record is of this person; `None` where there is no such record.
+    pub fn explain(&self, person: &Person, id: &str, weights: &Weights) -> Option<Score> {
+        Some(score(person, &self.person(id)?, self, weights))
+    }
+
+    /// The numbers of those who share keys with a person; where they are many, those who share the rarest.
+    fn candidates(&self, person: &Person) -> Vec<u32> {
+        let mut reached: Vec<(u32, f32)> = Vec::new();
+        let people = self.living.max(2) as f32;
+        for key in keys::sought(person) {
+            let from = reached.len();
+            self.each_of(key, &mut |number| {
+                if reached.len() - from < OF_A_KEY {
+                    reached.push((number, 0.0));
+                }
+            });
+            let rarity = (people / (reached.len() - from).max(1) as f32).log2().max(0.1);
+            reached[from..].iter_mut().for_each(|(_, sum)| *sum = rarity);
+        }
+        reached.sort_unstable_by_key(|(number, _)| *number);
+        reached.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+        if reached.len() > COMPARED {
+            reached.select_nth_unstable_by(COMPARED, |a, b| b.1.total_cmp(&a.1));
+            reached.truncate(COMPARED);
+        }
+        reached.into_iter().map(|(number, _)| number).collect()
+    }
+
+    fn append(&mut self, id: &str, person: &Person) -> u32 {
+        let number = self.starts.len() as u32;
+        self.starts.push(self.arena.len() as u32);
+        self.gone.push(false);
+        pack::write(&mut self.arena, id, person, &mut self.lexicon);
+        self.living += 1;
+        self.count(person, 1);
+        number
+    }
+
+    fn bytes(&self, number: u32) -> &[u8] {
+        &self.arena[self.starts[number as usize] as usize..]
+    }
+
+    /// Calls `each` with every living number under a key.
+    fn each_of(&self, key: Key, each: &mut dyn FnMut(u32)) {
+        let mut living = |number: u32| {
+            if !self.gone[number as usize] {
+                each(number);
+            }
+        };
+        let from = self.sorted.partition_point(|entry| ((entry >> 32) as Key) < key);
+        let of_key = self.sorted[from..]
+            .iter()
+            .take_while(|entry| (**entry >> 32) as Key == key);
+        of_key.for_each(|entry| living(*entry as u32));
+        self.lately
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .for_each(|number| living(*number));
+    }
+
+    fn holders(&self, key: Key) -> u32 {
+        let mut count = 0;
+        self.each_of(key, &mut |_| count += 1);
+        count
+    }
+
+    /// Counts a person's particulars up or down.
+    fn count(&mut self, person: &Person, people: i32) {
+        fn add<K: std::hash::Hash + Eq>(counts: &mut FxHashMap<K, u32>, key: K, people: i32) {
+            let count = counts.entry(key).or_default();
+            *count = count.saturating_add_signed(people);
+        }
+        let mut tokens: Vec<&String> = person.names.iter().flatten().collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens.into_iter().for_each(|token| self.lexicon.add(token, people));
+        if let Some(birth) = person.birth {
+            add(&mut self.years, birth.year, people);
+            if birth.tells_day() {
+                add(&mut self.days, birth, people);
+            }
+        }
+        let Place {
+            dzongkhag,
+            gewog,
+            chiwog,
+            ..
+        } = person.place;
+        for number in [dzongkhag, gewog, chiwog].into_iter().filter(|number| *number > 0) {
+            add(&mut self.places, number, people);
+        }
+    }
+
+    /// Sorts all keys where too many lie unsorted, and gives up the bytes of those who are gone.
+    fn settle(&mut self) {
+        let lately = self.starts.len() - self.settled;
+        if lately < LATELY.max(self.settled / 16) {
+            return;
+        }
+        if self.starts.len() > 2 * self.living + LATELY {
+            self.compact();
+            return;
+        }
+        let lately = std::mem::take(&mut self.lately);
+        let entries = lately.into_iter().flat_map(|(key, numbers)| {
+            numbers
+                .into_iter()
+                .map(move |number| u64::from(key) << 32 | u64::from(number))
+        });
+        self.sorted.extend(entries);
+        self.sorted.sort_unstable();
+        self.settled = self.starts.len();
+    }
+
+    fn compact(&mut self) {
+        let mut fresh = Register::default();
+        self.each(&mut |id, person| fresh.add_unsorted(id, person));
+        *self = fresh.sorted_anew();
+    }
+
+    /// Adds somebody whose id nobody has, without sorting her keys in.
+    fn add_unsorted(&mut self, id: &str, person: &Person) {
+        let number = self.append(id, person);
+        let keys = keys::kept(person).into_iter().chain([keys::of_id(id)]);
+        self.sorted
+            .extend(keys.map(|key| u64::from(key) << 32 | u64::from(number)));
+    }
+
+    fn sorted_anew(mut self) -> Register {
+        self.sorted.sort_unstable();
+        self.settled = self.starts.len();
+        self
+    }
+
+    fn smoothed(&self) -> Smoothed {
+        Smoothed {
+            people: self.living as f64,
+        }
+    }
+}
+
+impl<I: AsRef<str>> FromIterator<(I, Person)> for Register {
+    /// A register of many people at once; no two have the same id.
+    fn from_iter<T: IntoIterator<Item = (I, Person)>>(people: T) -> Register {
+        let mut register = Register::default();
+        people
+            .into_iter()
+            .for_each(|(id, person)| register.add_unsorted(id.as_ref(), &person));
+        register.sorted_anew()
+    }
+}
+
+impl Frequencies for Register {
+    fn people(&self) -> f64 {
+        self.living as f64
+    }
+
+    fn token(&self, token: &str) -> f64 {
+        self.smoothed().share(self.lexicon.count(token), USUAL_TOKEN)
+    }
+
+    fn year(&self, year: u32) -> f64 {
+        self.smoothed()
+            .share(self.years.get(&year).copied().unwrap_or(0), USUAL_YEAR)
+    }
+
+    fn day(&self, birth: &Birth) -> f64 {
+        self.smoothed()
+            .share(self.days.get(birth).copied().unwrap_or(0), USUAL_DAY)
+    }
+
+    fn place(&self, number: u32) -> f64 {
+        self.smoothed()
+            .share(self.places.get(&number).copied().unwrap_or(0), usual_place(number))
+    }
+
+    fn house(&self, house: u64) -> f64 {
+        self.smoothed().holders(self.holders(keys::of_house(house)))
+    }
+
+    fn citizen(&self, number: u64) -> f64 {
+        self.smoothed().holders_of_own(self.holders(keys::of_citizen(number)))
+    }
+
+    fn own_number(&self) -> f64 {
+        self.smoothed().holders_of_own(1)
+    }
+
+    fn telephone(&self, number: u64) -> f64 {
+        self.smoothed().holders(self.holders(keys::of_telephone(number)))
+    }
+
+    fn mother(&self, mother: &Identifier) -> f64 {
+        self.smoothed().holders(self.holders(keys::of_mother(mother)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
