@@ -8,16 +8,20 @@
 //! 3. A [`Register`] keeps the particulars of many people in memory and finds those who may be a given person
 //!    ([`Register::best`]); it takes changes one by one.
 //! 4. [`train`](train::train) learns the weights from records alone.
+//! 5. A [`roster`] is a register as a small file, whole or what changed, readable or [`hidden`].
 
 pub mod birth;
+mod columns;
 pub mod compare;
 pub mod feature;
 pub mod frequency;
+pub mod hidden;
 mod keys;
 mod pack;
 pub mod person;
 pub mod places;
 pub mod register;
+pub mod roster;
 pub mod score;
 pub mod sound;
 pub mod spelling;
@@ -33,5 +37,6 @@ pub use frequency::Frequencies;
 pub use person::{Identifier, Person, Sex};
 pub use places::Place;
 pub use register::{Found, Register};
+pub use roster::Roster;
 pub use score::{Grade, Score, score};
 pub use weights::Weights;

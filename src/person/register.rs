@@ -291,14 +291,14 @@ impl Register {
     }
 
     /// Adds somebody whose id nobody has, without sorting her keys in.
-    fn add_unsorted(&mut self, id: &str, person: &Person) {
+    pub(crate) fn add_unsorted(&mut self, id: &str, person: &Person) {
         let number = self.append(id, person);
         let keys = keys::kept(person).into_iter().chain([keys::of_id(id)]);
         self.sorted
             .extend(keys.map(|key| u64::from(key) << 32 | u64::from(number)));
     }
 
-    fn sorted_anew(mut self) -> Register {
+    pub(crate) fn sorted_anew(mut self) -> Register {
         self.sorted.sort_unstable();
         self.settled = self.starts.len();
         self

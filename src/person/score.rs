@@ -200,7 +200,8 @@ fn limits(agreements: &[Agreement]) -> (Grade, Option<&'static str>) {
             Some("Only name, year of birth and region agree, which many people share."),
         );
     }
-    if !named && !(own_number && born) {
+    let linked = named || (own_number && born);
+    if !linked {
         return (
             Grade::Probable,
             Some("No name agrees, and not an own number together with the birth date."),

@@ -1,4 +1,6 @@
-//! Learns the weights from records alone: strangers from pairs drawn at random, records of one person by
+//! Learns the weights from records alone: no pair has to be judged by anybody.
+//!
+//! What strangers agree in is taken from pairs drawn evenly; what records of one person agree in by
 //! expectation-maximisation over pairs that are likely to be such.
 //!
 //! The pairs are blocked two ways, by the citizen number and by the day of birth with a part of the name, and what a block
