@@ -1,6 +1,7 @@
 //! What is handed in with a record, and why an evaluation may come to nothing.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use crate::model::Model;
@@ -84,6 +85,8 @@ pub struct Context<'a> {
     pub tracer: Option<&'a dyn Tracer>,
     /// How many steps the evaluation may take before it fails.
     pub steps: u64,
+    /// Counts up the steps that evaluations take, for whoever allows several of them a number together.
+    pub spent: Option<&'a Cell<u64>>,
 }
 
 impl<'a> Context<'a> {
@@ -101,6 +104,7 @@ impl<'a> Context<'a> {
             variables: &[],
             tracer: None,
             steps: STEPS,
+            spent: None,
         }
     }
 }

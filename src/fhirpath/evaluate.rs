@@ -64,6 +64,9 @@ pub(crate) fn evaluate<'a>(
         total: None,
     };
     let evaluated = evaluator.append(expr, scope, out);
+    if let Some(spent) = context.spent {
+        spent.set(spent.get() + context.steps - evaluator.steps);
+    }
     if let Some(lists) = evaluator.spare {
         spare::leave(lists);
     }

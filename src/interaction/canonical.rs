@@ -115,8 +115,7 @@ impl Engine {
     /// # Errors
     /// Those of a search; 422 where there are more than 1,000.
     pub(crate) fn definitions_of(&self, kind: &Kind, url: &str) -> Result<Found, Refusal> {
-        let escaped = url.replace('\\', "\\\\").replace(',', "\\,").replace('|', "\\|");
-        self.kept(kind, url, &[("url".to_owned(), escaped)])
+        self.kept(kind, url, &[("url".to_owned(), escaped(url))])
     }
 
     /// All records of one of the kinds of [`DEFINING`].
@@ -140,7 +139,11 @@ impl Engine {
         Ok(found)
     }
 
-    fn look_for(&self, kind: &Kind, asked: &[(String, String)]) -> Result<Found, Refusal> {
+    /// The records of a kind that a search finds, parsed, the one that counts first.
+    ///
+    /// # Errors
+    /// Those of a search; 422 where there are more than 1,000.
+    pub(crate) fn look_for(&self, kind: &Kind, asked: &[(String, String)]) -> Result<Found, Refusal> {
         let handling = query::Handling {
             strict: true,
             now: now(),
@@ -174,6 +177,18 @@ impl Engine {
         found.sort_by(|a, b| by_age(b.root(), a.root()));
         Ok(found.into())
     }
+}
+
+/// A text as the value of a search, where `,`, `|` and `$` part values (<https://hl7.org/fhir/R4/search.html#escaping>).
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\\' | ',' | '|' | '$') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// Which of two versions of a definition counts less.

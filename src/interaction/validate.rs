@@ -6,14 +6,17 @@ use fhir::document::{Document, Node};
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue, Severity};
 use fhir::parse::Limits;
+use store::Expect;
 use validation::{Asked, Library};
 
+use crate::canonical::escaped;
 use crate::engine::{Engine, now};
 use crate::inputs::Inputs;
 use crate::operation::Call;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
+use crate::written::expectation;
 
 /// What a resource is judged for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,8 +62,11 @@ pub fn validate(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: 
     };
     let mode = mode(inputs.text("mode").as_deref())?;
     let profiles: Vec<String> = inputs.texts("profile").map(|text| text.into_owned()).collect();
-    if let Some(refusal) = misplaced(call, mode, given) {
+    if let Some(refusal) = misplaced(call, mode, given, &profiles) {
         return Err(refusal);
+    }
+    if mode == Mode::Delete {
+        return deletable(engine, request, call);
     }
     let stored;
     let record = match (given, call.kind.zip(call.id)) {
@@ -72,15 +78,98 @@ pub fn validate(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: 
         }
         (None, None) => unreachable!("told by `misplaced`"),
     };
-    if mode == Mode::Delete {
-        return Ok(Reply::outcome(200, &[well("Nothing forbids deleting it.")]));
-    }
-    let mut issues: Vec<Issue> = named_otherwise(call, mode, record).into_iter().collect();
+    let mut issues = match mode {
+        Mode::Create | Mode::Update => unacceptable(engine, request, call, mode, record)?,
+        _ => Vec::new(),
+    };
     issues.extend(judged(engine, call.kind, record, &profiles));
     if issues.is_empty() {
         issues.push(well("No issues were found."));
     }
     Ok(Reply::outcome(200, &issues))
+}
+
+/// Whether the record in the address may be deleted: it is there, in the version that is meant.
+fn deletable(engine: &Engine, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (Some(kind), Some(id)) = (call.kind, call.id) else {
+        unreachable!("told by `misplaced`")
+    };
+    engine.record(kind, id)?;
+    let issue = superseded(engine, request, kind, id)?;
+    Ok(Reply::outcome(
+        200,
+        &[issue.unwrap_or_else(|| well("Nothing forbids deleting it."))],
+    ))
+}
+
+/// What would be refused if the record were written: another id than the address has, a version that is no longer
+/// current, an identifier that another record has and only one may have.
+fn unacceptable(
+    engine: &Engine,
+    request: &Request<'_>,
+    call: &Call<'_>,
+    mode: Mode,
+    record: Node<'_>,
+) -> Result<Vec<Issue>, Refusal> {
+    let mut issues = Vec::new();
+    let named = record.string("resourceType").and_then(|name| Kind::new(&name));
+    let Some(kind) = call.kind.cloned().or(named) else {
+        return Ok(issues);
+    };
+    let own = record.string("id");
+    let id = match mode {
+        Mode::Update => call.id.cloned().or_else(|| Id::new(own.as_deref()?)),
+        _ => None,
+    };
+    match (&id, mode) {
+        (Some(id), _) => {
+            if own.as_deref() != Some(id.as_str()) {
+                let text = format!("The record's address ends in {id}, so its id must be that.");
+                issues.push(Issue::error(Code::Value, text).at("id"));
+            }
+            issues.extend(superseded(engine, request, &kind, id)?);
+        }
+        (None, Mode::Update) => {
+            let text = "An update is of one record: the resource needs its id.";
+            issues.push(Issue::error(Code::Required, text).at("id"));
+        }
+        _ => {}
+    }
+    issues.extend(claimed(engine, &kind, id.as_ref(), record)?);
+    Ok(issues)
+}
+
+/// That If-Match names another version than the current one.
+fn superseded(engine: &Engine, request: &Request<'_>, kind: &Kind, id: &Id) -> Result<Option<Issue>, Refusal> {
+    let Expect::Version(expected) = expectation(request.if_match, None)? else {
+        return Ok(None);
+    };
+    let current = match engine.record(kind, id) {
+        Ok(cached) => Some(cached.version),
+        Err(_) => None,
+    };
+    let text = format!("{kind}/{id} is not in the version that If-Match names.");
+    Ok((current != Some(expected)).then(|| Issue::error(Code::Conflict, text)))
+}
+
+/// Identifiers that only one record may have, and another has.
+fn claimed(engine: &Engine, kind: &Kind, own: Option<&Id>, record: Node<'_>) -> Result<Vec<Issue>, Refusal> {
+    if engine.registry.kind(kind.as_str()).is_none() {
+        return Ok(Vec::new());
+    }
+    let mut issues = Vec::new();
+    let found_by = search_index::Prepared::new(&engine.registry, kind, record);
+    for claim in engine.claims(kind, &found_by.values) {
+        let system = claim.scope.split_once('|').map_or("", |(_, system)| system);
+        let criteria = format!("{}|{}", escaped(system), escaped(&claim.value));
+        let others = engine.look_for(kind, &[("identifier".to_owned(), criteria)])?;
+        let another = |other: &Arc<Document>| other.root().string("id").as_deref() != own.map(Id::as_str);
+        if others.iter().any(another) {
+            let text = format!("Another {kind} has this identifier of {system}, which only one may have.");
+            issues.push(Issue::error(Code::Duplicate, text).at(format!("{kind}.identifier")));
+        }
+    }
+    Ok(issues)
 }
 
 /// Whether a Parameters resource only says how to judge a record that stands elsewhere.
@@ -107,11 +196,12 @@ fn mode(text: Option<&str>) -> Result<Mode, Refusal> {
 }
 
 /// Why a mode cannot be asked for here, or there is nothing to judge.
-fn misplaced(call: &Call<'_>, mode: Mode, given: Option<Node<'_>>) -> Option<Refusal> {
+fn misplaced(call: &Call<'_>, mode: Mode, given: Option<Node<'_>>, profiles: &[String]) -> Option<Refusal> {
     let text = match (mode, call.id, given) {
-        (Mode::Update | Mode::Delete | Mode::Profile, None, None) | (Mode::Any | Mode::Create, None, None) => {
+        (Mode::Any | Mode::Create | Mode::Update | Mode::Profile, None, None) => {
             "There is nothing to judge: send a resource, or ask at the address of a record."
         }
+        (Mode::Profile, _, _) if profiles.is_empty() => "The mode profile needs the parameter profile.",
         (Mode::Create, Some(_), _) => "The mode create is asked for at the address of a kind, not of a record.",
         (Mode::Delete, None, _) => "The mode delete is asked for at the address of a record.",
         _ => return None,
@@ -132,14 +222,6 @@ pub(crate) fn judged(engine: &Engine, kind: Option<&Kind>, record: Node<'_>, pro
     engine
         .validator
         .validate(&Records(engine), terminology, &kind, record, &asked)
-}
-
-/// An update must keep the id of the record.
-fn named_otherwise(call: &Call<'_>, mode: Mode, record: Node<'_>) -> Option<Issue> {
-    let (id, own) = (call.id?, record.string("id"));
-    let differs = own.as_deref() != Some(id.as_str());
-    let text = format!("The record's address ends in {id}, so its id must be that.");
-    (mode == Mode::Update && differs).then(|| Issue::error(Code::Value, text).at("id"))
 }
 
 fn well(text: &str) -> Issue {

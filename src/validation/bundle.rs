@@ -187,13 +187,10 @@ impl Walk<'_> {
             }
         }
         let mut reached = vec![false; all.len()];
-        let mut open = vec![0];
+        let mut open = vec![0; usize::from(!all.is_empty())];
         while let Some(at) = open.pop() {
             if !std::mem::replace(&mut reached[at], true) {
                 open.extend(&links[at]);
-            }
-            if reached.iter().all(|reached| *reached) {
-                return;
             }
         }
         for (at, _) in reached.iter().enumerate().filter(|(_, reached)| !**reached) {

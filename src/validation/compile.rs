@@ -19,7 +19,7 @@ use crate::shape::{
 };
 
 /// Elements of one definition, at most.
-const ELEMENTS_MAX: usize = 5_000;
+const ELEMENTS_MAX: usize = 10_000;
 /// Parts of one path, at most.
 const PARTS_MAX: usize = 40;
 
@@ -62,7 +62,13 @@ pub(crate) fn compile(
             ..Shape::default()
         });
     }
-    for element in elements(root).take(ELEMENTS_MAX) {
+    for (at, element) in elements(root).enumerate() {
+        if at == ELEMENTS_MAX {
+            compiler
+                .faults
+                .push(format!("it has more than {ELEMENTS_MAX} elements"));
+            break;
+        }
         compiler.element(element);
     }
     let contexts = root.get("context").into_iter().flat_map(|list| list.each());

@@ -1,4 +1,4 @@
-//! Judges the resources that define things: profiles, value sets, code systems, search parameters.
+//! Judges the resources that define things: profiles and search parameters here, the others in files of their own.
 
 use std::sync::Arc;
 
@@ -6,19 +6,17 @@ use conformance::place::{Place, quoted};
 use fhir::document::{Document, Node};
 use fhir::outcome::Code;
 use fhir::parse::Limits;
-use fhirpath::model::Model;
+use fhirpath::model::{Model, TypeId};
 
-use crate::binding::is_absolute;
 use crate::compile::compile;
 use crate::focus::Focus;
 use crate::profiles::Known;
 use crate::response::each;
-use crate::walk::{DEPTH_MAX, Walk};
+use crate::shape::PathStep;
+use crate::walk::Walk;
 
 /// Bytes of one StructureDefinition that is compiled to see whether it can be.
 const DEFINITION_BYTES: usize = 8 << 20;
-/// Concepts of one code system that are counted.
-const CONCEPTS_MAX: usize = 1_000_000;
 
 impl Walk<'_> {
     /// Judges a definition by what its kind asks for.
@@ -27,6 +25,8 @@ impl Walk<'_> {
             "StructureDefinition" => self.structure_definition(focus),
             "ValueSet" => self.value_set(focus),
             "CodeSystem" => self.code_system(focus),
+            "ConceptMap" => self.concept_map(focus),
+            "MeasureReport" => self.measure_report(focus),
             "SearchParameter" => self.search_parameter(focus),
             _ => {}
         }
@@ -65,7 +65,64 @@ impl Walk<'_> {
                 });
             }
             self.types_of_element(element, &place);
+            self.discriminators(element, &place);
         }
+    }
+
+    /// The path of a discriminator leads from the element that is sliced to one that its types have.
+    fn discriminators(&mut self, element: Node<'_>, place: &Place<'_>) {
+        let Some(slicing) = element.get("slicing") else { return };
+        let kinds = self.kinds_of(element);
+        let outer = Place::Member(place, "slicing");
+        let list = Place::Member(&outer, "discriminator");
+        for (at, discriminator) in each(slicing, "discriminator").enumerate() {
+            let path = discriminator.string("path").unwrap_or_default();
+            let leads = PathStep::parse(&path).is_none_or(|steps| self.leads_somewhere(kinds.clone(), &steps));
+            if !leads {
+                self.found.error(Code::Value, &Place::Item(&list, at), || {
+                    format!("The path {} leads to no element of what is sliced.", quoted(&path))
+                });
+            }
+        }
+    }
+
+    /// The types that an element of a profile may have: those that it says, or those of R4.
+    fn kinds_of(&self, element: Node<'_>) -> Vec<TypeId> {
+        let own: Vec<TypeId> = each(element, "type")
+            .filter_map(|one| self.definitions.type_id(&one.string("code")?))
+            .collect();
+        let path = element.string("path").unwrap_or_default();
+        match self.definitions.element(&path) {
+            Some(known) if own.is_empty() || known.types.len() == 1 => known.types.iter().map(|one| one.kind).collect(),
+            _ => own,
+        }
+    }
+
+    /// Whether the steps of a path can be gone from elements of some types; what cannot be told can.
+    fn leads_somewhere(&self, mut kinds: Vec<TypeId>, steps: &[PathStep]) -> bool {
+        for step in steps {
+            if kinds.is_empty() || kinds.iter().any(|kind| self.validator.kinds.is_any_resource(*kind)) {
+                return true;
+            }
+            match step {
+                PathStep::Resolve => return true,
+                PathStep::Extension(_) => kinds = vec![self.validator.kinds.extension],
+                PathStep::OfType(name) => kinds = self.definitions.type_id(name).into_iter().collect(),
+                PathStep::Child(name) => {
+                    let steps = kinds
+                        .iter()
+                        .filter_map(|kind| self.definitions.own_element(*kind, name));
+                    let below: Vec<TypeId> = steps
+                        .flat_map(|(_, one)| one.types.iter().map(|one| one.kind))
+                        .collect();
+                    if below.is_empty() {
+                        return false;
+                    }
+                    kinds = below;
+                }
+            }
+        }
+        true
     }
 
     fn types_of_element(&mut self, element: Node<'_>, place: &Place<'_>) {
@@ -89,63 +146,6 @@ impl Walk<'_> {
                     let (own, wanted) = (self.definitions.type_name(own), self.definitions.type_name(kind));
                     self.found.error(Code::Value, &Place::Item(&profiles, at), || {
                         format!("{} is a profile of {own}; the element is {wanted}.", quoted(&address))
-                    });
-                }
-            }
-        }
-    }
-
-    fn value_set(&mut self, focus: &Focus<'_, '_>) {
-        let Some(composed) = focus.element.node.get("compose") else {
-            return;
-        };
-        let outer = Place::Member(focus.place, "compose");
-        for name in ["include", "exclude"] {
-            let list = Place::Member(&outer, name);
-            for (at, include) in each(composed, name).enumerate() {
-                let Some(system) = include.string("system").filter(|system| !is_absolute(system)) else {
-                    continue;
-                };
-                self.found.error(Code::Value, &Place::Item(&list, at), || {
-                    format!(
-                        "The system {} is not absolute; a contained one is named by its url.",
-                        quoted(&system)
-                    )
-                });
-            }
-        }
-    }
-
-    fn code_system(&mut self, focus: &Focus<'_, '_>) {
-        let node = focus.element.node;
-        let content = node.string("content").unwrap_or_default();
-        if node.get("supplements").is_some() && content != "supplement" {
-            self.found
-                .error(Code::Value, &Place::Member(focus.place, "content"), || {
-                    "What supplements another code system has the content `supplement`.".to_owned()
-                });
-        }
-        let stated = node
-            .get("count")
-            .and_then(|count| count.as_number()?.parse::<usize>().ok());
-        if let Some(stated) = stated.filter(|_| content == "complete") {
-            let count = concepts(node, 0);
-            if count != stated {
-                self.found.error(Code::Value, &Place::Member(focus.place, "count"), || {
-                    format!("{stated} concepts are said to be there, and {count} are, though the content is complete.")
-                });
-            }
-        }
-        let list = Place::Member(focus.place, "property");
-        let properties: Vec<Node<'_>> = each(node, "property").collect();
-        for (at, property) in properties.iter().enumerate() {
-            for name in ["code", "uri"] {
-                let own = property.string(name).filter(|own| !own.is_empty());
-                let before = &properties[..at];
-                if own.is_some() && before.iter().any(|other| other.string(name) == own) {
-                    self.found.error(Code::Duplicate, &Place::Item(&list, at), || {
-                        let shown = quoted(own.as_deref().unwrap_or_default());
-                        format!("Another property has the {name} {shown} already.")
                     });
                 }
             }
@@ -183,12 +183,4 @@ impl Walk<'_> {
             }
         }
     }
-}
-
-fn concepts(node: Node<'_>, depth: usize) -> usize {
-    if depth > DEPTH_MAX {
-        return 0;
-    }
-    let own = each(node, "concept").take(CONCEPTS_MAX);
-    own.map(|concept| 1 + concepts(concept, depth + 1)).sum()
 }

@@ -24,7 +24,7 @@ pub(crate) fn is_enabled(walk: &Walk<'_>, form: &Form<'_>, question: Node<'_>, h
     if conditions.peek().is_none() {
         return true;
     }
-    let met = |condition: Node<'_>| is_met(condition, holder);
+    let met = |condition: Node<'_>| is_met(walk, condition, holder);
     match question.string("enableBehavior").as_deref() {
         Some("all") => conditions.all(met),
         _ => conditions.any(met),
@@ -58,9 +58,9 @@ fn holds(walk: &Walk<'_>, form: &Form<'_>, expression: &Expression) -> bool {
     walk.evaluated(&focus, expression, &variables, truth).unwrap_or(true)
 }
 
-fn is_met(condition: Node<'_>, holder: &Holder<'_, '_>) -> bool {
+fn is_met(walk: &Walk<'_>, condition: Node<'_>, holder: &Holder<'_, '_>) -> bool {
     let link = condition.string("question").unwrap_or_default();
-    let answers = nearest(holder, &link);
+    let answers = nearest(walk, holder, &link);
     let mut members = condition.members();
     let Some((_, wanted)) = members.find(|(name, _)| name.starts_with("answer")) else {
         return false;
@@ -105,11 +105,11 @@ pub(crate) fn is_same_coding(own: Node<'_>, wanted: Node<'_>) -> bool {
 }
 
 /// The answers to a question that are nearest: below the same holder, or what holds that, up to the whole response.
-fn nearest<'f>(holder: &Holder<'_, 'f>, link: &str) -> Vec<Node<'f>> {
+fn nearest<'f>(walk: &Walk<'_>, holder: &Holder<'_, 'f>, link: &str) -> Vec<Node<'f>> {
     let mut at = Some(holder);
     while let Some(holder) = at {
         let mut found = Vec::new();
-        below(holder.node, link, &mut found);
+        below(walk, holder.node, link, &mut found);
         if !found.is_empty() {
             return found;
         }
@@ -118,8 +118,8 @@ fn nearest<'f>(holder: &Holder<'_, 'f>, link: &str) -> Vec<Node<'f>> {
     Vec::new()
 }
 
-fn below<'f>(holder: Node<'f>, link: &str, out: &mut Vec<Node<'f>>) {
-    for item in each(holder, "item") {
+fn below<'f>(walk: &Walk<'_>, holder: Node<'f>, link: &str, out: &mut Vec<Node<'f>>) {
+    for item in each(holder, "item").take_while(|_| walk.found.step()) {
         for answer in each(item, "answer") {
             if link_id(item) == link {
                 let mut members = answer.members();
@@ -129,9 +129,9 @@ fn below<'f>(holder: Node<'f>, link: &str, out: &mut Vec<Node<'f>>) {
                         .map(|(_, value)| value),
                 );
             }
-            below(answer, link, out);
+            below(walk, answer, link, out);
         }
-        below(item, link, out);
+        below(walk, item, link, out);
     }
 }
 
@@ -150,7 +150,7 @@ impl Walk<'_> {
             let place = Place::Item(&list, at);
             let inner = |condition: &Node<'_>| {
                 let link = condition.string("question").unwrap_or_default();
-                !link.is_empty() && is_below(item, &link)
+                !link.is_empty() && is_below(self, item, &link)
             };
             if each(item, "enableWhen").any(|condition| inner(&condition)) {
                 self.found.error(fhir::outcome::Code::BusinessRule, &place, || {
@@ -167,6 +167,7 @@ impl Walk<'_> {
     }
 }
 
-fn is_below(holder: Node<'_>, link: &str) -> bool {
-    each(holder, "item").any(|item| link_id(item) == link || is_below(item, link))
+fn is_below(walk: &Walk<'_>, holder: Node<'_>, link: &str) -> bool {
+    let mut items = each(holder, "item").take_while(|_| walk.found.step());
+    items.any(|item| link_id(item) == link || is_below(walk, item, link))
 }

@@ -1,30 +1,39 @@
 //! What a judgement has found so far: each issue once, up to a limit, and nothing but yes or no during a trial.
 
+use std::cell::Cell;
+
 use conformance::place::Place;
 use fhir::outcome::{Code, Issue, Severity};
 use rustc_hash::FxHashSet;
 
-/// Issues reported at most; one more says that there are others.
-const ISSUES_MAX: usize = 200;
-/// Steps that one judgement may take: elements looked at, rules tried, slices compared.
-const STEPS_MAX: u64 = 2_000_000;
+/// Errors reported at most, and as many other issues; one more says that there are others.
+pub(crate) const ISSUES_MAX: usize = 200;
+/// Steps that one judgement may take: elements looked at, rules tried, slices compared, and those of FHIRPath.
+pub(crate) const STEPS_MAX: u64 = 20_000_000;
 
 /// The issues of one judgement.
 pub(crate) struct Findings {
     issues: Vec<Issue>,
+    /// How many of them are errors.
+    errors: usize,
+    /// Whether there were more.
+    more: bool,
     seen: FxHashSet<(String, String)>,
     /// During a trial: whether something was wrong.
     trial: Option<bool>,
-    steps: u64,
+    /// How many are left; those that only look count too.
+    steps: Cell<u64>,
 }
 
 impl Default for Findings {
     fn default() -> Findings {
         Findings {
             issues: Vec::new(),
+            errors: 0,
+            more: false,
             seen: FxHashSet::default(),
             trial: None,
-            steps: STEPS_MAX,
+            steps: Cell::new(STEPS_MAX),
         }
     }
 }
@@ -51,20 +60,31 @@ impl Findings {
 
     /// Whether there is nothing more to learn: the trial has failed, or the limit is met.
     pub(crate) fn is_settled(&self) -> bool {
-        self.trial == Some(true) || self.issues.len() > ISSUES_MAX || self.steps == 0
+        self.trial == Some(true) || self.more && self.errors == ISSUES_MAX || self.steps_left() == 0
     }
 
-    /// Counts a step; false where none is left.
-    pub(crate) fn step(&mut self) -> bool {
-        if self.steps == 0 {
-            return false;
-        }
-        self.steps -= 1;
-        if self.steps == 0 {
-            let text = "Judging this would take more steps than are allowed; what was found so far is listed.";
-            self.issues.push(Issue::error(Code::TooCostly, text));
-        }
+    /// How many steps are left.
+    pub(crate) fn steps_left(&self) -> u64 {
+        self.steps.get()
+    }
+
+    /// Counts steps.
+    pub(crate) fn spend(&self, steps: u64) {
+        self.steps.set(self.steps_left().saturating_sub(steps));
+    }
+
+    /// Counts a step; false where there is nothing more to learn, or no step left.
+    pub(crate) fn step(&self) -> bool {
+        self.spend(1);
         !self.is_settled()
+    }
+
+    /// What a judgement of its own within this one finds, with the steps that are left to this one.
+    pub(crate) fn within(&self) -> Findings {
+        Findings {
+            steps: Cell::new(self.steps_left()),
+            ..Findings::default()
+        }
     }
 
     /// An error at a place.
@@ -97,21 +117,28 @@ impl Findings {
         self.take(issue);
     }
 
-    /// Takes an issue that somebody else found.
+    /// Takes an issue that somebody else found. However many warnings there are, errors are still taken.
     pub(crate) fn take(&mut self, issue: Issue) {
-        if self.issues.len() > ISSUES_MAX || !self.seen.insert((issue.expression.clone(), issue.text.clone())) {
-            return;
+        let is_error = issue.severity >= Severity::Error;
+        let others = self.issues.len() - self.errors;
+        if (if is_error { self.errors } else { others }) == ISSUES_MAX {
+            self.more = true;
+        } else if self.seen.insert((issue.expression.clone(), issue.text.clone())) {
+            self.errors += usize::from(is_error);
+            self.issues.push(issue);
         }
-        if self.issues.len() == ISSUES_MAX {
-            let text = format!("There are more issues; these are the first {ISSUES_MAX}.");
-            self.issues.push(Issue::information(Code::TooCostly, text));
-            return;
-        }
-        self.issues.push(issue);
     }
 
     /// All issues, the worst first, otherwise in the order they were found.
     pub(crate) fn finish(mut self) -> Vec<Issue> {
+        if self.more {
+            let text = format!("There are more issues; of errors and of others the first {ISSUES_MAX} are told.");
+            self.issues.push(Issue::information(Code::TooCostly, text));
+        }
+        if self.steps_left() == 0 {
+            let text = "Judging this would take more steps than are allowed; what was found so far is listed.";
+            self.issues.push(Issue::error(Code::TooCostly, text));
+        }
         self.issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
         self.issues
     }

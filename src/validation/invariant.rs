@@ -1,12 +1,13 @@
 //! Tries invariants on an element (<https://hl7.org/fhir/R4/conformance-rules.html#constraints>).
 
+use std::cell::Cell;
+
 use conformance::place::Place;
 use fhir::outcome::{Code, Severity};
 use fhirpath::evaluate::{self, Context, Failure, Profiles, Reason, Terminology};
 use fhirpath::expression::Expression;
 use fhirpath::value::{Element, Item};
 
-use crate::findings::Findings;
 use crate::focus::{Focus, Scope};
 use crate::rules::Invariant;
 use crate::walk::{DEPTH_MAX, Walk};
@@ -88,7 +89,7 @@ impl Walk<'_> {
         variables: &[(&str, Vec<Item<'_>>)],
         then: impl FnOnce(&[Item<'_>]) -> T,
     ) -> Result<T, Untried> {
-        let around = self.around(focus.scope);
+        let (around, spent) = (self.around(focus.scope), Cell::new(0));
         let asking = Asking {
             walk: self,
             scope: focus.scope,
@@ -100,14 +101,17 @@ impl Walk<'_> {
             terminology: Some(&asking),
             profiles: Some(&asking),
             variables,
-            steps: STEPS_MAX,
+            steps: STEPS_MAX.min(self.found.steps_left()),
+            spent: Some(&spent),
             ..Context::new(self.definitions, focus.scope.resource, self.now)
         };
         let element = Element {
             kind: Some(focus.kind),
             ..focus.element
         };
-        match expression.evaluate(&context, element) {
+        let answer = expression.evaluate(&context, element);
+        self.found.spend(spent.get());
+        match answer {
             Ok(items) => Ok(then(&items)),
             Err(failure) => {
                 let why = failure.message.trim_end_matches('.').to_owned();
@@ -162,7 +166,7 @@ impl Profiles for Asking<'_, '_> {
         };
         // A judgement of its own, so that the one under way stays as it is.
         let mut walk = Walk {
-            found: Findings::default(),
+            found: self.walk.found.within(),
             under_way: self.walk.under_way.clone(),
             depth: self.walk.depth + 1,
             ..*self.walk
@@ -175,6 +179,10 @@ impl Profiles for Asking<'_, '_> {
             entry: self.scope.entry,
         };
         let focus = Focus::outermost(element, kind, &Place::Root(""), &scope);
-        walk.conforms(&focus, profile).ok_or_else(unknown)
+        let answer = walk.conforms(&focus, profile);
+        self.walk
+            .found
+            .spend(self.walk.found.steps_left() - walk.found.steps_left());
+        answer.ok_or_else(unknown)
     }
 }

@@ -12,8 +12,10 @@ mod binding;
 mod bundle;
 mod bundle_request;
 mod check_digit;
+mod code_system;
 mod coding;
 mod compile;
+mod concept_map;
 mod conform;
 mod definition;
 mod enable;
@@ -22,8 +24,11 @@ mod extension;
 mod findings;
 mod focus;
 mod given;
+#[cfg(test)]
+mod hostile;
 mod invariant;
 pub mod library;
+mod measure_report;
 mod narrative;
 mod national;
 mod primitive;
@@ -37,6 +42,7 @@ mod slices;
 #[cfg(test)]
 mod trial;
 mod validator;
+mod value_set;
 mod vital_signs;
 mod walk;
 

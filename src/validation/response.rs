@@ -3,6 +3,7 @@
 use conformance::place::{Place, quoted};
 use fhir::document::Node;
 use fhir::outcome::{Code, Severity};
+use rustc_hash::FxHashMap;
 
 use crate::around::contained_in;
 use crate::enable;
@@ -77,12 +78,13 @@ impl Walk<'_> {
         self.depth += 1;
         let list = Place::Member(holder.place, "item");
         let items: Vec<Node<'f>> = each(holder.node, "item").collect();
-        let order: Vec<String> = each(asked, "item").map(link_id).collect();
+        let order: FxHashMap<String, usize> = each(asked, "item").map(link_id).zip(0..).collect();
+        let mut by_link: FxHashMap<String, Vec<(usize, Node<'f>)>> = FxHashMap::default();
         let mut last = 0;
         for (at, item) in items.iter().enumerate() {
             let link = link_id(*item);
             let place = Place::Item(&list, at);
-            match order.iter().position(|own| *own == link) {
+            match order.get(&link).copied() {
                 Some(found) if found < last => self.found.error(Code::Structure, &place, || {
                     format!(
                         "The item {} stands after one that comes later in the questionnaire.",
@@ -91,21 +93,27 @@ impl Walk<'_> {
                 }),
                 Some(found) => last = found,
                 None if link.is_empty() => {}
-                None if is_somewhere(form.questionnaire, &link) => self.found.error(Code::Structure, &place, || {
-                    format!("The questionnaire has the item {} elsewhere.", quoted(&link))
-                }),
+                None if self.is_somewhere(form.questionnaire, &link) => {
+                    self.found.error(Code::Structure, &place, || {
+                        format!("The questionnaire has the item {} elsewhere.", quoted(&link))
+                    })
+                }
                 None => self.found.error(Code::NotFound, holder.place, || {
                     format!("The questionnaire has no item {}.", quoted(&link))
                 }),
             }
+            by_link.entry(link).or_default().push((at, *item));
         }
         for question in each(asked, "item") {
-            let link = link_id(question);
-            let of_it = items.iter().enumerate().filter(|(_, item)| link_id(**item) == link);
-            let of_it: Vec<(usize, Node<'f>)> = of_it.map(|(at, item)| (at, *item)).collect();
-            self.question(form, question, holder, &list, &of_it);
+            let of_it = by_link.get(&link_id(question));
+            self.question(form, question, holder, &list, of_it.map_or(&[], Vec::as_slice));
         }
         self.depth -= 1;
+    }
+
+    fn is_somewhere(&self, holder: Node<'_>, link: &str) -> bool {
+        let mut items = each(holder, "item").take_while(|_| self.found.step());
+        items.any(|item| link_id(item) == link || self.is_somewhere(item, link))
     }
 
     fn question<'f>(
@@ -268,8 +276,4 @@ pub(crate) fn extensions<'a>(node: Node<'a>, name: &str) -> impl Iterator<Item =
 
 fn has_content(item: Node<'_>) -> bool {
     item.get("answer").is_some() || each(item, "item").any(has_content)
-}
-
-fn is_somewhere(holder: Node<'_>, link: &str) -> bool {
-    each(holder, "item").any(|item| link_id(item) == link || is_somewhere(item, link))
 }

@@ -91,6 +91,7 @@ const BASE: &str = r##"
     P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"https://a.b\">urn:x</a></div>"}  =>  =>
     P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"MARRIED"}]}  =>  =>
     P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"Single"}]}  => Patient.maritalStatus.coding[0].display => `Married`
+    P,"_implicitRules":{"id":"a"},"maritalStatus":{"id":"b"}  => Patient.implicitRules, Patient.maritalStatus => ele-1
     P,"_gender":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}  => Patient.gender => no code here
     P,"identifier":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"NNBTN"}]},"value":"1"}]  =>  =>
     O,"method":{"coding":[{"system":"http://snomed.info/sct","code":"12345"}]}  => Observation.method.coding[0].code => has no code

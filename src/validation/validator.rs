@@ -106,6 +106,18 @@ impl Validator {
         record: Node<'_>,
         asked: &Asked<'_>,
     ) -> Vec<Issue> {
+        self.judge(library, terminology, kind, record, asked).finish()
+    }
+
+    /// As [`Validator::validate`], with the steps that are left.
+    pub(crate) fn judge(
+        &self,
+        library: &dyn Library,
+        terminology: &dyn Terminology,
+        kind: &Kind,
+        record: Node<'_>,
+        asked: &Asked<'_>,
+    ) -> Findings {
         let mut found = Findings::default();
         for issue in conformance::judge(&self.definitions, kind, record) {
             found.take(issue);
@@ -135,6 +147,6 @@ impl Validator {
                 walk.conform_to(&focus, address, &why);
             }
         }
-        walk.found.finish()
+        walk.found
     }
 }

@@ -11,7 +11,7 @@ use rustc_hash::FxHashSet;
 use crate::around::{Around, contained};
 use crate::entries::Bundles;
 use crate::findings::Findings;
-use crate::focus::{Child, Focus, Scope, children};
+use crate::focus::{Child, Focus, Scope, children, holder};
 use crate::library::{Library, Shelf};
 use crate::profiles::Known;
 use crate::validator::Validator;
@@ -76,6 +76,11 @@ impl<'v> Walk<'v> {
         };
         let meta = Place::Member(focus.place, "meta");
         let list = Place::Member(&meta, "profile");
+        if profiles.each().count() > PROFILES_MAX {
+            self.found.warning(Code::TooCostly, &list, || {
+                format!("There are more than {PROFILES_MAX} profiles; only so many are judged by.")
+            });
+        }
         for (at, address) in profiles.each().take(PROFILES_MAX).enumerate() {
             let Some(address) = address.as_str() else { continue };
             if matches!(self.known(&address), Known::Nothing) {
@@ -95,16 +100,38 @@ impl<'v> Walk<'v> {
     /// A contained resource must be referred to from its container, or refer to it (dom-3).
     fn unused(&mut self, focus: &Focus<'_, '_>) {
         let node = focus.element.node;
+        let within = contained(node);
+        if within.is_empty() {
+            return;
+        }
+        let named = self.fragments(node);
         let list = Place::Member(focus.place, "contained");
-        for (at, inner) in contained(node).into_iter().enumerate() {
-            let named = inner.string("id").map(|id| format!("#{id}"));
-            let used = named.is_some_and(|named| mentions(node, &named)) || mentions(inner, "#");
-            if !used {
+        for (at, inner) in within.into_iter().enumerate() {
+            let used = inner.string("id").is_some_and(|id| named.contains(&format!("#{id}")));
+            if !used && !self.fragments(inner).contains("#") {
                 self.found.error(Code::Invariant, &Place::Item(&list, at), || {
                     "Nothing in the resource refers to this, nor does this refer to the resource (dom-3).".to_owned()
                 });
             }
         }
+    }
+
+    /// The texts within a value that begin with `#`: whole strings, and what an attribute in a narrative names.
+    fn fragments(&self, node: Node<'_>) -> FxHashSet<String> {
+        let (mut found, mut open) = (FxHashSet::default(), vec![node]);
+        while let Some(node) = open.pop().filter(|_| self.found.step()) {
+            if let Some(text) = node.as_str() {
+                if text.starts_with('#') {
+                    found.insert(text.into_owned());
+                } else if text.starts_with('<') {
+                    let quoted = text.split('"').filter(|part| part.starts_with('#'));
+                    found.extend(quoted.map(str::to_owned));
+                }
+            }
+            open.extend(node.items());
+            open.extend(node.members().map(|(_, one)| one));
+        }
+        found
     }
 
     /// No two elements of a resource have the same id.
@@ -149,6 +176,11 @@ impl<'v> Walk<'v> {
             }
         }
         self.own_rules(focus);
+        if at.is_some() && is_only_an_id(&focus.element) {
+            self.found.error(Code::Invariant, focus.place, || {
+                "An element has a value or children; this has only an id (ele-1).".to_owned()
+            });
+        }
         self.depth += 1;
         for child in children(self.definitions, &focus.element, focus.kind) {
             self.child(focus, &child);
@@ -233,18 +265,8 @@ fn scope_of<'a, 'p>(focus: &Focus<'a, 'p>, child: &Child<'a, '_>) -> Scope<'a, '
     }
 }
 
-/// Whether a text stands somewhere within a value: as a string, or in the narrative as what an attribute names.
-fn mentions(node: Node<'_>, text: &str) -> bool {
-    let quoted = format!("\"{text}\"");
-    let mut open = vec![node];
-    while let Some(node) = open.pop() {
-        if let Some(own) = node.as_str()
-            && (own == text || own.starts_with('<') && own.contains(&quoted))
-        {
-            return true;
-        }
-        open.extend(node.items());
-        open.extend(node.members().map(|(_, one)| one));
-    }
-    false
+/// Whether an element has nothing but an id.
+fn is_only_an_id(element: &Element<'_>) -> bool {
+    let mut members = holder(element).members();
+    !element.has_value() && members.next().is_some_and(|(name, _)| name == "id") && members.next().is_none()
 }

@@ -20,6 +20,7 @@ use std::path::Path;
 /// Every suite, in the order of the page. Each runs on a thread of its own.
 const SUITES: &[fn() -> Tally] = &[
     r4_examples::tally,
+    r4_examples::validated,
     fhirpath::tally,
     sql_on_fhir::tally,
     json_patch::tally,
@@ -29,6 +30,7 @@ const SUITES: &[fn() -> Tally] = &[
     expansions::tally,
     ucum::tally,
     validator::tally,
+    validator::asked_of_a_server,
 ];
 
 /// What came of one suite.

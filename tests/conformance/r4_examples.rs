@@ -1,4 +1,4 @@
-//! The examples of FHIR R4: each is stored, comes back as it was, and means the same in XML.
+//! The examples of FHIR R4: each is stored, comes back as it was, means the same in XML, and is found valid.
 
 use conformance::Definitions;
 use fhir::document::Document;
@@ -9,6 +9,8 @@ use tests::world::{Engine, World};
 use super::Tally;
 
 const EXAMPLES: &[u8] = include_bytes!("../fixtures/r4-examples/examples.ndjson.zst");
+/// The examples with an error, and which rule of R4 it breaks.
+const ERRORS: &str = include_str!("../fixtures/r4-examples/errors.tsv");
 
 /// Runs the suite.
 pub fn tally() -> Tally {
@@ -22,6 +24,29 @@ pub fn tally() -> Tally {
         (format!("{name} (line {})", line + 1), outcome(&world, &name, &example))
     });
     Tally::of("Examples of R4", "hl7.fhir.r4.examples 4.0.1, open part", &[], cases)
+}
+
+/// Asks a server for the errors of each: there are none but those that the standard's own validator gives too.
+pub fn validated() -> Tally {
+    let examples = zstd::decode_all(EXAMPLES).expect("the fixture is packed by zstd");
+    let examples = String::from_utf8(examples).expect("UTF-8");
+    let world = World::with(Engine::Sqlite, &["--body-bytes-max", "64MiB"]);
+    let cases = examples.lines().enumerate().map(|(line, text)| {
+        let example = Tree::parse(text.as_bytes()).expect("JSON");
+        let part = |name: &str| example.get(name).and_then(Tree::as_str).unwrap_or_default().to_owned();
+        let name = format!("{}/{} (line {})", part("resourceType"), part("id"), line + 1);
+        (name, without_errors(&world, text))
+    });
+    let excuses: Vec<(&str, &str)> = ERRORS.lines().filter_map(|row| row.split_once('\t')).collect();
+    let version = "hl7.fhir.r4.examples 4.0.1, open part";
+    Tally::of("Examples of R4, validated", version, &excuses, cases)
+}
+
+fn without_errors(world: &World, example: &str) -> Result<(), String> {
+    let outcome = world.post("$validate", example).expect(200).json();
+    let issues = outcome["issue"].as_array().expect("issues").iter();
+    let mut errors = issues.filter(|issue| matches!(issue["severity"].as_str(), Some("error" | "fatal")));
+    errors.next().map_or(Ok(()), |error| Err(error.to_string()))
 }
 
 fn outcome(world: &World, name: &str, example: &Tree) -> Result<(), String> {
