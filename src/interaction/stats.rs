@@ -8,6 +8,7 @@ use fhir::moment::{self, Stretch};
 use fhir::tree::Tree;
 use query::{SortBy, SortKey, Total};
 
+use crate::canonical::escaped;
 use crate::current::criteria;
 use crate::engine::{Engine, now};
 use crate::find::reference;
@@ -174,18 +175,6 @@ impl Asked {
         observation.set("component", Tree::Array(components));
         observation
     }
-}
-
-/// A value in which the signs that part search values are meant as they stand.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '\\' | ',' | '|' | '$') {
-            out.push('\\');
-        }
-        out.push(character);
-    }
-    out
 }
 
 fn statistics(inputs: &Inputs) -> Result<Vec<&'static (&'static str, &'static str)>, Refusal> {
