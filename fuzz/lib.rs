@@ -2,6 +2,7 @@
 //!
 //! That nothing panics is the least: what is taken must also mean the same after it was written and read again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use conformance::Definitions;
@@ -13,6 +14,8 @@ use fhirpath::evaluate::Context;
 use fhirpath::expression::Expression;
 use fhirpath::value::Element;
 use query::{Handling, Registry};
+use terminology::{Answers, Library};
+use validation::{Asked, Given, Validator};
 
 /// A moment in November 2026, in microseconds since 1970: time is handed in, so that a run can be had again.
 const NOW: i64 = 1_795_000_000_000_000;
@@ -116,5 +119,36 @@ pub fn search(data: &[u8]) {
             Ok(_) => {}
             Err(issues) => assert!(!issues.is_empty(), "a refusal without a reason"),
         }
+    }
+}
+
+/// The judge of records: a Bundle, whose first resource is judged by the others.
+pub fn validate(data: &[u8]) {
+    static VALIDATOR: OnceLock<Validator> = OnceLock::new();
+    static RUN: AtomicU64 = AtomicU64::new(0);
+    let Ok(bundle) = Document::parse(data, Limits::default()) else {
+        return;
+    };
+    let entries = bundle.root().get("entry").filter(|entries| entries.is_array());
+    let resources = entries.into_iter().flat_map(|entries| entries.items());
+    let own = |entry: fhir::document::Node<'_>| {
+        Document::parse(entry.get("resource")?.text().as_bytes(), Limits::default()).ok()
+    };
+    let mut resources = resources.filter_map(own).map(Arc::new);
+    let Some(record) = resources.next() else { return };
+    let others: Vec<Arc<Document>> = resources.collect();
+    let url = |document: &Arc<Document>| document.root().string("url").map(|url| url.into_owned());
+    let profiles: Vec<String> = others.iter().filter_map(url).collect();
+    let given = Given::new(RUN.fetch_add(1, Ordering::Relaxed) + 1, others);
+    let codes = Answers::new(Arc::new(Library::new(Vec::new())), given.clone());
+    let kind = record.root().string("resourceType").and_then(|name| Kind::new(&name));
+    let Some(kind) = kind else { return };
+    let asked = Asked {
+        profiles: &profiles,
+        now: NOW,
+    };
+    let validator = VALIDATOR.get_or_init(|| Validator::new(Definitions::r4()));
+    for issue in validator.validate(&given, &codes, &kind, record.root(), &asked) {
+        assert!(issue.text.ends_with('.'), "no sentence: {}", issue.text);
     }
 }

@@ -105,3 +105,8 @@ fn fhirpath() {
 fn search() {
     replay("search", targets::search);
 }
+
+#[test]
+fn validate() {
+    replay("validate", targets::validate);
+}

@@ -21,7 +21,7 @@ fn document(json: &str) -> Arc<Document> {
 }
 
 /// The steps that a judgement takes, and what it finds.
-fn judged(definitions: &[String], record: &str, profile: &str) -> (u64, Vec<Issue>) {
+pub(crate) fn judged(definitions: &[String], record: &str, profile: &str) -> (u64, Vec<Issue>) {
     let given = Given::new(1, definitions.iter().map(|json| document(json)));
     let codes = Answers::new(Arc::new(Library::new(Vec::new())), given.clone());
     let record = document(record);
@@ -35,7 +35,8 @@ fn judged(definitions: &[String], record: &str, profile: &str) -> (u64, Vec<Issu
     (STEPS_MAX - found.steps_left(), found.finish())
 }
 
-fn profile(name: &str, kind: &str, base: &str, elements: &str) -> String {
+/// A profile with a name, of a type, with the elements of its differential.
+pub(crate) fn profile(name: &str, kind: &str, base: &str, elements: &str) -> String {
     format!(
         r#"{{"resourceType":"StructureDefinition","url":"http://a/{name}","type":"{kind}","kind":"resource",
         "derivation":"constraint","baseDefinition":"{base}","differential":{{"element":[{elements}]}}}}"#

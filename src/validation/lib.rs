@@ -38,6 +38,8 @@ mod response;
 mod rules;
 mod same;
 mod shape;
+#[cfg(test)]
+mod sliced;
 mod slices;
 #[cfg(test)]
 mod trial;

@@ -2,6 +2,7 @@
 
 mod client;
 mod cramped;
+mod judged;
 mod meters;
 mod phases;
 mod report;
@@ -23,6 +24,8 @@ pub struct Plan {
     pub seconds: u64,
     /// Where the store's folder is made; the disk that is measured.
     pub place: PathBuf,
+    /// Whether only what judging costs is measured.
+    pub judging: bool,
     /// With how much memory counts are measured once more, page cache included.
     pub memory_mib: Option<u64>,
 }
@@ -36,6 +39,7 @@ usage: cargo run --release -p tests --bin bench -- [options]
   --postgres         measure on PostgreSQL; tests/bench/run starts one and calls this
   --seconds N        length of a measurement (default 5)
   --place FOLDER     where the store is made (default: the current folder)
+  --judging          measure only what judging a record in full costs beside writing it
   --memory MIB       measure counts once more in a control group with so much memory (as root, embedded store)";
 
 fn plan() -> Result<Plan, String> {
@@ -47,6 +51,7 @@ fn plan() -> Result<Plan, String> {
         postgres: false,
         seconds: 5,
         place,
+        judging: false,
         memory_mib: None,
     };
     let mut arguments = std::env::args().skip(1);
@@ -57,6 +62,7 @@ fn plan() -> Result<Plan, String> {
             "--data" => plan.data = value()?.into(),
             "--resources" => plan.resources = number(value()?)? as usize,
             "--postgres" => plan.postgres = true,
+            "--judging" => plan.judging = true,
             "--seconds" => plan.seconds = number(value()?)?.max(1),
             "--memory" => plan.memory_mib = Some(number(value()?)?),
             "--place" => plan.place = value()?.into(),

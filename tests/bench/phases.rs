@@ -10,7 +10,7 @@ use tests::world::{Engine, World};
 
 use crate::client::Client;
 use crate::meters::{cpu_seconds, folder_bytes, fsync_median, index_seconds, median, percentile, resident_mib};
-use crate::{Plan, Report, cramped, shapes};
+use crate::{Plan, Report, cramped, judged, shapes};
 
 /// The bundles of the run, and what parsing them costs others.
 struct Data {
@@ -28,8 +28,14 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn cpu(&self) -> f64 {
+    /// CPU seconds that the server, and its database, have taken so far.
+    pub(crate) fn cpu(&self) -> f64 {
         cpu_seconds(self.process) + self.postgres.map_or(0.0, cpu_seconds)
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Starts the server anew on its store.
@@ -46,6 +52,9 @@ impl Target {
 
 /// Runs everything.
 pub fn run(plan: &Plan, report: &mut Report) {
+    if plan.judging {
+        return judged::measure(plan, &mut start(plan), report);
+    }
     let data = read(plan, report);
     let fsync = fsync_median(&plan.place);
     report.note("F, one raw fsync on this disk", format!("{:.3} ms", millis(fsync)));
@@ -67,6 +76,7 @@ pub fn run(plan: &Plan, report: &mut Report) {
     hostage(plan, &data, &target, report);
     restart(&mut target, report);
     serving(plan, &target, loaded, report);
+    judged::measure(plan, &mut target, report);
     cramped::measure(plan, &mut target, report);
 }
 
@@ -285,7 +295,7 @@ pub(crate) fn rate(plan: &Plan, target: &Target, connections: usize, paths: &[St
     }
 }
 
-fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count)
             .map(|i| {
