@@ -166,7 +166,7 @@ const STRUCTURE: [&str; 13] = [
 ];
 
 /// What of an element rules nothing.
-const PROSE: [&str; 14] = [
+const PROSE: [&str; 13] = [
     "id",
     "alias",
     "base",
@@ -174,7 +174,6 @@ const PROSE: [&str; 14] = [
     "condition",
     "definition",
     "example",
-    "isModifier",
     "isModifierReason",
     "isSummary",
     "label",
@@ -190,6 +189,8 @@ fn ruling(element: &Tree) -> Tree {
     let mut kept = Vec::new();
     for (name, value) in members.iter().filter(|(name, _)| !PROSE.contains(&name.as_str())) {
         match name.as_str() {
+            // Only of an extension as a whole it rules something: where it may stand.
+            "isModifier" if *value != Tree::Bool(true) || optional(element, "path") != "Extension" => {}
             "constraint" => {
                 let own = value.items().iter().filter(|c| !JUDGED.contains(&optional(c, "key")));
                 let own: Vec<Tree> = own.map(corrected).collect();

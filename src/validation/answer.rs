@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use conformance::Definitions;
 use conformance::place::{Place, quoted};
 use fhir::document::Node;
+use fhir::identity::Reference;
 use fhir::outcome::Code;
 use fhirpath::model::Model;
 use regex::RegexBuilder;
@@ -82,8 +83,45 @@ impl Walk<'_> {
         self.options(form, question, &asked, &given);
         self.bounds_of_answer(question, &given);
         self.text_of_answer(question, &given);
-        if kind == "Quantity" {
-            self.unit_of_answer(question, &given);
+        match kind {
+            "Quantity" => self.unit_of_answer(question, &given),
+            "Attachment" => self.media_of_answer(question, &given),
+            "Reference" => self.target_of_answer(question, &given),
+            _ => {}
+        }
+    }
+
+    /// The content type is one of those that are allowed.
+    fn media_of_answer(&mut self, question: Node<'_>, given: &Given<'_, '_>) {
+        let allowed: Vec<_> = extensions(question, "mimeType")
+            .filter_map(|one| one.as_str())
+            .collect();
+        let own = given.node.string("contentType").unwrap_or_default();
+        let plain = own.split(';').next().unwrap_or_default().trim();
+        if !allowed.is_empty() && !allowed.iter().any(|one| one.eq_ignore_ascii_case(plain)) {
+            self.found.error(Code::Value, given.answer, || {
+                format!(
+                    "The content type {} is none of those allowed: {}.",
+                    quoted(&own),
+                    allowed.join(", ")
+                )
+            });
+        }
+    }
+
+    /// What is referred to has one of the types that are allowed.
+    fn target_of_answer(&mut self, question: Node<'_>, given: &Given<'_, '_>) {
+        let allowed: Vec<_> = extensions(question, "questionnaire-referenceResource")
+            .filter_map(|one| one.as_str())
+            .collect();
+        let reference = given.node.string("reference").unwrap_or_default();
+        let Reference::Literal { kind, .. } = Reference::parse(&reference) else {
+            return;
+        };
+        if !allowed.is_empty() && !allowed.iter().any(|one| *one == kind) {
+            self.found.error(Code::Value, given.answer, || {
+                format!("This refers to {kind}; the question asks for {}.", allowed.join(" or "))
+            });
         }
     }
 

@@ -77,6 +77,10 @@ pub(crate) fn compile(
     Profile {
         url: root.string("url").unwrap_or_default().into(),
         kind,
+        modifier: elements(root).any(|element| {
+            let whole = element.string("path").is_some_and(|path| path == "Extension");
+            whole && element.get("isModifier").and_then(|is| is.as_bool()) == Some(true)
+        }),
         contexts: contexts.filter_map(context).collect(),
         context_invariants: parsed.collect(),
         shapes: compiler.shapes,

@@ -41,7 +41,7 @@ impl Walk<'_> {
             ..Limits::default()
         };
         let constraint = node.string("derivation").is_some_and(|how| how == "constraint");
-        let Some(kind) = kind.filter(|_| constraint && node.get("snapshot").is_none()) else {
+        let Some(kind) = kind.filter(|_| constraint) else {
             return;
         };
         let Ok(document) = Document::parse(node.text().as_bytes(), limits) else {
@@ -66,6 +66,7 @@ impl Walk<'_> {
             }
             self.types_of_element(element, &place);
             self.discriminators(element, &place);
+            self.narrows(element, &place);
         }
     }
 
@@ -87,7 +88,7 @@ impl Walk<'_> {
     }
 
     /// The types that an element of a profile may have: those that it says, or those of R4.
-    fn kinds_of(&self, element: Node<'_>) -> Vec<TypeId> {
+    pub(crate) fn kinds_of(&self, element: Node<'_>) -> Vec<TypeId> {
         let own: Vec<TypeId> = each(element, "type")
             .filter_map(|one| self.definitions.type_id(&one.string("code")?))
             .collect();

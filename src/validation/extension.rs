@@ -35,6 +35,15 @@ impl Walk<'_> {
             Known::Profile(profile) => {
                 self.conform(focus, &profile);
                 self.context(focus, &profile);
+                if profile.modifier != modifier {
+                    self.found.error(Code::Extension, focus.place, || {
+                        let right = if modifier { "extension" } else { "modifierExtension" };
+                        format!(
+                            "By its definition {} is a {right}, and stands among the others.",
+                            quoted(&url)
+                        )
+                    });
+                }
             }
             Known::Type(_) => self.found.error(Code::Structure, focus.place, || {
                 format!("{} defines a type, not an extension.", quoted(&url))

@@ -6,6 +6,8 @@
 //! to R4's types ([`shape`]), and kept as long as no definition is written. Everything is bounded: steps, depth, issues.
 
 mod answer;
+#[cfg(test)]
+mod answered;
 mod around;
 mod attachment;
 mod binding;
@@ -30,6 +32,7 @@ mod invariant;
 pub mod library;
 mod measure_report;
 mod narrative;
+mod narrowing;
 mod national;
 mod primitive;
 pub mod profiles;

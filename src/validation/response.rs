@@ -147,6 +147,9 @@ impl Walk<'_> {
                 format!("The item {} may occur once.", quoted(&link))
             });
         }
+        if repeats {
+            self.occurrence_bounds(form, question, holder.place, items.len());
+        }
         for (at, item) in items {
             let place = Place::Item(list, *at);
             self.same_text(question, *item, &place);
@@ -201,8 +204,7 @@ impl Walk<'_> {
     /// Judges the answers to a question: how many there are, each by itself, and what is asked below each.
     fn answers<'f>(&mut self, form: &Form<'f>, question: Node<'f>, holder: &Holder<'_, 'f>) {
         let answers: Vec<Node<'f>> = each(holder.node, "answer").collect();
-        let count = answers.len();
-        self.answer_count(form, question, holder.place, count);
+        self.answer_count(form, question, holder.place, &answers);
         let list = Place::Member(holder.place, "answer");
         for (at, answer) in answers.iter().enumerate() {
             let place = Place::Item(&list, at);
@@ -216,8 +218,8 @@ impl Walk<'_> {
         }
     }
 
-    fn answer_count(&mut self, form: &Form<'_>, question: Node<'_>, place: &Place<'_>, count: usize) {
-        let link = link_id(question);
+    fn answer_count(&mut self, form: &Form<'_>, question: Node<'_>, place: &Place<'_>, answers: &[Node<'_>]) {
+        let (link, count) = (link_id(question), answers.len());
         if count == 0 && flag(question, "required") {
             self.found.report(form.missing, Code::Required, place, || {
                 format!("The item {} is required, and has no answer.", quoted(&link))
@@ -228,6 +230,31 @@ impl Walk<'_> {
                 format!("The item {} has {count} answers; it may have one.", quoted(&link))
             });
         }
+        self.occurrence_bounds(form, question, place, count);
+        self.exclusive(question, answers, place);
+    }
+
+    /// An option that excludes the others is chosen alone.
+    fn exclusive(&mut self, question: Node<'_>, answers: &[Node<'_>], place: &Place<'_>) {
+        let alone = |option: &Node<'_>| {
+            extension(*option, "questionnaire-optionExclusive").and_then(|is| is.as_bool()) == Some(true)
+        };
+        let excluding = each(question, "answerOption").filter(alone);
+        let mut excluding = excluding.filter_map(|option| option.get("valueCoding"));
+        let chosen = excluding.any(|option| {
+            let mut own = answers.iter().filter_map(|answer| answer.get("valueCoding"));
+            own.any(|own| enable::is_same_coding(own, option))
+        });
+        if answers.len() > 1 && chosen {
+            self.found.error(Code::BusinessRule, place, || {
+                "One of the answers excludes all others, which are there too.".to_owned()
+            });
+        }
+    }
+
+    /// How often a question is answered, or a group repeated, within the bounds that extensions set.
+    fn occurrence_bounds(&mut self, form: &Form<'_>, question: Node<'_>, place: &Place<'_>, count: usize) {
+        let link = link_id(question);
         let bound = |name: &str| extension(question, name)?.as_number()?.parse::<usize>().ok();
         if let Some(min) = bound("questionnaire-minOccurs").filter(|min| count < *min) {
             self.found.report(form.missing, Code::Required, place, || {

@@ -16,6 +16,8 @@ pub(crate) struct Profile {
     /// The type it constrains.
     pub(crate) kind: TypeId,
     pub(crate) shapes: Vec<Shape>,
+    /// Of an extension: whether it can change the meaning of what holds it, and is a `modifierExtension`.
+    pub(crate) modifier: bool,
     /// Of an extension: where it may stand. Anywhere, where there is none.
     pub(crate) contexts: Vec<Context>,
     /// Of an extension: what must be true of the element it stands on.
