@@ -498,6 +498,8 @@ fn said_by_extension(shape: &mut Shape, extension: Node<'_>) {
     let last = url.rsplit('/').next().unwrap_or_default();
     match last {
         "minLength" => shape.length_min = value_of(extension).and_then(|digits| digits.parse().ok()),
+        "narrative-language-control" => shape.languages.extend(value_of(extension).map(Box::from)),
+        "narrative-source-control" => shape.sourced = true,
         "extension-ElementDefinition.mustHaveValue" => {
             shape.valued = value_of(extension).is_some_and(|text| text == "true");
         }

@@ -261,6 +261,9 @@ impl Walk<'_> {
             );
         }
         self.bounds(focus, profile, shape);
+        if shape.sourced || !shape.languages.is_empty() {
+            self.narrative_sections(focus, profile, shape);
+        }
         if let Some(text) = focus.element.node.as_str() {
             let length = text.chars().count();
             if let Some(max) = shape.length_max.filter(|max| length > *max) {

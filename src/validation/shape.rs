@@ -66,6 +66,10 @@ pub(crate) struct Shape {
     pub(crate) children: Vec<(Box<str>, usize)>,
     /// Whether a primitive must have a value, not only extensions.
     pub(crate) valued: bool,
+    /// Of a narrative: languages that its sections must have; `_yes` any, `_no` none, `_resource` that of the resource.
+    pub(crate) languages: Vec<Box<str>>,
+    /// Of a narrative: whether each part must say where it comes from.
+    pub(crate) sourced: bool,
     /// Extensions of which one must stand in for a value that is not there.
     pub(crate) alternatives: Vec<Box<str>>,
 }

@@ -12,11 +12,15 @@ const EXAMPLES: &[u8] = include_bytes!("../fixtures/r4-examples/examples.ndjson.
 /// The examples with an error, and which rule of R4 it breaks.
 const ERRORS: &str = include_str!("../fixtures/r4-examples/errors.tsv");
 
+/// The examples, one a line.
+fn examples() -> String {
+    let examples = zstd::decode_all(EXAMPLES).expect("the fixture is packed by zstd");
+    String::from_utf8(examples).expect("UTF-8")
+}
+
 /// Runs the suite.
 pub fn tally() -> Tally {
-    let examples = zstd::decode_all(EXAMPLES).expect("the fixture is packed by zstd");
-    let examples = String::from_utf8(examples).expect("UTF-8");
-    let world = World::with(Engine::Sqlite, &["--body-bytes-max", "64MiB"]);
+    let (examples, world) = (examples(), World::with(Engine::Sqlite, &["--body-bytes-max", "64MiB"]));
     let cases = examples.lines().enumerate().map(|(line, text)| {
         let example = Tree::parse(text.as_bytes()).expect("JSON");
         let part = |name: &str| example.get(name).and_then(Tree::as_str).unwrap_or_default().to_owned();
@@ -28,9 +32,7 @@ pub fn tally() -> Tally {
 
 /// Asks a server for the errors of each: there are none but those that the standard's own validator gives too.
 pub fn validated() -> Tally {
-    let examples = zstd::decode_all(EXAMPLES).expect("the fixture is packed by zstd");
-    let examples = String::from_utf8(examples).expect("UTF-8");
-    let world = World::with(Engine::Sqlite, &["--body-bytes-max", "64MiB"]);
+    let (examples, world) = (examples(), World::with(Engine::Sqlite, &["--body-bytes-max", "64MiB"]));
     let cases = examples.lines().enumerate().map(|(line, text)| {
         let example = Tree::parse(text.as_bytes()).expect("JSON");
         let part = |name: &str| example.get(name).and_then(Tree::as_str).unwrap_or_default().to_owned();
