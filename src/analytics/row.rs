@@ -76,7 +76,7 @@ impl Cell {
                 shown(value, text);
                 Shape::Plain
             }
-            Item::Integer(value) => {
+            Item::Integer(value) | Item::Long(value) => {
                 shown(value, text);
                 Shape::Plain
             }

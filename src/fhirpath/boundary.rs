@@ -16,7 +16,7 @@ const DIGITS_LIMIT: i64 = 28;
 pub(crate) fn precision(item: &Item<'_>) -> Option<i64> {
     let count = |text: String| text.bytes().filter(u8::is_ascii_digit).count() as i64;
     Some(match item {
-        Item::Integer(_) => 0,
+        Item::Integer(_) | Item::Long(_) => 0,
         Item::Decimal(value) => i64::from(value.scale()),
         Item::Quantity(quantity) => i64::from(quantity.value.scale()),
         Item::Date(date) => count(date.to_string()),
@@ -33,7 +33,7 @@ pub(crate) fn precision(item: &Item<'_>) -> Option<i64> {
 /// doesn't fit the item.
 pub(crate) fn boundary<'a>(item: &Item<'a>, digits: Option<i64>, high: bool) -> Option<Item<'a>> {
     match item {
-        Item::Integer(value) => decimal(Decimal::from(*value), digits, high).map(Item::Decimal),
+        Item::Integer(value) | Item::Long(value) => decimal(Decimal::from(*value), digits, high).map(Item::Decimal),
         Item::Decimal(value) => decimal(*value, digits, high).map(Item::Decimal),
         Item::Quantity(Quantity { value, unit }) => decimal(*value, digits, high).map(|value| {
             let unit = unit.clone();

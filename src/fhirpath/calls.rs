@@ -60,13 +60,7 @@ pub(crate) fn compiled(name: &str, arguments: Arguments, indexed: bool) -> Resul
         return Err(format!("There is no function {name}()"));
     };
     takes(least, most)?;
-    let pattern = match (function, expressions.first()) {
-        (
-            Function::Strings(Strings::Matches | Strings::MatchesFull | Strings::ReplaceMatches),
-            Some(Expr::Constant(Item::String(text))),
-        ) => Some(prepared(function, text)?),
-        _ => None,
-    };
+    let pattern = ready(function, &expressions)?;
     Ok(Link::Gather(Gather::Call(Call {
         function,
         arguments: expressions,
@@ -75,18 +69,36 @@ pub(crate) fn compiled(name: &str, arguments: Arguments, indexed: bool) -> Resul
     })))
 }
 
-/// The pattern that a function matches with; `matchesFull` binds it to both ends.
-pub(crate) fn prepared(function: Function, text: &str) -> Result<Regex, String> {
-    match function {
-        Function::Strings(Strings::MatchesFull) => pattern(&format!("^(?:{text})$")),
-        _ => pattern(text),
+/// The pattern of a function that matches, where it and its flags are literals.
+fn ready(function: Function, arguments: &[Expr]) -> Result<Option<Regex>, String> {
+    let flags = match function {
+        Function::Strings(Strings::Matches | Strings::MatchesFull) => arguments.get(1),
+        Function::Strings(Strings::ReplaceMatches) => arguments.get(2),
+        _ => return Ok(None),
+    };
+    match (arguments.first(), flags) {
+        (Some(Expr::Constant(Item::String(text))), None) => prepared(function, text, "").map(Some),
+        (Some(Expr::Constant(Item::String(text))), Some(Expr::Constant(Item::String(flags)))) => {
+            prepared(function, text, flags).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
-/// Compiles a pattern: `.` matches line ends too, as FHIRPath asks.
-fn pattern(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text)
+/// The pattern that a function matches with: `.` matches line ends too, as FHIRPath asks, and `matchesFull` binds it to
+/// both ends. Flags are `i`, case does not matter, and `m`, `^` and `$` match at line ends.
+pub(crate) fn prepared(function: Function, text: &str, flags: &str) -> Result<Regex, String> {
+    if let Some(unknown) = flags.chars().find(|flag| !matches!(flag, 'i' | 'm' | 's')) {
+        return Err(format!("A pattern has the flags i and m, not {unknown}"));
+    }
+    let bound = match function {
+        Function::Strings(Strings::MatchesFull) => &format!(r"\A(?:{text})\z"),
+        _ => text,
+    };
+    RegexBuilder::new(bound)
         .dot_matches_new_line(true)
+        .case_insensitive(flags.contains('i'))
+        .multi_line(flags.contains('m'))
         .size_limit(PATTERN_LIMIT)
         .build()
         .map_err(|error| format!("'{text}' is no regular expression that can be used: {error}"))

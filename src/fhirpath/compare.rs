@@ -55,7 +55,7 @@ fn same_other(left: &Item<'_>, right: &Item<'_>) -> bool {
 /// The number an item is, of a computed integer or decimal.
 pub(crate) fn number(item: &Item<'_>) -> Option<Decimal> {
     match item {
-        Item::Integer(value) => Some(Decimal::from(*value)),
+        Item::Integer(value) | Item::Long(value) => Some(Decimal::from(*value)),
         Item::Decimal(value) => Some(*value),
         _ => None,
     }
@@ -225,6 +225,7 @@ pub(crate) fn describe(model: &dyn Model, item: &Item<'_>) -> String {
         }
         Item::Boolean(value) => format!("the boolean {value}"),
         Item::Integer(value) => format!("the integer {value}"),
+        Item::Long(value) => format!("the long integer {value}"),
         Item::Decimal(value) => format!("the decimal {value}"),
         Item::Date(value) => format!("the date {value}"),
         Item::DateTime(value) => format!("the date and time {value}"),

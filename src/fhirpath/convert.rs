@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use crate::calendar::{Date, DateTime, Time};
 use crate::context::Failure;
-use crate::evaluate::{Evaluator, List, Scope, only};
+use crate::evaluate::{Evaluator, List, Scope};
 use crate::functions::Target;
 use crate::model::Model;
 use crate::quantity::{Quantity, Unit, plain_decimal};
@@ -21,10 +21,11 @@ pub(crate) fn convert<'a>(
     mut input: List<'a>,
     scope: Scope<'_, 'a>,
 ) -> Result<List<'a>, Failure> {
-    let Some(item) = only(&input)?.cloned() else {
+    let item = run.value(&input)?;
+    input.clear();
+    let Some(item) = item else {
         return Ok(input);
     };
-    input.clear();
     input.extend(converted(run, target, call, &item, scope)?);
     Ok(input)
 }
@@ -34,10 +35,11 @@ pub(crate) fn converts<'a>(
     run: &mut Evaluator<'_, 'a>,
     target: Target,
     call: &'a Call,
-    input: List<'a>,
+    mut input: List<'a>,
     scope: Scope<'_, 'a>,
 ) -> Result<List<'a>, Failure> {
-    let Some(item) = only(&input)?.cloned() else {
+    let Some(item) = run.value(&input)? else {
+        input.clear();
         return Ok(input);
     };
     let answer = converted(run, target, call, &item, scope)?.is_some();
@@ -52,10 +54,13 @@ fn converted<'a>(
     scope: Scope<'_, 'a>,
 ) -> Result<Option<Item<'a>>, Failure> {
     let model = run.context.model;
-    let item = item.system(model);
+    let item = item.clone();
     let found = match target {
         Target::Boolean => boolean(&item).map(Item::Boolean),
-        Target::Integer => integer(&item).map(Item::Integer),
+        Target::Integer => integer(&item)
+            .filter(|value| i32::try_from(*value).is_ok())
+            .map(Item::Integer),
+        Target::Long => integer(&item).map(Item::Long),
         Target::Decimal => decimal(&item).map(Item::Decimal),
         Target::String => string(model, &item).map(Item::String),
         Target::Date => date(&item).map(Item::Date),
@@ -77,8 +82,8 @@ fn converted<'a>(
 fn boolean(item: &Item<'_>) -> Option<bool> {
     match item {
         Item::Boolean(value) => Some(*value),
-        Item::Integer(0) => Some(false),
-        Item::Integer(1) => Some(true),
+        Item::Integer(0) | Item::Long(0) => Some(false),
+        Item::Integer(1) | Item::Long(1) => Some(true),
         Item::Decimal(value) if value.is_zero() => Some(false),
         Item::Decimal(value) if *value == Decimal::ONE => Some(true),
         Item::String(text) => match text.to_ascii_lowercase().as_str() {
@@ -92,7 +97,7 @@ fn boolean(item: &Item<'_>) -> Option<bool> {
 
 fn integer(item: &Item<'_>) -> Option<i64> {
     match item {
-        Item::Integer(value) => Some(*value),
+        Item::Integer(value) | Item::Long(value) => Some(*value),
         Item::Boolean(value) => Some((*value).into()),
         Item::String(text) => {
             let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -105,7 +110,7 @@ fn integer(item: &Item<'_>) -> Option<i64> {
 
 fn decimal(item: &Item<'_>) -> Option<Decimal> {
     match item {
-        Item::Integer(value) => Some(Decimal::from(*value)),
+        Item::Integer(value) | Item::Long(value) => Some(Decimal::from(*value)),
         Item::Decimal(value) => Some(*value),
         Item::Boolean(value) => Some(if *value { Decimal::ONE } else { Decimal::ZERO }),
         Item::String(text) => plain_decimal(text),
@@ -117,7 +122,7 @@ fn string<'a>(model: &dyn Model, item: &Item<'a>) -> Option<Cow<'a, str>> {
     Some(match item {
         Item::String(text) => text.clone(),
         Item::Boolean(value) => Cow::Owned(value.to_string()),
-        Item::Integer(value) => Cow::Owned(value.to_string()),
+        Item::Integer(value) | Item::Long(value) => Cow::Owned(value.to_string()),
         Item::Decimal(value) => Cow::Owned(value.to_string()),
         Item::Date(value) => Cow::Owned(value.to_string()),
         Item::DateTime(value) => Cow::Owned(value.to_string()),
@@ -156,7 +161,7 @@ fn time(item: &Item<'_>) -> Option<Time> {
 fn quantity<'a>(model: &dyn Model, item: &Item<'a>) -> Option<Quantity<'a>> {
     match item {
         Item::String(text) => Quantity::parse(text),
-        Item::Integer(_) | Item::Decimal(_) | Item::Boolean(_) => decimal(item).map(Quantity::plain),
+        Item::Integer(_) | Item::Long(_) | Item::Decimal(_) | Item::Boolean(_) => decimal(item).map(Quantity::plain),
         other => other.quantity(model),
     }
 }
@@ -173,6 +178,17 @@ mod tests {
             ("'-1'.toInteger()", "-1"),
             ("true.toInteger()", "1"),
             ("'99999999999999999999'.toInteger()", ""),
+            ("'2147483648'.toInteger()", ""),
+            ("'2147483648'.convertsToInteger()", "false"),
+            ("'2147483648'.toLong()", "2147483648L"),
+            ("5.toLong()", "5L"),
+            ("5L.toInteger()", "5"),
+            ("true.toLong()", "1L"),
+            ("1.5.toLong()", ""),
+            ("'9223372036854775808'.convertsToLong()", "false"),
+            ("5L.toString()", "'5'"),
+            ("5L.toDecimal()", "5"),
+            ("5L.toQuantity()", "5 '1'"),
             ("'1.50'.toDecimal()", "1.50"),
             ("'st'.toDecimal()", ""),
             ("'.5'.toDecimal()", ""),

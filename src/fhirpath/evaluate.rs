@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use fhir::document::Shape;
+
 use crate::compare;
 pub use crate::context::{Code, Context, Failure, Profiles, Reason, Resolver, STEPS, Terminology, Tracer};
 use crate::quantity::{Quantity, Unit};
@@ -63,9 +65,14 @@ pub(crate) fn evaluate<'a>(
         index: None,
         total: None,
     };
+    let start = out.len();
     let evaluated = evaluator.append(expr, scope, out);
     if let Some(spent) = context.spent {
         spent.set(spent.get() + context.steps - evaluator.steps);
+    }
+    if !out[start..].iter().all(Item::is_at_hand) {
+        let found = out.split_off(start);
+        out.extend(found.into_iter().filter(Item::is_at_hand));
     }
     if let Some(lists) = evaluator.spare {
         spare::leave(lists);
@@ -144,6 +151,19 @@ impl<'a> Evaluator<'_, 'a> {
         Ok(item)
     }
 
+    /// As [`single`](Evaluator::single), for an operand: a primitive without a value is none.
+    pub(crate) fn operand(&mut self, expr: &'a Expr, scope: Scope<'_, 'a>) -> Result<Option<Item<'a>>, Failure> {
+        let item = self.single(expr, scope)?;
+        Ok(item.filter(|item| !item.is_valueless(self.context.model)))
+    }
+
+    /// The one item of a collection as a value, or none.
+    pub(crate) fn value(&self, items: &[Item<'a>]) -> Result<Option<Item<'a>>, Failure> {
+        let model = self.context.model;
+        let item = only(items)?.filter(|item| !item.is_valueless(model));
+        Ok(item.map(|item| item.system(model)))
+    }
+
     /// A part as true, false or unknown: a single item that is no boolean is true.
     pub(crate) fn truth(&mut self, expr: &'a Expr, scope: Scope<'_, 'a>) -> Result<Option<bool>, Failure> {
         if let Expr::Binary(operator, pair) = expr
@@ -162,7 +182,8 @@ impl<'a> Evaluator<'_, 'a> {
         match items {
             [] => Ok(None),
             [Item::Boolean(value)] => Ok(Some(*value)),
-            [Item::Element(element)] => Ok(Some(element.node.as_bool().unwrap_or(true))),
+            [Item::Element(element)] if element.node.shape() == Shape::Bool => Ok(element.node.as_bool()),
+            [item] if item.is_valueless(self.context.model) => Ok(None),
             [_] => Ok(Some(true)),
             _ => Err(Failure::values(format!(
                 "True or false is needed here, not {} items",
@@ -190,12 +211,12 @@ impl<'a> Evaluator<'_, 'a> {
             Expr::Variable(name) => self.variable(name, out)?,
             Expr::Path(path) => self.path(path, scope, out)?,
             Expr::Negate(operand) => {
-                if let Some(item) = self.single(operand, scope)? {
+                if let Some(item) = self.operand(operand, scope)? {
                     out.push(operate::negated(self.context.model, &item)?);
                 }
             }
             Expr::Plus(operand) => {
-                if let Some(item) = self.single(operand, scope)? {
+                if let Some(item) = self.operand(operand, scope)? {
                     operate::negated(self.context.model, &item)?;
                     out.push(item);
                 }
@@ -230,8 +251,8 @@ impl<'a> Evaluator<'_, 'a> {
             out.extend(answer?.map(Item::Boolean));
             return Ok(());
         }
-        let left = self.single(left, scope)?;
-        let right = self.single(right, scope)?;
+        let left = self.operand(left, scope)?;
+        let right = self.operand(right, scope)?;
         let start = out.len();
         out.extend(operate::computed(self.context.model, operator, left, right)?);
         self.weigh(&out[start..])
@@ -314,7 +335,7 @@ impl<'a> Evaluator<'_, 'a> {
         right: &'a Expr,
         scope: Scope<'_, 'a>,
     ) -> Result<Option<bool>, Failure> {
-        let (Some(left), Some(right)) = (self.single(left, scope)?, self.single(right, scope)?) else {
+        let (Some(left), Some(right)) = (self.operand(left, scope)?, self.operand(right, scope)?) else {
             return Ok(None);
         };
         let order = compare::order(self.context.model, &left, &right).map_err(Failure::values)?;

@@ -9,6 +9,7 @@ pub(crate) enum Function {
     Strings(Strings),
     Numbers(Numbers),
     Records(Records),
+    Totals(Totals),
     /// `toInteger()` and its like.
     Convert(Target),
     /// `convertsToInteger()` and its like.
@@ -139,6 +140,15 @@ pub(crate) enum Records {
     Type,
 }
 
+/// Over a collection of values that can be added or compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Totals {
+    Average,
+    Greatest,
+    Least,
+    Sum,
+}
+
 /// What a conversion yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -147,6 +157,7 @@ pub(crate) enum Target {
     DateTime,
     Decimal,
     Integer,
+    Long,
     Quantity,
     String,
     Time,
@@ -155,7 +166,7 @@ pub(crate) enum Target {
 use Function as F;
 
 /// Name, function, least and most arguments; alphabetical.
-const FUNCTIONS: [(&str, Function, usize, usize); 111] = [
+const FUNCTIONS: [(&str, Function, usize, usize); 117] = [
     ("abs", F::Numbers(Numbers::Abs), 0, 0),
     ("aggregate", F::Loops(Loops::Aggregate), 1, 2),
     ("all", F::Loops(Loops::All), 1, 1),
@@ -163,10 +174,11 @@ const FUNCTIONS: [(&str, Function, usize, usize); 111] = [
     ("allTrue", F::Sets(Sets::AllTrue), 0, 0),
     ("anyFalse", F::Sets(Sets::AnyFalse), 0, 0),
     ("anyTrue", F::Sets(Sets::AnyTrue), 0, 0),
+    ("avg", F::Totals(Totals::Average), 0, 0),
     ("ceiling", F::Numbers(Numbers::Ceiling), 0, 0),
     ("checkModifiers", F::Records(Records::CheckModifiers), 0, 32),
     ("coalesce", F::Loops(Loops::Coalesce), 1, 32),
-    ("combine", F::Sets(Sets::Combine), 1, 1),
+    ("combine", F::Sets(Sets::Combine), 1, 2),
     ("comparable", F::Numbers(Numbers::Comparable), 1, 1),
     ("conformsTo", F::Records(Records::ConformsTo), 1, 1),
     ("contains", F::Strings(Strings::Contains), 1, 1),
@@ -175,6 +187,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 111] = [
     ("convertsToDateTime", F::Converts(Target::DateTime), 0, 0),
     ("convertsToDecimal", F::Converts(Target::Decimal), 0, 0),
     ("convertsToInteger", F::Converts(Target::Integer), 0, 0),
+    ("convertsToLong", F::Converts(Target::Long), 0, 0),
     ("convertsToQuantity", F::Converts(Target::Quantity), 0, 1),
     ("convertsToString", F::Converts(Target::String), 0, 0),
     ("convertsToTime", F::Converts(Target::Time), 0, 0),
@@ -214,10 +227,12 @@ const FUNCTIONS: [(&str, Function, usize, usize); 111] = [
     ("log", F::Numbers(Numbers::Log), 1, 1),
     ("lowBoundary", F::Numbers(Numbers::LowBoundary), 0, 1),
     ("lower", F::Strings(Strings::Lower), 0, 0),
-    ("matches", F::Strings(Strings::Matches), 1, 1),
-    ("matchesFull", F::Strings(Strings::MatchesFull), 1, 1),
+    ("matches", F::Strings(Strings::Matches), 1, 2),
+    ("matchesFull", F::Strings(Strings::MatchesFull), 1, 2),
+    ("max", F::Totals(Totals::Greatest), 0, 0),
     ("memberOf", F::Records(Records::MemberOf), 1, 1),
     ("millisecondOf", F::Moments(Moments::Millisecond), 0, 0),
+    ("min", F::Totals(Totals::Least), 0, 0),
     ("minuteOf", F::Moments(Moments::Minute), 0, 0),
     ("monthOf", F::Moments(Moments::Month), 0, 0),
     ("not", F::Sets(Sets::Not), 0, 0),
@@ -227,7 +242,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 111] = [
     ("repeat", F::Loops(Loops::Repeat), 1, 1),
     ("repeatAll", F::Loops(Loops::RepeatAll), 1, 1),
     ("replace", F::Strings(Strings::Replace), 2, 2),
-    ("replaceMatches", F::Strings(Strings::ReplaceMatches), 2, 2),
+    ("replaceMatches", F::Strings(Strings::ReplaceMatches), 2, 3),
     ("round", F::Numbers(Numbers::Round), 0, 1),
     ("secondOf", F::Moments(Moments::Second), 0, 0),
     ("select", F::Loops(Loops::Select), 1, 1),
@@ -242,6 +257,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 111] = [
     ("substring", F::Strings(Strings::Substring), 1, 2),
     ("subsumedBy", F::Records(Records::SubsumedBy), 1, 1),
     ("subsumes", F::Records(Records::Subsumes), 1, 1),
+    ("sum", F::Totals(Totals::Sum), 0, 0),
     ("supersetOf", F::Sets(Sets::SupersetOf), 1, 1),
     ("tail", F::Sets(Sets::Tail), 0, 0),
     ("take", F::Sets(Sets::Take), 1, 1),
@@ -254,6 +270,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 111] = [
     ("toDateTime", F::Convert(Target::DateTime), 0, 0),
     ("toDecimal", F::Convert(Target::Decimal), 0, 0),
     ("toInteger", F::Convert(Target::Integer), 0, 0),
+    ("toLong", F::Convert(Target::Long), 0, 0),
     ("toQuantity", F::Convert(Target::Quantity), 0, 1),
     ("toString", F::Convert(Target::String), 0, 0),
     ("toTime", F::Convert(Target::Time), 0, 0),

@@ -40,6 +40,7 @@ fn is_system(item: &Item<'_>, system: System) -> bool {
         (_, System::Any)
             | (Item::Boolean(_), System::Boolean)
             | (Item::Integer(_), System::Integer)
+            | (Item::Long(_), System::Long)
             | (Item::Decimal(_), System::Decimal)
             | (Item::String(_), System::String)
             | (Item::Date(_), System::Date)
@@ -56,6 +57,7 @@ pub(crate) fn info<'a>(model: &'a dyn Model, item: &Item<'a>) -> TypeInfo<'a> {
         Item::Elsewhere(elsewhere) => elsewhere.kind,
         Item::Boolean(_) => return system("Boolean"),
         Item::Integer(_) => return system("Integer"),
+        Item::Long(_) => return system("Long"),
         Item::Decimal(_) => return system("Decimal"),
         Item::String(_) => return system("String"),
         Item::Date(_) => return system("Date"),
@@ -90,6 +92,10 @@ mod tests {
             ("1 is Integer", "true"),
             ("1.is(System.Integer)", "true"),
             ("1 is integer", "false"),
+            ("1L is Long", "true"),
+            ("1L is Integer", "false"),
+            ("1L.type()", "System.Long"),
+            ("1 is System.Any", "true"),
             ("1.0 is Integer", "false"),
             ("'a' is String", "true"),
             ("active is boolean", "true"),

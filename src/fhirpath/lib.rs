@@ -36,6 +36,7 @@ mod spare;
 mod strings;
 mod syntax;
 mod token;
+mod totals;
 #[cfg(test)]
 mod trial;
 mod units;

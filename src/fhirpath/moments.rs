@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use crate::calendar::{Date, DateTime, Precision, Time};
 use crate::context::Failure;
-use crate::evaluate::{Evaluator, List, only};
+use crate::evaluate::{Evaluator, List};
 use crate::functions::Moments;
 use crate::value::Item;
 
@@ -14,7 +14,7 @@ pub(crate) fn apply<'a>(
     function: Moments,
     mut input: List<'a>,
 ) -> Result<List<'a>, Failure> {
-    let found = only(&input)?.map(|item| item.system(run.context.model));
+    let found = run.value(&input)?;
     input.clear();
     input.extend(found.and_then(|item| part(function, &item)));
     Ok(input)

@@ -6,7 +6,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use crate::boundary;
 use crate::compare::{describe, number};
 use crate::context::Failure;
-use crate::evaluate::{Evaluator, List, Scope, only};
+use crate::evaluate::{Evaluator, List, Scope};
 use crate::functions::Numbers;
 use crate::quantity::Quantity;
 use crate::sets;
@@ -25,10 +25,11 @@ pub(crate) fn apply<'a>(
     scope: Scope<'_, 'a>,
 ) -> Result<List<'a>, Failure> {
     let model = run.context.model;
-    let Some(item) = only(&input)?.map(|item| item.system(model)) else {
+    let item = run.value(&input)?;
+    input.clear();
+    let Some(item) = item else {
         return Ok(input);
     };
-    input.clear();
     let found = match function {
         Numbers::Comparable => {
             let other = run
@@ -82,7 +83,8 @@ fn wrong(run: &Evaluator<'_, '_>, item: &Item<'_>) -> Failure {
 fn one<'a>(function: Numbers, item: &Item<'a>) -> Option<Option<Item<'a>>> {
     if function == Numbers::Abs {
         return match item {
-            Item::Integer(value) => Some(value.checked_abs().map(Item::Integer)),
+            Item::Integer(value) => Some(integer(value.checked_abs())),
+            Item::Long(value) => Some(value.checked_abs().map(Item::Long)),
             Item::Decimal(value) => Some(Some(Item::Decimal(value.abs()))),
             Item::Quantity(Quantity { value, unit }) => Some(Some(Item::Quantity(Quantity {
                 value: value.abs(),
@@ -92,7 +94,7 @@ fn one<'a>(function: Numbers, item: &Item<'a>) -> Option<Option<Item<'a>>> {
         };
     }
     let value = number(item)?;
-    let whole = |value: Decimal| i64::try_from(value).ok().map(Item::Integer);
+    let whole = |value: Decimal| i64::try_from(value).ok().map(Item::whole);
     Some(match function {
         Numbers::Ceiling => whole(value.ceil()),
         Numbers::Floor => whole(value.floor()),
@@ -102,6 +104,11 @@ fn one<'a>(function: Numbers, item: &Item<'a>) -> Option<Option<Item<'a>>> {
         Numbers::Sqrt => real(value.to_f64()?.sqrt()),
         _ => None,
     })
+}
+
+/// A result as an integer; `None` where it has more than 32 bits.
+pub(crate) fn integer<'a>(value: Option<i64>) -> Option<Item<'a>> {
+    value.filter(|value| i32::try_from(*value).is_ok()).map(Item::Integer)
 }
 
 /// A floating-point result as a decimal; `None` where it is no number or too large.
@@ -123,7 +130,7 @@ fn two<'a>(
     if let (Numbers::Power, Item::Integer(base), Item::Integer(exponent)) = (function, left, right)
         && let Ok(exponent) = u32::try_from(*exponent)
     {
-        return Ok(base.checked_pow(exponent).map(Item::Integer));
+        return Ok(integer(base.checked_pow(exponent)));
     }
     let (Some(a), Some(b)) = (a.to_f64(), b.to_f64()) else {
         return Ok(None);
@@ -160,6 +167,9 @@ mod tests {
             ("2.power(-1)", "0.5"),
             ("(-1).power(0.5)", ""),
             ("2.power(64)", ""),
+            ("2.power(31)", ""),
+            ("(-5L).abs()", "5L"),
+            ("2147483648.5.floor()", "2147483648L"),
             ("10.power(9999999999)", ""),
             ("3.14159.round(2)", "3.14"),
             ("2.5.round()", "3"),

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use crate::compare::{describe, number};
 use crate::context::Failure;
 use crate::model::Model;
+use crate::numbers;
 use crate::quantity::Quantity;
 use crate::strings::LENGTH_LIMIT;
 use crate::syntax::Operator;
@@ -27,7 +28,10 @@ pub(crate) fn computed<'a>(
     };
     let (a, b) = (left.system(model), right.system(model));
     match (&a, &b) {
-        (Item::Integer(a), Item::Integer(b)) => return Ok(integers(operator, *a, *b)),
+        (Item::Integer(a), Item::Integer(b)) => return Ok(integers(operator, *a, *b, numbers::integer)),
+        (Item::Integer(a) | Item::Long(a), Item::Integer(b) | Item::Long(b)) => {
+            return Ok(integers(operator, *a, *b, |value| value.map(Item::Long)));
+        }
         (Item::String(a), Item::String(b)) if operator == Operator::Add => {
             return joined(a, b).map(Some);
         }
@@ -76,7 +80,13 @@ fn joined<'a>(left: &str, right: &str) -> Result<Item<'a>, Failure> {
     Ok(Item::String(Cow::Owned(format!("{left}{right}"))))
 }
 
-fn integers<'a>(operator: Operator, left: i64, right: i64) -> Option<Item<'a>> {
+/// What an operator makes of two integers, or nothing where `fits` says that the result is too large.
+fn integers<'a>(
+    operator: Operator,
+    left: i64,
+    right: i64,
+    fits: impl Fn(Option<i64>) -> Option<Item<'a>>,
+) -> Option<Item<'a>> {
     let value = match operator {
         Operator::Add => left.checked_add(right),
         Operator::Subtract => left.checked_sub(right),
@@ -85,7 +95,7 @@ fn integers<'a>(operator: Operator, left: i64, right: i64) -> Option<Item<'a>> {
         Operator::Modulo => left.checked_rem(right),
         _ => return decimals(operator, left.into(), right.into()),
     };
-    value.map(Item::Integer)
+    fits(value)
 }
 
 fn decimals<'a>(operator: Operator, left: Decimal, right: Decimal) -> Option<Item<'a>> {
@@ -97,7 +107,7 @@ fn decimals<'a>(operator: Operator, left: Decimal, right: Decimal) -> Option<Ite
         Operator::Modulo => left.checked_rem(right),
         _ => {
             let whole = left.checked_div(right)?.trunc();
-            return i64::try_from(whole).ok().map(Item::Integer);
+            return i64::try_from(whole).ok().map(Item::whole);
         }
     };
     value.map(Item::Decimal)
@@ -143,9 +153,10 @@ fn quantities<'a>(operator: Operator, left: &Quantity<'a>, right: &Quantity<'a>)
 /// The item with the other sign.
 pub(crate) fn negated<'a>(model: &dyn Model, item: &Item<'a>) -> Result<Item<'a>, Failure> {
     match item.system(model) {
-        Item::Integer(value) => value
+        Item::Integer(value) => Ok(Item::whole(-value)),
+        Item::Long(value) => value
             .checked_neg()
-            .map(Item::Integer)
+            .map(Item::Long)
             .ok_or_else(|| Failure::values("The integer has no opposite")),
         Item::Decimal(value) => Ok(Item::Decimal(-value)),
         other => match other.quantity(model) {
@@ -172,8 +183,16 @@ mod tests {
             ("1 div 0", ""),
             ("5 mod 0", ""),
             ("1.8 - 1.2", "0.6"),
-            ("9223372036854775807 + 1", ""),
+            ("9223372036854775807L + 1", ""),
             ("9223372036854775807 * 2", ""),
+            ("2147483647 + 1", ""),
+            ("2147483647 + 1L", "2147483648L"),
+            ("-2147483648", "-2147483648"),
+            ("-2147483648 - 1", ""),
+            ("1L + 1.5", "2.5"),
+            ("7L div 2", "3L"),
+            ("5L / 2", "2.5"),
+            ("1L = 1 and 1L < 2 and 1L = 1.0", "true"),
             ("'a' + 'b'", "'ab'"),
             ("'a' + {}", ""),
             ("'a' & {}", "'a'"),

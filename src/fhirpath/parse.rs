@@ -257,6 +257,13 @@ impl Parser {
                 self.at += 1;
                 self.number(&digits).map(leaf)
             }
+            Token::Long(digits) => match digits.parse() {
+                Ok(value) => {
+                    self.at += 1;
+                    Ok(leaf(Expr::Constant(Item::Long(value))))
+                }
+                Err(_) => self.invalid("The number has too many digits"),
+            },
             Token::Moment(moment) => {
                 self.at += 1;
                 Ok(leaf(Expr::Constant(moment)))
@@ -309,7 +316,9 @@ impl Parser {
             return Ok(Expr::Constant(Item::Quantity(Quantity { value, unit })));
         }
         Ok(Expr::Constant(match integer {
-            Some(integer) if !digits.contains('.') => Item::Integer(integer),
+            // The least integer is written as the opposite of one more than the greatest.
+            Some(integer) if !digits.contains('.') && integer == -i64::from(i32::MIN) => Item::Integer(integer),
+            Some(integer) if !digits.contains('.') => Item::whole(integer),
             _ => Item::Decimal(value),
         }))
     }

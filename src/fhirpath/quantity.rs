@@ -189,7 +189,7 @@ impl<'a> Quantity<'a> {
     pub(crate) fn combined(&self, other: &Quantity<'_>, divide: bool) -> Option<Quantity<'static>> {
         let (left, right) = (self.unit.code(), other.unit.code());
         let value = if divide {
-            self.value.checked_div(other.value)?
+            self.value.checked_div(other.value)?.normalize()
         } else {
             self.value.checked_mul(other.value)?
         };

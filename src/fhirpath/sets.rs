@@ -149,7 +149,7 @@ pub(crate) fn integer<'a>(
     let model = run.context.model;
     match run.single(argument, scope)?.map(|item| item.system(model)) {
         None => Ok(None),
-        Some(Item::Integer(value)) => Ok(Some(value)),
+        Some(Item::Integer(value) | Item::Long(value)) => Ok(Some(value)),
         Some(item) => {
             let found = compare::describe(model, &item);
             Err(Failure::values(format!("An integer is needed here, not {found}")))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use crate::compare::describe;
 use crate::context::Failure;
@@ -40,11 +40,13 @@ fn applied<'a>(
     mut input: List<'a>,
     scope: Scope<'_, 'a>,
 ) -> Result<List<'a>, Failure> {
-    let Some(item) = only(&input)? else {
+    let model = run.context.model;
+    let Some(item) = only(&input)?.filter(|item| !item.is_valueless(model)) else {
+        input.clear();
         return Ok(input);
     };
     let text = item.text().ok_or_else(|| {
-        let found = describe(run.context.model, item);
+        let found = describe(model, item);
         Failure::values(format!("A string is needed here, not {found}"))
     })?;
     run.spend(text.len() as u64 / 64)?;
@@ -60,10 +62,11 @@ fn applied<'a>(
             let parts = text
                 .split(&*separator)
                 .map(|part| Item::String(Cow::Owned(part.to_owned())));
+            input.extend(parts);
             if separator.is_empty() {
-                input.push(Item::String(text));
-            } else {
-                input.extend(parts);
+                // Before the first and after the last character there is nothing.
+                input.pop();
+                input.drain(..input.len().min(1));
             }
             return Ok(input);
         }
@@ -104,7 +107,7 @@ fn argument<'a>(
     at: usize,
     scope: Scope<'_, 'a>,
 ) -> Result<Option<Cow<'a, str>>, Failure> {
-    let Some(item) = run.single(&call.arguments[at], scope)? else {
+    let Some(item) = run.operand(&call.arguments[at], scope)? else {
         return Ok(None);
     };
     match item.text() {
@@ -145,7 +148,8 @@ fn with_arguments<'a>(
         Strings::IndexOf => Some(characters(text.find(&*first))),
         Strings::LastIndexOf => Some(characters(text.rfind(&*first))),
         Strings::Matches | Strings::MatchesFull => {
-            Some(Item::Boolean(pattern(call, function, &first)?.is_match(&text)))
+            let pattern = pattern(run, call, function, (&first, 1), scope)?;
+            Some(Item::Boolean(pattern.is_match(&text)))
         }
         Strings::Encode => encode::encode(&text, &first).map(string),
         Strings::Decode => encode::decode(&text, &first).map(string),
@@ -155,7 +159,16 @@ fn with_arguments<'a>(
             let Some(second) = argument(run, call, 1, scope)? else {
                 return Ok(None);
             };
-            Some(replaced(function, call, &text, &first, &second)?)
+            within(&text, &second)?;
+            Some(string(match function {
+                Strings::ReplaceMatches if first.is_empty() => text.into_owned(),
+                Strings::ReplaceMatches => {
+                    let pattern = pattern(run, call, function, (&first, 2), scope)?;
+                    let replaced = pattern.replace_all(&text, |found: &Captures<'_>| substituted(found, &second));
+                    replaced.into_owned()
+                }
+                _ => text.replace(&*first, &second),
+            }))
         }
     })
 }
@@ -164,30 +177,63 @@ fn string<'a>(text: String) -> Item<'a> {
     Item::String(Cow::Owned(text))
 }
 
-/// The pattern prepared with the expression, or the one that was computed.
-fn pattern<'c>(call: &'c Call, function: Strings, text: &str) -> Result<Cow<'c, Regex>, Failure> {
-    match &call.pattern {
-        Some(prepared) => Ok(Cow::Borrowed(prepared)),
-        None => match calls::prepared(Function::Strings(function), text) {
-            Ok(regex) => Ok(Cow::Owned(regex)),
-            Err(message) => Err(Failure::values(message)),
-        },
+/// The pattern prepared with the expression, or the one that was computed: its text, and which argument has its flags.
+fn pattern<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    function: Strings,
+    (text, flags): (&str, usize),
+    scope: Scope<'_, 'a>,
+) -> Result<Cow<'a, Regex>, Failure> {
+    if let Some(prepared) = &call.pattern {
+        return Ok(Cow::Borrowed(prepared));
+    }
+    let flags = match call.arguments.len() > flags {
+        true => argument(run, call, flags, scope)?.unwrap_or_default(),
+        false => Cow::Borrowed(""),
+    };
+    let prepared = calls::prepared(Function::Strings(function), text, &flags);
+    prepared.map(Cow::Owned).map_err(Failure::values)
+}
+
+/// Whether replacing may make a text that is too long.
+fn within(text: &str, by: &str) -> Result<(), Failure> {
+    match (text.len() + 1).saturating_mul(by.len() + 1) > LENGTH_LIMIT {
+        true => Err(Failure::values("Replacing might make too long a text")),
+        false => Ok(()),
     }
 }
 
-fn replaced<'a>(function: Strings, call: &Call, text: &str, wanted: &str, by: &str) -> Result<Item<'a>, Failure> {
-    let most = (text.len() + 1).saturating_mul(by.len() + 1);
-    if most > LENGTH_LIMIT {
-        return Err(Failure::values("Replacing might make too long a text"));
+/// What takes the place of a match: `$1` and `${name}` stand for its groups, `$0` for all of it, `$$` for a dollar.
+fn substituted(found: &Captures<'_>, template: &str) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        rest = after;
+        let digits = rest.bytes().take(2).take_while(u8::is_ascii_digit).count();
+        // Of two digits the second belongs to the text where there are fewer groups.
+        let number = (1..=digits).rev().find_map(|length| {
+            let group = found.get(rest[..length].parse().ok()?);
+            let known = length == 1 || rest[..length].parse::<usize>().is_ok_and(|group| group < found.len());
+            known.then_some((length, group))
+        });
+        if let Some((length, group)) = number {
+            out.push_str(group.map_or("", |group| group.as_str()));
+            rest = &rest[length..];
+        } else if let Some((name, after)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            let group = name
+                .parse()
+                .map_or_else(|_| found.name(name), |number| found.get(number));
+            out.push_str(group.map_or("", |group| group.as_str()));
+            rest = after;
+        } else {
+            out.push('$');
+            rest = rest.strip_prefix('$').unwrap_or(rest);
+        }
     }
-    if function == Strings::Replace {
-        return Ok(string(text.replace(wanted, by)));
-    }
-    if wanted.is_empty() {
-        return Ok(string(text.to_owned()));
-    }
-    let regex = pattern(call, function, wanted)?;
-    Ok(string(regex.replace_all(text, by).into_owned()))
+    out.push_str(rest);
+    out
 }
 
 /// `length` characters from the `start`th on; `None` where the text doesn't reach there.
@@ -218,10 +264,12 @@ fn join<'a>(
     if input.is_empty() {
         return Ok(input);
     }
+    let model = run.context.model;
     let mut joined = String::new();
-    for (at, item) in input.iter().enumerate() {
+    let valued = input.iter().filter(|item| !item.is_valueless(model));
+    for (at, item) in valued.enumerate() {
         let Some(text) = item.text() else {
-            let found = describe(run.context.model, item);
+            let found = describe(model, item);
             return Err(Failure::values(format!("join() joins strings, not {found}")));
         };
         if joined.len() + text.len() + separator.len() > LENGTH_LIMIT {
@@ -261,7 +309,11 @@ mod tests {
             ("' a '.trim()", "'a'"),
             ("'ab'.toChars()", "'a', 'b'"),
             ("'a,b'.split(',')", "'a', 'b'"),
-            ("'ab'.split('')", "'ab'"),
+            ("'ab'.split('')", "'a', 'b'"),
+            ("''.split(',')", "''"),
+            ("'a,,b'.split(',')", "'a', '', 'b'"),
+            ("'ab'.split('x')", "'ab'"),
+            ("{}.split(',')", ""),
             ("('a' | 'b').join('-')", "'a-b'"),
             ("{}.join(',')", ""),
             ("name.given.first().join()", "'Karma'"),
@@ -278,6 +330,19 @@ mod tests {
                 "'11/30/1972'.replaceMatches('(\\\\d+)/(\\\\d+)/(\\\\d+)', '$2-$1-$3')",
                 "'30-11-1972'",
             ),
+            ("'abc'.replaceMatches('(b)', '$1x$1')", "'abxbc'"),
+            ("'abc'.replaceMatches('(b)', '[$10]')", "'a[b0]c'"),
+            ("'abc'.replaceMatches('(?<x>b)', '<${x}>$0')", "'a<b>bc'"),
+            ("'abc'.replaceMatches('b', '$$')", "'a$c'"),
+            ("'abc'.replaceMatches('b', '')", "'ac'"),
+            ("'abc'.replaceMatches('B', 'x', 'i')", "'axc'"),
+            ("'abc'.replaceMatches({}, 'x')", ""),
+            ("'ABC'.matches('b', 'i')", "true"),
+            ("'a\\nb'.matches('^b$', 'm')", "true"),
+            ("'a\\nb'.matches('^b$')", "false"),
+            ("'ABC'.matchesFull('abc', 'i')", "true"),
+            ("'ABC'.matches('b', 'q')", "invalid:"),
+            ("'abc'.matches('')", "true"),
             ("'abc'.matches('(')", "invalid:"),
             ("'abc'.matches('(' & '')", "Values:"),
             ("'abc'.replaceMatches('', 'x')", "'abc'"),

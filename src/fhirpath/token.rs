@@ -15,6 +15,8 @@ pub(crate) enum Token {
     String(Box<str>),
     /// A number's digits.
     Number(Box<str>),
+    /// An integer's digits before an `L`.
+    Long(Box<str>),
     /// A date, date with time, or time literal.
     Moment(Item<'static>),
     /// `$this`, `$index`, `$total`: the name.
@@ -93,7 +95,7 @@ impl<'t> Lexer<'t> {
         };
         match first {
             'A'..='Z' | 'a'..='z' | '_' => Ok(Token::Word(self.word().into())),
-            '0'..='9' => Ok(Token::Number(self.number().into())),
+            '0'..='9' => Ok(self.number()),
             '\'' => Ok(Token::String(self.quoted('\'')?.into())),
             '`' => Ok(Token::Delimited(self.quoted('`')?.into())),
             '@' => self.moment(),
@@ -120,7 +122,7 @@ impl<'t> Lexer<'t> {
         self.at += 1;
         let name = match self.peek() {
             Some('`') => self.quoted('`')?,
-            Some('\'') => self.quoted('\'')?,
+            Some(quote @ ('\'' | '"')) => self.quoted(quote)?,
             _ => self.word().to_owned(),
         };
         if name.is_empty() {
@@ -144,15 +146,20 @@ impl<'t> Lexer<'t> {
         count
     }
 
-    fn number(&mut self) -> &'t str {
+    fn number(&mut self) -> Token {
         let start = self.at;
         self.digits(usize::MAX);
         let bytes = self.rest().as_bytes();
+        let goes_on = bytes.get(1).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        if bytes.first() == Some(&b'L') && !goes_on {
+            self.at += 1;
+            return Token::Long(self.text[start..self.at - 1].into());
+        }
         if bytes.first() == Some(&b'.') && bytes.get(1).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
             self.digits(usize::MAX);
         }
-        &self.text[start..self.at]
+        Token::Number(self.text[start..self.at].into())
     }
 
     fn quoted(&mut self, quote: char) -> Result<String, Invalid> {
@@ -289,6 +296,8 @@ mod tests {
             ("1.x // y\n+ /* z */ 2", "1 . x + 2"),
             ("'a\\'\\u0041'", "'a'A'"),
             ("%`vs-x` $this", "%vs-x $this"),
+            ("%\"vs-x\" %'ext-y'", "%vs-x %ext-y"),
+            ("5L.x 5Lx", "5L . x 5 Lx"),
             ("`div` != 3", "`div` != 3"),
         ];
         for (text, expected) in table {
@@ -315,6 +324,7 @@ mod tests {
     fn show(token: &Token) -> String {
         match token {
             Token::Word(x) | Token::Number(x) => x.to_string(),
+            Token::Long(x) => format!("{x}L"),
             Token::Delimited(x) => format!("`{x}`"),
             Token::String(x) => format!("'{x}'"),
             Token::Dollar(x) => format!("${x}"),

@@ -187,6 +187,7 @@ pub(crate) fn show(model: &dyn Model, item: &Item<'_>) -> String {
     match item.system(model) {
         Item::Boolean(value) => value.to_string(),
         Item::Integer(value) => value.to_string(),
+        Item::Long(value) => format!("{value}L"),
         Item::Decimal(value) => value.to_string(),
         Item::String(text) => format!("'{text}'"),
         Item::Date(date) => format!("@{date}"),

@@ -72,8 +72,10 @@ pub enum Item<'a> {
     Elsewhere(Elsewhere<'a>),
     /// A computed boolean.
     Boolean(bool),
-    /// A computed integer.
+    /// A computed integer, of 32 bits.
     Integer(i64),
+    /// A computed integer of 64 bits.
+    Long(i64),
     /// A computed decimal; its scale is its precision.
     Decimal(Decimal),
     /// A computed string.
@@ -91,6 +93,14 @@ pub enum Item<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// A whole number: an integer where it is one of 32 bits.
+    pub fn whole(value: i64) -> Item<'a> {
+        match i32::try_from(value) {
+            Ok(_) => Item::Integer(value),
+            Err(_) => Item::Long(value),
+        }
+    }
+
     /// The element, where the item is one.
     pub fn element(&self) -> Option<Element<'a>> {
         match self {
@@ -107,6 +117,21 @@ impl<'a> Item<'a> {
             Item::Element(element) => element.system(model).unwrap_or(Item::Element(*element)),
             other => other.clone(),
         }
+    }
+
+    /// Whether it is more than what a reference names: that only answers what type it is.
+    #[inline]
+    pub(crate) fn is_at_hand(&self) -> bool {
+        !matches!(self, Item::Elsewhere(_))
+    }
+
+    /// Whether it is a primitive that has no value, only extensions: as an operand it counts as nothing.
+    pub fn is_valueless(&self, model: &dyn Model) -> bool {
+        let Item::Element(element) = self else {
+            return false;
+        };
+        let primitive = || element.kind.is_some_and(|kind| model.sort(kind).is_primitive());
+        !element.has_value() && (element.node.is_null() || primitive())
     }
 
     /// As [`Item::system`], and a FHIR Quantity as a quantity.
@@ -152,7 +177,7 @@ fn number<'a>(digits: &str, sort: Option<Sort>) -> Option<Item<'a>> {
     if sort != Some(Sort::Decimal)
         && let Ok(integer) = digits.parse()
     {
-        return Some(Item::Integer(integer));
+        return Some(Item::whole(integer));
     }
     decimal(digits).map(Item::Decimal)
 }

@@ -9,7 +9,7 @@ use crate::functions::Function;
 use crate::navigate::Member;
 use crate::syntax::{Call, Expr, Gather, Path, Step};
 use crate::value::{Element, Item};
-use crate::{convert, keys, kinds, loops, moments, navigate, numbers, records, sets, strings};
+use crate::{convert, keys, kinds, loops, moments, navigate, numbers, records, sets, strings, totals};
 
 impl<'a> Evaluator<'_, 'a> {
     /// Walks a path: items flow through its steps one by one, except where a function needs them all.
@@ -245,7 +245,7 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     /// Takes a step that needs the whole collection.
-    fn gathered(&mut self, gather: &'a Gather, input: List<'a>, scope: Scope<'_, 'a>) -> Result<List<'a>, Failure> {
+    fn gathered(&mut self, gather: &'a Gather, mut input: List<'a>, scope: Scope<'_, 'a>) -> Result<List<'a>, Failure> {
         self.spend(1 + input.len() as u64 / 8)?;
         match gather {
             Gather::At(index) => sets::at(self, input, index, scope),
@@ -256,7 +256,10 @@ impl<'a> Evaluator<'_, 'a> {
                 let answer = kinds::is(self.context, item, name);
                 Ok(self.one(input, Item::Boolean(answer)))
             }
-            Gather::Call(call) => self.call(call, input, scope),
+            Gather::Call(call) => {
+                input.retain(Item::is_at_hand);
+                self.call(call, input, scope)
+            }
         }
     }
 
@@ -268,6 +271,7 @@ impl<'a> Evaluator<'_, 'a> {
             Function::Numbers(function) => numbers::apply(self, function, call, input, scope),
             Function::Moments(function) => moments::apply(self, function, input),
             Function::Records(function) => records::apply(self, function, call, input, scope),
+            Function::Totals(function) => totals::apply(self, function, input),
             Function::Convert(target) => convert::convert(self, target, call, input, scope),
             Function::Converts(target) => convert::converts(self, target, call, input, scope),
         }
@@ -353,13 +357,19 @@ mod tests {
                 "generalPractitioner.where(resolve() is Organization).reference",
                 "'Organization/2', '#o1'",
             ),
+            ("generalPractitioner.resolve()", "#o1"),
+            ("generalPractitioner.resolve().count()", "1"),
             (
-                "generalPractitioner.resolve()",
-                "->Practitioner, ->Organization, #o1, ->Practitioner",
+                "generalPractitioner.select(resolve() is DomainResource)",
+                "true, true, true, true",
             ),
             (
-                "generalPractitioner.resolve().where($this is DomainResource).count()",
-                "4",
+                "generalPractitioner.select(resolve().is(Practitioner))",
+                "true, false, false, true",
+            ),
+            (
+                "generalPractitioner.resolve().where($this is Practitioner).exists()",
+                "false",
             ),
             ("generalPractitioner[0].resolve().name", ""),
         ]);
