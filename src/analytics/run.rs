@@ -7,7 +7,7 @@ use std::cell::Cell as Counter;
 use std::fmt;
 
 use fhir::document::Node;
-use fhirpath::evaluate::{Context, Resolver, Terminology};
+use fhirpath::evaluate::{Context, Profiles, Resolver, Terminology};
 use fhirpath::model::Model;
 use fhirpath::value::{Element, Item};
 
@@ -35,6 +35,8 @@ pub struct Surroundings<'a> {
     pub resolver: Option<&'a dyn Resolver>,
     /// Answers what paths ask of terminology, where somebody can.
     pub terminology: Option<&'a dyn Terminology>,
+    /// Judges by profiles, where somebody can.
+    pub profiles: Option<&'a dyn Profiles>,
 }
 
 /// Why a view gives no more rows.
@@ -101,6 +103,7 @@ impl<'a> Runner<'a> {
         context.zone = self.surroundings.zone;
         context.resolver = self.surroundings.resolver;
         context.terminology = self.surroundings.terminology;
+        context.profiles = self.surroundings.profiles;
         context.variables = &self.constants;
         context.steps = STEPS;
         let walk = Walk {

@@ -30,6 +30,7 @@ fn table(view: Node<'_>, records: &[Node<'_>], format: Format) -> Result<String,
         zone: 360,
         resolver: None,
         terminology: None,
+        profiles: None,
     };
     let mut table = Table::begin(format, view.columns(), true, Vec::new()).expect("memory takes everything");
     let mut runner = Runner::new(&view, surroundings);

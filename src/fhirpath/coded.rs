@@ -125,6 +125,10 @@ mod tests {
         fn conforms(&self, element: Element<'_>, profile: &str) -> Result<bool, Failure> {
             Ok(element.node.string("id").is_some_and(|id| profile.ends_with(&*id)))
         }
+
+        fn is_in_slice(&self, element: Element<'_>, _profile: &str, slice: &str) -> Result<bool, Failure> {
+            Ok(element.node.string("code").is_some_and(|code| code == slice))
+        }
     }
 
     #[test]
@@ -150,6 +154,8 @@ mod tests {
             ("code.coding[0].subsumes(code.coding[0])", "true"),
             ("conformsTo('http://profile/o')", "true"),
             ("conformsTo('http://profile/x')", "false"),
+            ("code.coding.slice('http://p', '29463-7').count()", "1"),
+            ("code.coding.slice('http://p', {})", ""),
         ];
         for (expression, expected) in table {
             let found = answer(expression, true, |context| {

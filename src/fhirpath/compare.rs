@@ -107,6 +107,7 @@ pub(crate) fn order(model: &dyn Model, left: &Item<'_>, right: &Item<'_>) -> Res
     }
     match quantities(model, &a, &b) {
         Some((a, b)) => Ok(a.compare(&b)),
+        None if left.is_valueless(model) || right.is_valueless(model) => Ok(None),
         None => Err(format!(
             "{} and {} have no order",
             describe(model, left),

@@ -43,7 +43,7 @@ pub trait Terminology {
     fn subsumes(&self, broader: &Code<'_>, narrower: &Code<'_>) -> Result<bool, Failure>;
 }
 
-/// Judges elements by profiles, for `conformsTo()`.
+/// Judges elements by profiles, for `conformsTo()` and `slice()`.
 pub trait Profiles {
     /// Whether a resource or an element conforms to the StructureDefinition with an address, `url` or
     /// `url|version`.
@@ -51,6 +51,13 @@ pub trait Profiles {
     /// # Errors
     /// A [`Failure`] where there is no such definition or it cannot be told.
     fn conforms(&self, element: Element<'_>, profile: &str) -> Result<bool, Failure>;
+
+    /// Whether an element belongs to the slice with a name in the StructureDefinition with an address; it doesn't where
+    /// there is no such slice or definition.
+    ///
+    /// # Errors
+    /// A [`Failure`] where it cannot be told.
+    fn is_in_slice(&self, element: Element<'_>, profile: &str, slice: &str) -> Result<bool, Failure>;
 }
 
 /// Hears what `trace()` says.

@@ -251,8 +251,8 @@ impl<'a> Evaluator<'_, 'a> {
             out.extend(answer?.map(Item::Boolean));
             return Ok(());
         }
-        let left = self.operand(left, scope)?;
-        let right = self.operand(right, scope)?;
+        let left = self.single(left, scope)?;
+        let right = self.single(right, scope)?;
         let start = out.len();
         out.extend(operate::computed(self.context.model, operator, left, right)?);
         self.weigh(&out[start..])
@@ -335,7 +335,7 @@ impl<'a> Evaluator<'_, 'a> {
         right: &'a Expr,
         scope: Scope<'_, 'a>,
     ) -> Result<Option<bool>, Failure> {
-        let (Some(left), Some(right)) = (self.operand(left, scope)?, self.operand(right, scope)?) else {
+        let (Some(left), Some(right)) = (self.single(left, scope)?, self.single(right, scope)?) else {
             return Ok(None);
         };
         let order = compare::order(self.context.model, &left, &right).map_err(Failure::values)?;

@@ -33,7 +33,7 @@ pub(crate) fn computed<'a>(
             return Ok(integers(operator, *a, *b, |value| value.map(Item::Long)));
         }
         (Item::String(a), Item::String(b)) if operator == Operator::Add => {
-            return joined(a, b).map(Some);
+            return joined(a.clone(), b).map(Some);
         }
         (Item::Date(_) | Item::DateTime(_) | Item::Time(_), _) => {
             if let Some(quantity) = b.quantity(model) {
@@ -49,6 +49,9 @@ pub(crate) fn computed<'a>(
     if let (Some(a), Some(b)) = (read(&a), read(&b)) {
         return quantities(operator, &a, &b);
     }
+    if left.is_valueless(model) || right.is_valueless(model) {
+        return Ok(None);
+    }
     Err(impossible(model, operator, &left, &right))
 }
 
@@ -63,21 +66,41 @@ fn impossible(model: &dyn Model, operator: Operator, left: &Item<'_>, right: &It
 }
 
 fn concatenated<'a>(model: &dyn Model, left: Option<Item<'a>>, right: Option<Item<'a>>) -> Result<Item<'a>, Failure> {
-    let text = |item: Option<Item<'a>>| match item {
-        None => Ok(Cow::Borrowed("")),
-        Some(item) => item
-            .text()
-            .ok_or_else(|| Failure::values(format!("& joins strings, not {}", describe(model, &item)))),
+    let text = |item: Option<Item<'a>>| {
+        let Some(item) = item else {
+            return Ok(Cow::Borrowed(""));
+        };
+        match item {
+            Item::String(text) => Ok(text),
+            other => match other.text() {
+                Some(text) => Ok(text),
+                None if other.is_valueless(model) => Ok(Cow::Borrowed("")),
+                None => Err(Failure::values(format!(
+                    "& joins strings, not {}",
+                    describe(model, &other)
+                ))),
+            },
+        }
     };
     let (left, right) = (text(left)?, text(right)?);
-    joined(&left, &right)
+    joined(left, &right)
 }
 
-fn joined<'a>(left: &str, right: &str) -> Result<Item<'a>, Failure> {
+/// The two texts in one, in the memory of the first where that is a computed one.
+fn joined<'a>(left: Cow<'a, str>, right: &str) -> Result<Item<'a>, Failure> {
     if left.len() + right.len() > LENGTH_LIMIT {
         return Err(Failure::values("Joining makes too long a text"));
     }
-    Ok(Item::String(Cow::Owned(format!("{left}{right}"))))
+    let mut text = match left {
+        Cow::Owned(text) => text,
+        Cow::Borrowed(text) => {
+            let mut owned = String::with_capacity(left.len() + right.len());
+            owned.push_str(text);
+            owned
+        }
+    };
+    text.push_str(right);
+    Ok(Item::String(Cow::Owned(text)))
 }
 
 /// What an operator makes of two integers, or nothing where `fits` says that the result is too large.
@@ -196,6 +219,14 @@ mod tests {
             ("'a' + 'b'", "'ab'"),
             ("'a' + {}", ""),
             ("'a' & {}", "'a'"),
+            ("name[1].given[0] & 'a'", "'a'"),
+            ("name[1].given[0] + 'a'", ""),
+            ("name[1].given[0] < 'a'", ""),
+            ("name[1].given[0].lower()", ""),
+            ("name.given.join('-')", "'Karma-Pema-K\"D'"),
+            ("name[1].given[0].toString()", ""),
+            ("name[1].given[0].convertsToInteger()", ""),
+            ("'a'.startsWith(name[1].given[0])", ""),
             ("'a' - 'b'", "Values:"),
             ("{} & {}", "''"),
             ("1 & 'a'", "Values:"),

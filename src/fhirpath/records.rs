@@ -13,6 +13,9 @@ use crate::{coded, html, keys, kinds, navigate};
 /// Where HL7's own definitions have their addresses.
 const DEFINITIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
 
+/// What judging an element by a profile counts, in steps.
+const PROFILE_STEPS: u64 = 5_000;
+
 /// Applies a function to a collection.
 pub(crate) fn apply<'a>(
     run: &mut Evaluator<'_, 'a>,
@@ -23,8 +26,8 @@ pub(crate) fn apply<'a>(
 ) -> Result<List<'a>, Failure> {
     let answer = match function {
         Records::CheckModifiers => return check_modifiers(run, call, input, scope),
-        Records::Defined => {
-            let text = "elementDefinition() and slice() need the definitions' own text, which isn't at hand here";
+        Records::ElementDefinition => {
+            let text = "elementDefinition() needs the definitions' own text, which isn't at hand here";
             return Err(Failure::unsupported(text));
         }
         Records::GetValue => {
@@ -65,6 +68,7 @@ pub(crate) fn apply<'a>(
             input.extend(key);
             return Ok(input);
         }
+        Records::Slice => return sliced(run, call, input, scope),
         Records::Type => {
             let model = run.context.model;
             for item in &mut input {
@@ -130,6 +134,31 @@ fn has_extension<'a>(
     Ok(run.one(input, Item::Boolean(answer)))
 }
 
+/// The elements that belong to a slice of a profile.
+fn sliced<'a>(
+    run: &mut Evaluator<'_, 'a>,
+    call: &'a Call,
+    mut input: List<'a>,
+    scope: Scope<'_, 'a>,
+) -> Result<List<'a>, Failure> {
+    let profile = run.operand(&call.arguments[0], scope)?.and_then(|item| item.text());
+    let slice = run.operand(&call.arguments[1], scope)?.and_then(|item| item.text());
+    let profiles = run.context.profiles.ok_or_else(|| {
+        Failure::unsupported("slice() needs somebody who judges by profiles, and nobody is at hand here")
+    })?;
+    let mut kept = run.take();
+    for item in input.drain(..) {
+        run.spend(PROFILE_STEPS)?;
+        if let (Some(element), Some(profile), Some(slice)) = (item.element(), &profile, &slice)
+            && profiles.is_in_slice(element, profile, slice)?
+        {
+            kept.push(item);
+        }
+    }
+    run.give(input);
+    Ok(kept)
+}
+
 /// Whether the item conforms to a profile; without anybody to ask, whether it is of the type that one of HL7's
 /// base definitions defines.
 fn conforms<'a>(
@@ -141,6 +170,7 @@ fn conforms<'a>(
     let url = run.single(&call.arguments[0], scope)?.and_then(|item| item.text());
     let url = url.ok_or_else(|| Failure::values("conformsTo() takes a url as a string"))?;
     if let (Some(profiles), Some(element)) = (run.context.profiles, item.element()) {
+        run.spend(PROFILE_STEPS)?;
         return profiles.conforms(element, &url);
     }
     let model = run.context.model;

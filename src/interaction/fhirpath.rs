@@ -27,6 +27,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::resolver::Records;
+use crate::validate;
 
 /// The extension with the JSON of what is no datatype.
 const JSON_VALUE: &str = "http://fhir.forms-lab.com/StructureDefinition/json-value";
@@ -61,6 +62,8 @@ pub fn fhirpath(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: 
     let named: Vec<(Cow<'_, str>, Item<'_>)> = variables(model, &inputs);
     let variables: Variables<'_> = named.iter().map(|(name, item)| (&**name, vec![item.clone()])).collect();
     let (records, asked) = (Records::of(engine, request.base), Asked(engine.registry.terminology()));
+    let shelf = validate::Records(engine);
+    let judging = validate::judging(engine, &shelf);
     let traces = Traces {
         model,
         heard: RefCell::default(),
@@ -70,6 +73,7 @@ pub fn fhirpath(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: 
     surroundings.zone = engine.zone;
     surroundings.resolver = Some(&records);
     surroundings.terminology = Some(&asked);
+    surroundings.profiles = Some(&judging);
     surroundings.variables = &variables;
     surroundings.tracer = Some(&traces);
     if inputs.flag("lenient")? != Some(true) {

@@ -7,7 +7,7 @@ use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue, Severity};
 use fhir::parse::Limits;
 use store::Expect;
-use validation::{Asked, Library};
+use validation::{Asked, Judging, Library};
 
 use crate::canonical::escaped;
 use crate::engine::{Engine, now};
@@ -46,6 +46,16 @@ impl Library for Records<'_> {
 
     fn generation(&self) -> u64 {
         self.0.definitions_written()
+    }
+}
+
+/// What answers `conformsTo()` in the expressions of users.
+pub(crate) fn judging<'e>(engine: &'e Engine, records: &'e Records<'e>) -> Judging<'e> {
+    Judging {
+        validator: &engine.validator,
+        library: records,
+        terminology: engine.registry.terminology(),
+        now: now(),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::search::{Wanted, find};
+use crate::validate;
 
 /// The parameters it knows.
 const KNOWN: [&str; 9] = [
@@ -60,12 +61,15 @@ pub fn viewdefinition_run(
     let format = format(request, call, &inputs)?;
     let view = view(engine, call, &inputs)?;
     let asked = Asked(engine.registry.terminology());
+    let shelf = validate::Records(engine);
+    let judging = validate::judging(engine, &shelf);
     let surroundings = Surroundings {
         model: &*engine.definitions,
         now: now(),
         zone: engine.zone,
         resolver: None,
         terminology: Some(&asked),
+        profiles: Some(&judging),
     };
     let header = inputs.flag("header")?.unwrap_or(true);
     let pieces = Pieces::new(request.outlet, media(format));

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use conformance::Definitions;
 use conformance::asked::Asked;
@@ -11,6 +12,8 @@ use fhir::parse::{Limits, write_string};
 use fhirpath::evaluate::{Context, Tracer};
 use fhirpath::expression::Expression;
 use fhirpath::value::{Element, Item};
+use validation::library::Empty;
+use validation::{Judging, Validator};
 
 use crate::settings::Settings;
 
@@ -49,6 +52,13 @@ pub fn fhirpath(wish: &Wish) -> Result<ExitCode, String> {
     let traces = Traces { model: &model };
     let terminology = terminology::standard();
     let asked = Asked(&*terminology);
+    let validator = Validator::new(Arc::clone(&model));
+    let judging = Judging {
+        validator: &validator,
+        library: &Empty,
+        terminology: &*terminology,
+        now: now(),
+    };
     let resource = Element::resource(&*model, document.root());
     if !wish.lenient && wish.input.is_some() {
         // Of what the context gives, the type is known only when it is there.
@@ -60,6 +70,7 @@ pub fn fhirpath(wish: &Wish) -> Result<ExitCode, String> {
     context.zone = Settings::default().zone.0;
     context.variables = &variables;
     context.terminology = Some(&asked);
+    context.profiles = Some(&judging);
     context.tracer = Some(&traces);
     let whole: Vec<Item<'_>> = wish.input.iter().map(|_| Item::Element(resource)).collect();
     let foci = match &selector {

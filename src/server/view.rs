@@ -3,6 +3,7 @@
 use std::io::BufWriter;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use analytics::{Fault, Format, Row, Runner, Surroundings, Table, View, each_record};
 use conformance::Definitions;
@@ -10,6 +11,8 @@ use conformance::asked::Asked;
 use fhir::document::Node;
 use fhir::identity::Kind;
 use fhir::outcome::Issue;
+use validation::library::Empty;
+use validation::{Judging, Validator};
 
 use crate::fhirpath::{parsed, read, resources};
 use crate::load::TEXT_MAX;
@@ -56,12 +59,20 @@ pub fn run(settings: &Settings, wish: &Wish) -> Result<ExitCode, String> {
     let view = View::compile(&*model, definition.root()).map_err(|faults| told(&faults))?;
     let terminology = terminology::standard();
     let asked = Asked(&*terminology);
+    let validator = Validator::new(Arc::clone(&model));
+    let judging = Judging {
+        validator: &validator,
+        library: &Empty,
+        terminology: &*terminology,
+        now: interaction::engine::now(),
+    };
     let surroundings = Surroundings {
         model: &*model,
         now: interaction::engine::now(),
         zone: settings.zone.0,
         resolver: None,
         terminology: Some(&asked),
+        profiles: Some(&judging),
     };
     let out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let table = Table::begin(format, view.columns(), !wish.no_header, out).map_err(unwritable)?;

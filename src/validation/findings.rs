@@ -81,8 +81,13 @@ impl Findings {
 
     /// What a judgement of its own within this one finds, with the steps that are left to this one.
     pub(crate) fn within(&self) -> Findings {
+        Findings::of_steps(self.steps_left())
+    }
+
+    /// What a judgement finds that may take so many steps.
+    pub(crate) fn of_steps(steps: u64) -> Findings {
         Findings {
-            steps: Cell::new(self.steps_left()),
+            steps: Cell::new(steps),
             ..Findings::default()
         }
     }

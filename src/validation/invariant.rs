@@ -125,9 +125,36 @@ impl Walk<'_> {
 }
 
 /// Answers what an expression asks of terminology and of profiles.
-struct Asking<'w, 'v> {
-    walk: &'w Walk<'v>,
-    scope: &'w Scope<'w, 'w>,
+pub(crate) struct Asking<'w, 'v> {
+    pub(crate) walk: &'w Walk<'v>,
+    pub(crate) scope: &'w Scope<'w, 'w>,
+}
+
+impl<'v> Asking<'_, 'v> {
+    /// A judgement of its own, so that the one under way stays as it is but for the steps it takes; `None` of what has
+    /// no type, or too deep within others.
+    fn apart<T>(&self, element: Element<'_>, judge: impl FnOnce(&mut Walk<'v>, &Focus<'_, '_>) -> T) -> Option<T> {
+        let kind = element.kind.filter(|_| self.walk.depth < DEPTH_MAX)?;
+        let mut walk = Walk {
+            found: self.walk.found.within(),
+            under_way: self.walk.under_way.clone(),
+            depth: self.walk.depth + 1,
+            ..*self.walk
+        };
+        let is_resource = self.walk.definitions.is_a(kind, self.walk.validator.kinds.resource);
+        let scope = Scope {
+            resource: if is_resource { element } else { self.scope.resource },
+            root: self.scope.root,
+            outer: None,
+            entry: self.scope.entry,
+        };
+        let focus = Focus::outermost(element, kind, &Place::Root(""), &scope);
+        let answer = judge(&mut walk, &focus);
+        self.walk
+            .found
+            .spend(self.walk.found.steps_left() - walk.found.steps_left());
+        Some(answer)
+    }
 }
 
 impl Terminology for Asking<'_, '_> {
@@ -160,29 +187,14 @@ impl Terminology for Asking<'_, '_> {
 
 impl Profiles for Asking<'_, '_> {
     fn conforms(&self, element: Element<'_>, profile: &str) -> Result<bool, Failure> {
-        let unknown = || Failure::unsupported(format!("Judging by {profile} needs the profile"));
-        let Some(kind) = element.kind.filter(|_| self.walk.depth < DEPTH_MAX) else {
-            return Err(unknown());
-        };
-        // A judgement of its own, so that the one under way stays as it is.
-        let mut walk = Walk {
-            found: self.walk.found.within(),
-            under_way: self.walk.under_way.clone(),
-            depth: self.walk.depth + 1,
-            ..*self.walk
-        };
-        let is_resource = self.walk.definitions.is_a(kind, self.walk.validator.kinds.resource);
-        let scope = Scope {
-            resource: if is_resource { element } else { self.scope.resource },
-            root: self.scope.root,
-            outer: None,
-            entry: self.scope.entry,
-        };
-        let focus = Focus::outermost(element, kind, &Place::Root(""), &scope);
-        let answer = walk.conforms(&focus, profile);
-        self.walk
-            .found
-            .spend(self.walk.found.steps_left() - walk.found.steps_left());
-        answer.ok_or_else(unknown)
+        let answer = self.apart(element, |walk, focus| walk.conforms(focus, profile));
+        answer
+            .flatten()
+            .ok_or_else(|| Failure::unsupported(format!("Judging by {profile} needs the profile")))
+    }
+
+    fn is_in_slice(&self, element: Element<'_>, profile: &str, slice: &str) -> Result<bool, Failure> {
+        let answer = self.apart(element, |walk, focus| walk.is_in_slice(focus, profile, slice));
+        Ok(answer == Some(true))
     }
 }

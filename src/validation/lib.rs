@@ -29,6 +29,7 @@ mod given;
 #[cfg(test)]
 mod hostile;
 mod invariant;
+mod judging;
 pub mod library;
 mod measure_report;
 mod narrative;
@@ -52,5 +53,6 @@ mod vital_signs;
 mod walk;
 
 pub use given::Given;
+pub use judging::Judging;
 pub use library::{Library, version_fits};
 pub use validator::{Asked, Validator};

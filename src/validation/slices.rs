@@ -97,6 +97,20 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether an element belongs to a slice of a profile, by its name. There may be no such profile or slice.
+    pub(crate) fn is_in_slice(&mut self, focus: &Focus<'_, '_>, address: &str, name: &str) -> bool {
+        let Known::Profile(profile) = self.known(address) else {
+            return false;
+        };
+        profile.shapes.iter().any(|shape| {
+            let may_be = shape.kind.is_none_or(|kind| self.definitions.is_a(focus.kind, kind));
+            match (&shape.slicing, shape.slice(name)) {
+                (Some(slicing), Some(slice)) if may_be => self.is_in(focus, &profile, slicing, slice),
+                _ => false,
+            }
+        })
+    }
+
     /// Whether an element belongs to a slice.
     fn is_in(&mut self, focus: &Focus<'_, '_>, profile: &Arc<Profile>, slicing: &Slicing, slice: usize) -> bool {
         if !self.found.step() {

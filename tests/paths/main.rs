@@ -191,6 +191,7 @@ fn view(lines: &[String]) {
         zone: 0,
         resolver: None,
         terminology: None,
+        profiles: None,
     };
     let tape = timed(|| lines.iter().for_each(|line| drop(std::hint::black_box(parsed(line))))) / count;
     let tree = timed(|| {
