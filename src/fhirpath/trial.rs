@@ -236,6 +236,28 @@ pub(crate) fn check_observation(table: &[(&str, &str)]) {
     check_on(table, true);
 }
 
+/// What the specification states, as a table; the page says how it is written.
+#[test]
+fn the_specification_holds() {
+    let page = include_str!("specification.txt");
+    let rows = page.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let mut wrong = Vec::new();
+    let mut tried = 0;
+    for row in rows {
+        let (expression, expected) = row.rsplit_once("=>").expect(row);
+        let found = answer(expression, false, |context| context.zone = 360);
+        let fits = match expected.trim() {
+            "!" => ["invalid:", "Values:"].iter().any(|failed| found.starts_with(failed)),
+            expected => found.trim() == expected,
+        };
+        if !fits {
+            wrong.push(format!("{row}\n    found {found}"));
+        }
+        tried += 1;
+    }
+    assert!(wrong.is_empty() && tried > 200, "{tried} tried\n{}", wrong.join("\n"));
+}
+
 fn check_on(table: &[(&str, &str)], observation: bool) {
     let mut wrong = Vec::new();
     for (expression, expected) in table {

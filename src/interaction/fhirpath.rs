@@ -85,13 +85,10 @@ pub fn fhirpath(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: 
     }
     let mut out = heading(&text, context.as_deref());
     match &selector {
-        None => result(
-            &mut out,
-            &expression,
-            &surroundings,
-            &traces,
-            (None, Item::Element(element)),
-        )?,
+        None => {
+            let whole = (None, Item::Element(element));
+            result(&mut out, &expression, &surroundings, &traces, whole)?;
+        }
         Some(selector) => {
             let items = selector
                 .evaluate(&surroundings, element)

@@ -96,7 +96,7 @@ fn main() {
     let product: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     println!(
-        "\nGeometric mean {:.0}, least {least:.0}.\n",
+        "\nGeometric mean {:.1}, least {least:.1}.\n",
         (product / ratios.len() as f64).exp()
     );
     view(&lines);
