@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::meters::{folder_bytes, resident_mib};
-use crate::phases::{Rate, Target, millis, rate};
+use crate::phases::{Rate, Target, in_turns, millis};
 use crate::{Plan, Report};
 
 /// Codes that are counted.
@@ -67,11 +67,14 @@ pub fn measure(plan: &Plan, target: &mut Target, report: &mut Report) {
     let amounts: Vec<String> = (1..60)
         .flat_map(|amount| count(&format!("&value-quantity=gt{}", amount * 3)))
         .collect();
-    let plain = asked(plan, target, &count(""));
-    for (name, paths) in [("date", years), ("quantity", amounts)] {
-        let found = asked(plan, target, &paths);
+    let lists = [&count("")[..], &years, &amounts];
+    // The second round counts: what is laid out is laid out when it is asked for again.
+    in_turns(plan, target, &lists);
+    let rates = in_turns(plan, target, &lists);
+    let (plain, filtered) = rates.split_first().expect("three lists were measured");
+    for (name, found) in ["date", "quantity"].into_iter().zip(filtered) {
         let ratio = found.median.as_secs_f64() / plain.median.as_secs_f64();
-        let figure = format!("{}, plain {}", told(&found), told(&plain));
+        let figure = format!("{}, plain {}", told(found), told(plain));
         report.goal(
             &format!("count by code and {name}, cramped"),
             figure,
@@ -85,12 +88,6 @@ pub fn measure(plan: &Plan, target: &mut Target, report: &mut Report) {
         format!("{:.0} MiB", resident_mib(target.process)),
     );
     target.world.kill();
-}
-
-/// The second round counts: what is laid out is laid out when it is asked for again.
-fn asked(plan: &Plan, target: &Target, paths: &[String]) -> Rate {
-    rate(plan, target, 1, paths);
-    rate(plan, target, 1, paths)
 }
 
 fn told(rate: &Rate) -> String {

@@ -295,6 +295,32 @@ pub(crate) fn rate(plan: &Plan, target: &Target, connections: usize, paths: &[St
     }
 }
 
+/// Several loops of GETs taken in turns on one connection, so that whatever the machine does it does to all of them alike;
+/// then each by itself, for its CPU time.
+pub(crate) fn in_turns(plan: &Plan, target: &Target, lists: &[&[String]]) -> Vec<Rate> {
+    let mut client = Client::connect(&target.address);
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); lists.len()];
+    let end = Instant::now() + Duration::from_secs(plan.seconds * lists.len() as u64);
+    for round in 0.. {
+        if Instant::now() >= end {
+            break;
+        }
+        for (list, times) in lists.iter().zip(&mut times) {
+            let path = &list[round % list.len()];
+            let begin = Instant::now();
+            assert_eq!(client.send("GET", path, b"").status, 200, "{path}");
+            times.push(begin.elapsed());
+        }
+    }
+    let alone = lists.iter().map(|list| rate(plan, target, 1, list));
+    let both = alone.zip(&mut times).map(|(alone, times)| Rate {
+        median: median(times),
+        p99: percentile(times, 99),
+        ..alone
+    });
+    both.collect()
+}
+
 pub(crate) fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count)

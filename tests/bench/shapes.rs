@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::phases::{Rate, Target, addresses, millis, rate};
+use crate::phases::{Rate, Target, addresses, in_turns, millis};
 use crate::{Plan, Report};
 
 /// How many times larger the second store is.
@@ -36,7 +36,7 @@ impl Measured {
     }
 }
 
-/// Measures all shapes on what the store holds now, one after the other, alone on one connection.
+/// Measures all shapes on what the store holds now, in turns with reads by id, alone on one connection.
 pub fn measure(plan: &Plan, target: &Target) -> Measured {
     let shapes = paths(target).into_iter().filter(|(name, paths)| {
         let any = !paths.is_empty();
@@ -45,11 +45,13 @@ pub fn measure(plan: &Plan, target: &Target) -> Measured {
         }
         any
     });
+    let (names, paths): (Vec<_>, Vec<_>) = shapes.unzip();
+    let reads = addresses(target, "Observation", 200);
+    let lists: Vec<&[String]> = std::iter::once(&reads).chain(&paths).map(Vec::as_slice).collect();
+    let mut rates = in_turns(plan, target, &lists).into_iter();
     Measured {
-        read: rate(plan, target, 1, &addresses(target, "Observation", 200)),
-        shapes: shapes
-            .map(|(name, paths)| (name, rate(plan, target, 1, &paths)))
-            .collect(),
+        read: rates.next().expect("reads come first"),
+        shapes: names.into_iter().zip(rates).collect(),
     }
 }
 
