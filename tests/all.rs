@@ -17,6 +17,7 @@ mod house;
 mod import;
 mod licences;
 mod limits;
+mod matching;
 mod paging;
 mod promises;
 mod races;

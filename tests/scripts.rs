@@ -92,6 +92,10 @@ fn fhirpath(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/fhirpath.txt"));
 }
 
+fn matching(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/match.txt"));
+}
+
 fn operations(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/operations.txt"));
 }
@@ -100,6 +104,7 @@ on_both!(
     xml,
     interactions,
     operations,
+    matching,
     malformed,
     conditional,
     patch,

@@ -32,6 +32,11 @@ pub(crate) fn decode(text: &str, format: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The bytes in base64 (RFC 4648, 4).
+pub fn to_base64(bytes: &[u8]) -> String {
+    base64(bytes, STANDARD)
+}
+
 fn base64(bytes: &[u8], alphabet: &[u8; 64]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -13,7 +13,7 @@ mod coded;
 mod compare;
 mod context;
 mod convert;
-mod encode;
+pub mod encode;
 pub mod evaluate;
 pub mod expression;
 mod functions;

@@ -71,9 +71,10 @@ impl Follower for Canonicals {
 }
 
 /// The kinds that define something other records name by its address.
-pub const DEFINING: [&str; 11] = [
+pub const DEFINING: [&str; 12] = [
     "CodeSystem",
     "ConceptMap",
+    "Library",
     "Measure",
     "NamingSystem",
     "OperationDefinition",

@@ -1,13 +1,16 @@
 //! `POST [base]/[type]` (<https://hl7.org/fhir/R4/http.html#create>), also conditional by If-None-Exist.
 
+use fhir::document::Node;
 use fhir::identity::{Id, Kind};
+use fhir::outcome::{Code, Issue, Severity};
 use store::{Done, Expect, Guard, Operation, Refused};
 
 use crate::conditional::{self, Attempt, Found};
 use crate::engine::{Engine, Prepared};
-use crate::refusal::{Refusal, of_refused};
+use crate::policy::Duplicates;
+use crate::refusal::{Reason, Refusal, of_refused};
 use crate::reply::Reply;
-use crate::request::{Caller, Request};
+use crate::request::{Caller, Handling, Request};
 use crate::written::{Written, submit};
 
 /// How often a new id is asked for where somebody else took the minted one by PUT in between.
@@ -16,11 +19,15 @@ const MINTS: usize = 4;
 /// Creates a record under a new id: 201; 200 where If-None-Exist finds one, 412 where it finds several.
 ///
 /// # Errors
-/// 400, 413, 415 for the body, 422 where it does not conform, 409 where it claims what another record holds.
+/// 400, 413, 415 for the body, 422 where it does not conform, 409 where it claims what another record holds, or
+/// is a patient who may be registered already and that is not wanted.
 pub fn create(engine: &Engine, _caller: &Caller, request: &Request<'_>, kind: &Kind) -> Result<Reply, Refusal> {
     let document = engine.parse(request, engine.limits.body_bytes)?;
-    let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
+    let mut prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     let Some(criteria) = request.if_none_exist else {
+        prepared
+            .issues
+            .extend(duplicates(engine, request, kind, document.root())?);
         let (id, done) = add(engine, kind, &prepared, &mut || None).map_err(|(id, r)| refused(r, kind, id))?;
         return Ok(created(request, kind, &id, done, &prepared));
     };
@@ -31,6 +38,30 @@ pub fn create(engine: &Engine, _caller: &Caller, request: &Request<'_>, kind: &K
         }
         add_guarded(engine, request, kind, &prepared, &found)
     })
+}
+
+/// What is to be said of a patient who may be registered already, as the policy has it.
+///
+/// # Errors
+/// 409 with everybody she may be, where that is the policy and the caller has not looked yet.
+fn duplicates(engine: &Engine, request: &Request<'_>, kind: &Kind, record: Node<'_>) -> Result<Vec<Issue>, Refusal> {
+    let looked = request.prefer.handling == Some(Handling::Lenient);
+    let refuse = engine.duplicates == Duplicates::Refuse && !looked;
+    let tell = engine.duplicates != Duplicates::Off && request.prefer.wants_remarks();
+    if kind.as_str() != "Patient" || !(refuse || tell) {
+        return Ok(Vec::new());
+    }
+    let mut issues = engine.likely_duplicates(record)?;
+    if !refuse || issues.is_empty() {
+        return Ok(issues);
+    }
+    for issue in &mut issues {
+        issue.severity = Severity::Error;
+    }
+    let text = "Nothing is registered yet: look at those records first. To register the patient all the same, send it again \
+                with Prefer: handling=lenient.";
+    issues.push(Issue::information(Code::Informational, text));
+    Err(Refusal::with(Reason::Duplicate, issues))
 }
 
 /// Creates the record unless the answer to `found` changed.

@@ -22,7 +22,9 @@ use crate::canonical::Canonicals;
 use crate::compartment::Compartments;
 use crate::format;
 use crate::limits::Limits;
-use crate::policy::{self, Judging, Policy};
+use crate::match_weights::KeptWeights;
+use crate::people::People;
+use crate::policy::{self, Duplicates, Judging, Policy};
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
 use crate::upkeep::{Pace, Upkeep};
@@ -55,6 +57,8 @@ pub struct Settings {
     pub unique_systems: Vec<String>,
     /// How strictly records are judged when they are written.
     pub policy: Policy,
+    /// What is done about patients who may be registered already.
+    pub duplicates: Duplicates,
     /// How the index is kept in order.
     pub pace: Pace,
 }
@@ -72,6 +76,7 @@ impl Settings {
             cache_bytes: 32 << 20,
             unique_systems: vec![CITIZEN_NUMBER.to_owned()],
             policy: Policy::default(),
+            duplicates: Duplicates::default(),
             pace: Pace::default(),
         }
     }
@@ -94,6 +99,8 @@ pub struct Engine {
     pub(crate) codes: Arc<RequiredCodes>,
     /// How strictly records are judged when they are written.
     pub(crate) policy: Arc<Policy>,
+    /// What is done about patients who may be registered already.
+    pub(crate) duplicates: Duplicates,
     /// How much one request may ask for.
     pub limits: Limits,
     /// The zone that holds where none is named, in minutes east of Greenwich.
@@ -110,6 +117,10 @@ pub struct Engine {
     cache: Arc<ReadCache>,
     /// Definitions by address.
     pub(crate) canonicals: Arc<Canonicals>,
+    /// All patients' particulars.
+    pub(crate) people: Arc<People>,
+    /// The weights they are matched by.
+    pub(crate) weights: Arc<KeptWeights>,
     /// What codes mean.
     pub(crate) library: Arc<Library>,
     /// The places for long searches.
@@ -160,6 +171,8 @@ impl Engine {
         store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
         let canonicals = Arc::new(Canonicals::default());
         store.follow(Arc::clone(&canonicals) as Arc<dyn Follower>);
+        let people = Arc::new(People::default());
+        store.follow(Arc::clone(&people) as Arc<dyn Follower>);
         let limits = settings.limits;
         let gate = match limits.long_searches {
             0 => Gate::for_half_the_processors(limits.long_searches_waiting),
@@ -176,6 +189,7 @@ impl Engine {
             // The standard's own bindings are to the standard's own value sets, whatever records say of them.
             codes: Arc::new(RequiredCodes::new(&definitions, terminology::standard())),
             policy: Arc::new(settings.policy),
+            duplicates: settings.duplicates,
             definitions,
             limits,
             gate,
@@ -184,6 +198,8 @@ impl Engine {
             upkeep,
             cache,
             canonicals,
+            people,
+            weights: Arc::default(),
             library,
             unique_systems: settings.unique_systems.into(),
         }
@@ -202,6 +218,7 @@ impl Engine {
             validator: Arc::clone(&self.validator),
             codes: Arc::clone(&self.codes),
             policy: Arc::clone(&self.policy),
+            duplicates: self.duplicates,
             limits: self.limits.clone(),
             zone: self.zone,
             gate: self.gate.clone(),
@@ -209,6 +226,8 @@ impl Engine {
             upkeep: Arc::clone(&self.upkeep),
             cache: Arc::clone(&self.cache),
             canonicals: Arc::clone(&self.canonicals),
+            people: Arc::clone(&self.people),
+            weights: Arc::clone(&self.weights),
             library: Arc::clone(&self.library),
             unique_systems: Arc::clone(&self.unique_systems),
         }

@@ -10,8 +10,9 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::{
-    batch_validate_code, closure, convert, diff, document, everything, expand, fhirpath, find, lastn, lookup, meta,
-    meta_add, meta_delete, reindex, stats, subsumes, summary, translate, validate, validate_code, viewdefinition_run,
+    batch_validate_code, closure, convert, diff, document, everything, expand, fhirpath, find, lastn, lookup,
+    match_patient, meta, meta_add, meta_delete, reindex, stats, subsumes, summary, translate, validate, validate_code,
+    viewdefinition_run,
 };
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
@@ -191,6 +192,17 @@ pub const OPERATIONS: &[Operation] = &[
         records: &[],
         safe: true,
         answer: lookup::lookup,
+    },
+    Operation {
+        name: "match",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Patient-match"),
+        text: "Each match has search.score, a calibrated probability, and the extension match-grade; __explain=true adds what \
+               every feature says. Name and year of birth alone are never certain.",
+        system: false,
+        kinds: &["Patient"],
+        records: &[],
+        safe: true,
+        answer: match_patient::match_patient,
     },
     Operation {
         name: "meta",

@@ -12,6 +12,22 @@ use crate::record::Inside;
 /// The extension that says how far a match is from what it was searched near to.
 const DISTANCE: &str = "http://hl7.org/fhir/StructureDefinition/location-distance";
 
+/// The extension that says how sure a match is.
+const GRADE: &str = "http://hl7.org/fhir/StructureDefinition/match-grade";
+/// The extension that says why, a sentence each.
+const EXPLANATION: &str = "http://fhir.moh.gov.bt/StructureDefinition/match-explanation";
+
+/// How surely a record is the one looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Graded<'a> {
+    /// The probability, in millionths.
+    pub millionths: u32,
+    /// The code of `match-grade`.
+    pub grade: &'static str,
+    /// Why, a sentence each.
+    pub why: &'a [String],
+}
+
 /// A Bundle being written. Links and total come first, then the entries, then [`Page::finish`].
 pub struct Page {
     out: Vec<u8>,
@@ -134,6 +150,25 @@ impl Page {
                 self.out.extend_from_slice(text.as_bytes());
             }
         }
+    }
+
+    /// Adds a record that may be the one looked for; `write` appends its JSON.
+    pub fn graded(&mut self, base: &str, kind: &Kind, id: &Id, graded: &Graded<'_>, write: impl FnOnce(&mut Vec<u8>)) {
+        self.open_entry();
+        self.full_url(base, kind, id, None);
+        self.out.extend_from_slice(b",\"resource\":");
+        write(&mut self.out);
+        let grade = graded.grade;
+        let text = format!(",\"search\":{{\"extension\":[{{\"url\":\"{GRADE}\",\"valueCode\":\"{grade}\"}}");
+        self.out.extend_from_slice(text.as_bytes());
+        for why in graded.why {
+            let text = format!(",{{\"url\":\"{EXPLANATION}\",\"valueString\":");
+            self.out.extend_from_slice(text.as_bytes());
+            write_string(&mut self.out, why);
+            self.out.push(b'}');
+        }
+        let text = format!("],\"mode\":\"match\",\"score\":{}}}}}", decimal(graded.millionths));
+        self.out.extend_from_slice(text.as_bytes());
     }
 
     /// Adds what has to be said about the search itself.

@@ -23,6 +23,33 @@ pub enum Judging {
     Reject,
 }
 
+/// What is done when a patient is registered (POST) who may be registered already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Nothing.
+    Off,
+    /// Whoever asks for it, with `Prefer: return=OperationOutcome`, is told who it may be.
+    #[default]
+    Warn,
+    /// It is refused with those it may be (409), but from a caller who has looked: `Prefer: handling=lenient`.
+    Refuse,
+}
+
+impl Duplicates {
+    /// Reads the word of a setting.
+    ///
+    /// # Errors
+    /// The end of a sentence that begins with the setting's name.
+    pub fn read(word: &str) -> Result<Duplicates, String> {
+        match word {
+            "off" => Ok(Duplicates::Off),
+            "warn" => Ok(Duplicates::Warn),
+            "refuse" => Ok(Duplicates::Refuse),
+            other => Err(format!("is {other:?}; it is off, warn or refuse")),
+        }
+    }
+}
+
 /// The policy of every kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -96,6 +123,13 @@ mod tests {
         ] {
             assert_eq!(defines(&r4, &Kind::new(kind).unwrap()), is_one, "{kind}");
         }
+    }
+
+    #[test]
+    fn what_is_done_about_duplicates_is_one_of_three_words() {
+        assert_eq!(Duplicates::read("refuse"), Ok(Duplicates::Refuse));
+        assert_eq!(Duplicates::read("warn"), Ok(Duplicates::default()));
+        assert!(Duplicates::read("merge").unwrap_err().contains("merge"));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub enum Within {
 }
 
 /// The parameter that asks how a search was answered and what that cost; the standard has none for it.
-const EXPLAIN: &str = "__explain";
+pub(crate) const EXPLAIN: &str = "__explain";
 
 /// A search taken apart: what is asked of the index and how it is answered.
 pub(crate) struct Plan {

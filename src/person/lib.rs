@@ -7,7 +7,7 @@
 //!    the particulars are among the people at hand ([`Frequencies`]), grades it and explains it.
 //! 3. A [`Register`] keeps the particulars of many people in memory and finds those who may be a given person
 //!    ([`Register::best`]); it takes changes one by one.
-//! 4. [`train`](train::train) learns the weights from records alone.
+//! 4. [`train`](train::train) learns the weights from records alone; [`report`] measures matching where the truth is known.
 //! 5. A [`roster`] is a register as a small file, whole or what changed, readable or [`hidden`].
 
 pub mod birth;
@@ -21,6 +21,7 @@ mod pack;
 pub mod person;
 pub mod places;
 pub mod register;
+pub mod report;
 pub mod roster;
 pub mod score;
 pub mod sound;

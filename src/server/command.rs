@@ -116,6 +116,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         set: Set,
     },
+    /// Matches persons: learns the weights, measures, and writes everybody to a small file.
+    Match {
+        #[command(subcommand)]
+        what: crate::matching::What,
+    },
     /// Makes a synthetic nation on the shape of Bhutan's census, as NDJSON files that `epis import` takes.
     ///
     /// The same numbers make the same bytes on every machine. Besides Patient.ndjson and the places and facilities it
@@ -260,6 +265,7 @@ fn act(command: Command) -> Result<ExitCode, String> {
         } => crate::export::export(set.gather(&[])?, &crate::export::Wish { folder, history, gzip }),
         Command::Check { look, set } => crate::upkeep::check(set.gather(&[])?, !look),
         Command::Reindex { set } => crate::upkeep::reindex(set.gather(&[])?),
+        Command::Match { what } => crate::matching::matching(what),
         Command::Synth {
             people,
             seed,

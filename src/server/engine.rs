@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interaction::limits::Limits;
-use interaction::policy::Policy;
+use interaction::policy::{Duplicates, Policy};
 use interaction::upkeep::Pace;
 use interaction::{Generations, engine};
 
@@ -29,6 +29,8 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     wanted.cache_bytes = settings.cache_bytes.0;
     wanted.unique_systems.clone_from(&settings.unique_identifiers);
     wanted.policy = Policy::read(&settings.validate).map_err(|why| format!("The setting `validate` {why}."))?;
+    wanted.duplicates =
+        Duplicates::read(&settings.duplicates).map_err(|why| format!("The setting `duplicates` {why}."))?;
     wanted.pace = Pace {
         background,
         percent: settings.index_build_percent,

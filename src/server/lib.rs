@@ -13,6 +13,8 @@ mod import;
 mod journal;
 mod load;
 mod log;
+mod match_report;
+mod matching;
 mod pages;
 mod progress;
 pub mod reference;

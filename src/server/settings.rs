@@ -90,6 +90,9 @@ settings! {
     /// codes outside required bindings, and tell of the rest by Prefer: return=OperationOutcome; reject, refuse them. Of
     /// one kind as in "Patient=reject".
     validate: Vec<String> = vec!["warn".to_owned()];
+    /// What is done when a patient is registered (POST) who may be registered already: off, nothing; warn, tell whoever asks
+    /// by Prefer: return=OperationOutcome; refuse, answer 409 with those it may be, unless Prefer: handling=lenient.
+    duplicates: String = "warn".to_owned();
     /// Threads that speak HTTP; 0 for one per processor.
     workers: usize = 0;
     /// Connections open at once, on each worker.

@@ -14,7 +14,7 @@ use synth::{Entry, Nation, Plan};
 use crate::progress::Progress;
 
 /// People in one nation at most: citizen numbers have six digits within a gewog, telephones six within a network.
-const PEOPLE_MAX: u64 = 2_000_000;
+pub(crate) const PEOPLE_MAX: u64 = 2_000_000;
 
 /// What to make.
 #[derive(Clone, Debug)]

@@ -1,0 +1,151 @@
+//! `Patient/$match` (<https://hl7.org/fhir/R4/patient-operation-match.html>): who somebody may be, how surely, and why.
+
+use fhir::document::Node;
+use fhir::identity::{Id, Kind};
+use fhir::outcome::{Code, Issue};
+use person::{Found, Grade, Person};
+
+use crate::engine::{Engine, now};
+use crate::inputs::Inputs;
+use crate::operation::Call;
+use crate::page::{Graded, Page};
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+use crate::request::{Caller, Request};
+use crate::search::EXPLAIN;
+
+/// How many are answered where nothing is said.
+const COUNT: usize = 10;
+
+/// Answers 200 with a searchset of those who may be the person, the likeliest first, each with its score and grade;
+/// `__explain=true` says of each what every feature adds. With `onlyCertainMatches` it is one who is certain, or nobody.
+///
+/// # Errors
+/// 400 where no Patient is given or a parameter cannot be read; 503 while the patients are being read into memory.
+pub fn match_patient(
+    engine: &Engine,
+    _caller: &Caller,
+    request: &Request<'_>,
+    call: &Call<'_>,
+) -> Result<Reply, Refusal> {
+    let inputs = Inputs::read(engine, request, call)?;
+    inputs.only("match", &["resource", "onlyCertainMatches", "count", EXPLAIN])?;
+    let person = Person::read(patient(&inputs)?);
+    let only_certain = inputs.flag("onlyCertainMatches")?.unwrap_or(false);
+    let count = inputs.number("count")?.unwrap_or(COUNT).min(engine.limits.page_max);
+    let explain = inputs.flag(EXPLAIN)?.unwrap_or(false);
+    let mut remarks = Vec::new();
+    if person.is_unknown() {
+        let text =
+            "The patient has neither name, birth date, identifier nor telephone: nobody can be found by what is left.";
+        remarks.push(Issue::information(Code::Informational, text));
+    }
+    let mut found = engine.who(&person, engine.limits.page_max)?;
+    if only_certain {
+        found.retain(|found| found.score.grade == Grade::Certain);
+        if found.len() > 1 {
+            let text = format!(
+                "{} records are certainly this person; with onlyCertainMatches none is answered where there are several. They \
+                 may be duplicates of each other.",
+                found.len()
+            );
+            remarks.push(Issue::information(Code::MultipleMatches, text));
+            found.clear();
+        }
+    }
+    let kind = call.kind.expect("it is asked of a kind");
+    Ok(Reply::json(
+        200,
+        page(engine, request, kind, &found, count, explain, &remarks)?,
+    ))
+}
+
+/// The Patient that is looked for.
+fn patient(inputs: &Inputs) -> Result<Node<'_>, Refusal> {
+    let refused = |text: &str| Refusal::because(Reason::Invalid, text).at("Parameters.parameter");
+    let resource = inputs
+        .resource("resource", "resource")
+        .ok_or_else(|| refused("$match needs the parameter resource: a Patient with what is known."))?;
+    match resource.string("resourceType").as_deref() {
+        Some("Patient") => Ok(resource),
+        _ => Err(refused("The parameter resource of $match is no Patient.")),
+    }
+}
+
+fn page(
+    engine: &Engine,
+    request: &Request<'_>,
+    kind: &Kind,
+    found: &[Found],
+    count: usize,
+    explain: bool,
+    remarks: &[Issue],
+) -> Result<Vec<u8>, Refusal> {
+    let address = format!("{}/{kind}/$match", request.base);
+    let mut page = Page::start("searchset", now(), Some(found.len() as u64), &[("self", address)]);
+    for found in found.iter().take(count) {
+        let id = Id::new(&found.id).ok_or_else(|| Refusal::broken("A register has an id that is none."))?;
+        let record = match engine.record(kind, &id) {
+            Ok(record) => record,
+            // Deleted while the question was answered.
+            Err(refusal) if matches!(refusal.status, 404 | 410) => continue,
+            Err(refusal) => return Err(refusal),
+        };
+        let why = explain.then(|| explanation(found)).unwrap_or_default();
+        let graded = Graded {
+            millionths: (found.score.probability * 1e6) as u32,
+            grade: found.score.grade.code(),
+            why: &why,
+        };
+        page.graded(request.base, kind, &id, &graded, |out| {
+            out.extend_from_slice(&record.json)
+        });
+    }
+    page.remarks(remarks);
+    Ok(page.finish())
+}
+
+/// What every feature adds, in bits, and what held the grade down.
+fn explanation(found: &Found) -> Vec<String> {
+    let score = &found.score;
+    let mut lines = vec![format!("any two records: {:+.1}", score.before)];
+    lines.extend(score.parts.iter().map(ToString::to_string));
+    lines.push(format!("together: {:+.1}", score.bits));
+    lines.extend(score.held.map(str::to_owned));
+    lines
+}
+
+impl Engine {
+    /// Those whose records may be of this person, the likeliest first, at most `most`.
+    ///
+    /// # Errors
+    /// 503 while the patients are being read into memory; those of the store and of a search.
+    pub fn who(&self, person: &Person, most: usize) -> Result<Vec<Found>, Refusal> {
+        let weights = self.match_weights()?;
+        self.people.ask(&self.store, self.limits.search_time, |register| {
+            register.best(person, &weights, most)
+        })
+    }
+
+    /// Those who are likely the person that is about to be registered: issues that name them.
+    ///
+    /// # Errors
+    /// As [`Engine::who`].
+    pub(crate) fn likely_duplicates(&self, patient: Node<'_>) -> Result<Vec<Issue>, Refusal> {
+        let found = self.who(&Person::read(patient), DUPLICATES_NAMED)?;
+        let likely = found.into_iter().filter(|found| found.score.grade >= Grade::Probable);
+        let issue = |found: Found| {
+            let text = format!(
+                "This may be the person of Patient/{}: {}, probability {:.3}.",
+                found.id,
+                found.score.grade.code(),
+                found.score.probability
+            );
+            Issue::warning(Code::Duplicate, text)
+        };
+        Ok(likely.map(issue).collect())
+    }
+}
+
+/// Likely duplicates that are named at most.
+const DUPLICATES_NAMED: usize = 5;

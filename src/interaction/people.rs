@@ -1,0 +1,224 @@
+//! The particulars of all patients in memory, following the log: who somebody may be is asked of them.
+//!
+//! Whoever never asks pays nothing. The first question has them read from the log in the background and waits for that,
+//! up to its time. From then on a write only notes which record it changed; the next question reads those again before it
+//! is answered, so it sees every write before it. Where more changed than is worth that, all is thrown away and read anew.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use fhir::document::Document;
+use fhir::identity::{Id, Kind};
+use fhir::parse::Limits;
+use person::{Person, Register};
+use rustc_hash::FxHashSet;
+use store::{Appended, Follower, Store, Version};
+
+use crate::engine::spliced;
+use crate::refusal::{Reason, Refusal};
+
+/// The kind of record whose particulars are kept.
+const PATIENT: &str = "Patient";
+/// Records read from the log at once.
+const CHUNK: usize = 1_000;
+/// Beyond so many changed records all are read anew.
+const CHANGED_MAX: usize = 100_000;
+
+/// All patients' particulars, and what is to be read of them again.
+pub struct People {
+    state: Mutex<State>,
+    bell: Condvar,
+    register: RwLock<Register>,
+    /// Held while changed records are read: one after the other, or an older version could come last.
+    following: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    progress: Progress,
+    changed: FxHashSet<Id>,
+}
+
+#[derive(Default, PartialEq)]
+enum Progress {
+    /// Nobody asked yet.
+    #[default]
+    Idle,
+    /// They are being read.
+    Reading,
+    /// They are all there.
+    Read,
+    /// They could not be read; why, a sentence.
+    Failed(String),
+}
+
+impl Default for People {
+    fn default() -> People {
+        People {
+            state: Mutex::default(),
+            bell: Condvar::new(),
+            register: RwLock::default(),
+            following: Mutex::default(),
+        }
+    }
+}
+
+impl Follower for People {
+    fn committed(&self, appended: &[Appended]) {
+        let mut patients = appended
+            .iter()
+            .filter(|appended| appended.kind.as_str() == PATIENT)
+            .peekable();
+        if patients.peek().is_none() {
+            return;
+        }
+        let mut state = self.lock();
+        if state.progress == Progress::Idle {
+            return;
+        }
+        state.changed.extend(patients.map(|appended| appended.id.clone()));
+        if state.changed.len() > CHANGED_MAX && state.progress == Progress::Read {
+            *state = State::default();
+        }
+    }
+}
+
+impl People {
+    /// Asks the register, as of every write before.
+    ///
+    /// # Errors
+    /// 503 where it is not read after `patience`; those of the store.
+    pub fn ask<T>(
+        self: &Arc<Self>,
+        store: &Store,
+        patience: Duration,
+        question: impl FnOnce(&Register) -> T,
+    ) -> Result<T, Refusal> {
+        self.wait(store, patience)?;
+        self.follow(store)?;
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(question(&register))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until everybody was read.
+    fn wait(self: &Arc<Self>, store: &Store, patience: Duration) -> Result<(), Refusal> {
+        let until = Instant::now() + patience;
+        let mut state = self.lock();
+        loop {
+            match &state.progress {
+                Progress::Read => return Ok(()),
+                Progress::Idle => {
+                    state.progress = Progress::Reading;
+                    let (people, store) = (Arc::clone(self), store.clone());
+                    let thread = std::thread::Builder::new().name("people".to_owned());
+                    let started = thread.spawn(move || people.read(&store));
+                    started.map_err(|e| Refusal::broken(format!("The patients cannot be read: {e}.")))?;
+                }
+                Progress::Failed(why) => {
+                    let refusal = Refusal::broken(why);
+                    state.progress = Progress::Idle;
+                    return Err(refusal);
+                }
+                Progress::Reading => {}
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let text = "The patients are being read into memory to be matched; ask again in a moment.";
+                return Err(Refusal::because(Reason::Building, text));
+            }
+            state = self
+                .bell
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Reads everybody. What changes meanwhile is noted, and read again by the first question.
+    fn read(&self, store: &Store) {
+        let read = everybody(store);
+        let progress = match read {
+            Ok(register) => {
+                *self.register.write().unwrap_or_else(PoisonError::into_inner) = register;
+                Progress::Read
+            }
+            Err(why) => Progress::Failed(why),
+        };
+        self.lock().progress = progress;
+        self.bell.notify_all();
+    }
+
+    /// Reads what changed.
+    fn follow(&self, store: &Store) -> Result<(), Refusal> {
+        let _one = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = std::mem::take(&mut self.lock().changed);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let kind = patient();
+        let mut now: Vec<(&Id, Option<Person>)> = Vec::with_capacity(changed.len());
+        for id in &changed {
+            match store.current(&kind, id) {
+                Ok(version) => now.push((id, version.as_ref().and_then(person_of))),
+                Err(trouble) => {
+                    // They are still to be read.
+                    self.lock().changed.extend(changed);
+                    return Err(trouble.into());
+                }
+            }
+        }
+        let mut register = self.register.write().unwrap_or_else(PoisonError::into_inner);
+        for (id, person) in now {
+            match person {
+                Some(person) => register.put(id.as_str(), &person),
+                None => register.remove(id.as_str()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn patient() -> Kind {
+    Kind::new(PATIENT).expect("it is a kind's name")
+}
+
+/// A register of all patients in the log.
+///
+/// # Errors
+/// A sentence where the log cannot be read.
+pub fn everybody(store: &Store) -> Result<Register, String> {
+    let kind = patient();
+    let mut people = Vec::new();
+    let mut after: Option<Id> = None;
+    loop {
+        // Whatever is there, also what the head has not passed yet: the follower was told of it before.
+        let page = store.records_of(&kind, after.as_ref(), u64::MAX, CHUNK);
+        let (versions, last) = page.map_err(|trouble| trouble.to_string())?;
+        people.extend(
+            versions
+                .iter()
+                .filter_map(|version| Some((version.id.clone(), person_of(version)?))),
+        );
+        match last {
+            Some(last) => after = Some(last),
+            None => break,
+        }
+    }
+    Ok(people
+        .into_iter()
+        .map(|(id, person)| (id.as_str().to_owned(), person))
+        .collect())
+}
+
+/// The particulars in a version of a Patient; `None` for a deletion.
+pub fn person_of(version: &Version) -> Option<Person> {
+    if !version.operation.is_live() {
+        return None;
+    }
+    let document = Document::parse(&spliced(version), Limits::default()).ok()?;
+    Some(Person::read(document.root()))
+}

@@ -1,0 +1,407 @@
+//! How well matching does where the truth is known: what is linked rightly and wrongly, at which threshold, and how fast.
+
+use std::fmt::Write as _;
+
+use crate::register::Found;
+use crate::score::Grade;
+
+/// So many candidates are looked at of everybody.
+pub const LOOKED_AT: usize = 5;
+/// Thresholds in the table, in bits.
+const THRESHOLDS: [f64; 8] = [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0];
+/// The curve goes over so many bits, from the first to the last.
+const CURVE: (i32, i32) = (-10, 30);
+/// Bounds of the probabilities in the table of calibration.
+const BOUNDS: [f64; 7] = [0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 0.998];
+
+/// Somebody who was looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The record that is hers too; `None` where she was registered once.
+    pub other: Option<&'a str>,
+    /// How many people she stands for, where not everybody is looked for.
+    pub stands_for: f64,
+    /// How long finding her took, in microseconds.
+    pub micros: u32,
+}
+
+/// One candidate.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    bits: f64,
+    probability: f64,
+    grade: Grade,
+    /// Whether a rule held the grade down.
+    held: bool,
+    right: bool,
+    stands_for: f64,
+}
+
+/// What came of looking for many people.
+#[derive(Default)]
+pub struct Report {
+    seen: Vec<Seen>,
+    /// How many people were looked for who were registered twice, and once.
+    asked: [f64; 2],
+    /// Of those registered twice, how many stood first, second and so on.
+    ranks: [f64; LOOKED_AT],
+    micros: Vec<u32>,
+}
+
+impl Report {
+    /// Takes what was found of somebody, the likeliest first, without her own record.
+    pub fn take(&mut self, found: &[Found], asked: &Asked<'_>) {
+        self.asked[usize::from(asked.other.is_none())] += asked.stands_for;
+        self.micros.push(asked.micros);
+        for (at, found) in found.iter().take(LOOKED_AT).enumerate() {
+            let right = asked.other == Some(&found.id);
+            if right {
+                self.ranks[at] += asked.stands_for;
+            }
+            self.seen.push(Seen {
+                bits: found.score.bits,
+                probability: found.score.probability,
+                grade: found.score.grade,
+                held: found.score.held.is_some(),
+                right,
+                stands_for: asked.stands_for,
+            });
+        }
+    }
+
+    fn sum(&self, of: impl Fn(&Seen) -> bool) -> f64 {
+        self.seen
+            .iter()
+            .filter(|seen| of(seen))
+            .map(|seen| seen.stands_for)
+            .sum()
+    }
+
+    /// Of what would be linked, the share that is right; of what should be linked, the share that would be.
+    fn precision_and_recall(&self, linked: impl Fn(&Seen) -> bool) -> (f64, f64) {
+        let right = self.sum(|seen| seen.right && linked(seen));
+        let wrong = self.sum(|seen| !seen.right && linked(seen));
+        (right / (right + wrong).max(1e-9), right / self.asked[0].max(1e-9))
+    }
+
+    /// Precision and recall of what is linked without anybody looking.
+    pub fn automatic(&self) -> (f64, f64) {
+        self.precision_and_recall(|seen| seen.grade == Grade::Certain)
+    }
+
+    /// The share of those registered twice whose other record is among the first so many.
+    pub fn among_first(&self, count: usize) -> f64 {
+        self.ranks[..count.min(LOOKED_AT)].iter().sum::<f64>() / self.asked[0].max(1e-9)
+    }
+
+    /// A quantile of how long finding took, in milliseconds.
+    pub fn milliseconds(&self, quantile: f64) -> f64 {
+        let mut sorted = self.micros.clone();
+        sorted.sort_unstable();
+        let at = (quantile * (sorted.len().max(1) - 1) as f64) as usize;
+        sorted.get(at).map_or(0.0, |micros| f64::from(*micros) / 1_000.0)
+    }
+
+    /// The slope and the offset that make bits right as often as they say: logistic regression, by Newton's method.
+    pub fn calibration(&self) -> (f64, f64) {
+        let (mut slope, mut offset) = (1.0_f64, 0.0_f64);
+        for _ in 0..30 {
+            // The gradient, and the matrix of second derivatives; a little of a prior keeps it solvable.
+            let (mut g, mut h) = ([1.0 - slope, -offset], [1.0, 0.0, 1.0]);
+            for seen in self.seen.iter().filter(|seen| !seen.held) {
+                let x = seen.bits.clamp(-30.0, 30.0) * std::f64::consts::LN_2;
+                let p = 1.0 / (1.0 + (-(slope * x + offset)).exp());
+                let (error, weight) = (
+                    seen.stands_for * (f64::from(u8::from(seen.right)) - p),
+                    seen.stands_for * p * (1.0 - p),
+                );
+                g = [g[0] + error * x, g[1] + error];
+                h = [h[0] + weight * x * x, h[1] + weight * x, h[2] + weight];
+            }
+            let determinant = h[0] * h[2] - h[1] * h[1];
+            let step = [
+                (h[2] * g[0] - h[1] * g[1]) / determinant,
+                (h[0] * g[1] - h[1] * g[0]) / determinant,
+            ];
+            (slope, offset) = (slope + step[0].clamp(-1.0, 1.0), offset + step[1].clamp(-3.0, 3.0));
+        }
+        (slope, offset / std::f64::consts::LN_2)
+    }
+
+    /// The tables of the page.
+    pub fn tables(&self) -> String {
+        let mut out = String::new();
+        let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+        let (precision, recall) = self.automatic();
+        let _ = writeln!(out, "| what | figure | goal |\n|---|---|---|");
+        let _ = writeln!(
+            out,
+            "| people looked for who were registered twice | {:.0} | |",
+            self.asked[0]
+        );
+        let _ = writeln!(
+            out,
+            "| people looked for who were registered once | {:.0} | |",
+            self.asked[1]
+        );
+        let _ = writeln!(
+            out,
+            "| automatic links that are right | {:.3} % | at least 99.9 % |",
+            100.0 * precision
+        );
+        let _ = writeln!(
+            out,
+            "| second registrations that are linked automatically | {} | at least 95 % |",
+            percent(recall)
+        );
+        let _ = writeln!(
+            out,
+            "| the other record is the first candidate | {} | |",
+            percent(self.among_first(1))
+        );
+        let _ = writeln!(
+            out,
+            "| the other record is among five candidates | {} | at least 99.5 % |",
+            percent(self.among_first(5))
+        );
+        let times = [0.5, 0.95, 0.99].map(|quantile| format!("{:.1}", self.milliseconds(quantile)));
+        let _ = writeln!(
+            out,
+            "| finding somebody, median, p95, p99 | {} ms | |\n",
+            times.join(", ")
+        );
+        self.confusion(&mut out);
+        let _ = writeln!(
+            out,
+            "Linked from so many bits on, where no rule holds the grade down:\n"
+        );
+        let _ = writeln!(out, "| bits | right | linked |\n|---|---|---|");
+        for threshold in THRESHOLDS {
+            let (precision, recall) = self.precision_and_recall(|seen| !seen.held && seen.bits >= threshold);
+            let _ = writeln!(
+                out,
+                "| {threshold:.0} | {:.3} % | {} |",
+                100.0 * precision,
+                percent(recall)
+            );
+        }
+        self.reliability(&mut out);
+        out
+    }
+
+    fn confusion(&self, out: &mut String) {
+        let _ = writeln!(out, "What candidates are, and how they are graded:\n");
+        let _ = writeln!(
+            out,
+            "| | certain | probable | possible | not among five |\n|---|---|---|---|---|"
+        );
+        let grades = [Grade::Certain, Grade::Probable, Grade::Possible];
+        let row = |right: bool| grades.map(|grade| self.sum(|seen| seen.right == right && seen.grade == grade));
+        let ([a, b, c], [d, e, f]) = (row(true), row(false));
+        let missed = self.asked[0] - a - b - c;
+        let _ = writeln!(out, "| the same person | {a:.0} | {b:.0} | {c:.0} | {missed:.0} |");
+        let _ = writeln!(out, "| somebody else | {d:.0} | {e:.0} | {f:.0} | |\n");
+    }
+
+    fn reliability(&self, out: &mut String) {
+        let _ = writeln!(
+            out,
+            "\nWhat the probability says, and how often it was so (where no rule holds the grade down):\n"
+        );
+        let _ = writeln!(
+            out,
+            "| from | to | candidates | said on average | was so |\n|---|---|---|---|---|"
+        );
+        let ends = BOUNDS.iter().skip(1).chain([&1.0]);
+        for (from, to) in BOUNDS.iter().zip(ends) {
+            let within =
+                |seen: &Seen| !seen.held && seen.probability >= *from && (seen.probability < *to || *to == 1.0);
+            let (all, right) = (self.sum(within), self.sum(|seen| within(seen) && seen.right));
+            let said = self
+                .seen
+                .iter()
+                .filter(|seen| within(seen))
+                .map(|seen| seen.probability * seen.stands_for);
+            let said = said.sum::<f64>() / all.max(1e-9);
+            let _ = writeln!(
+                out,
+                "| {from} | {to} | {all:.0} | {said:.4} | {:.4} |",
+                right / all.max(1e-9)
+            );
+        }
+    }
+
+    /// The picture: how bits are spread among records of one person and among strangers, and precision and recall by
+    /// threshold.
+    pub fn picture(&self) -> String {
+        let (low, high) = CURVE;
+        let at = |bits: f64| 60.0 + 600.0 * (bits - f64::from(low)) / f64::from(high - low);
+        let mut out = String::from(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 470\" font-family=\"sans-serif\" font-size=\"12\">\n\
+             <rect width=\"720\" height=\"470\" fill=\"white\"/>\n",
+        );
+        let count = |right: bool, from: i32| {
+            let last = from == high - 1;
+            let (from, to) = (f64::from(from), f64::from(from + 1));
+            self.sum(|seen| seen.right == right && seen.bits >= from && (seen.bits < to || last))
+        };
+        // Counts go up by powers of ten: the wrong ones are few.
+        let height = |count: f64| 28.0 * (1.0 + count).log10();
+        for from in low..high {
+            for (right, colour, shift) in [(true, "#2a7f62", 0.0), (false, "#c0392b", 7.0)] {
+                let height = height(count(right, from));
+                let (x, y) = (at(f64::from(from)) + shift, 200.0 - height);
+                let _ = writeln!(
+                    out,
+                    "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"7\" height=\"{height:.1}\" fill=\"{colour}\"/>"
+                );
+            }
+        }
+        let mut lines = [String::new(), String::new()];
+        for bits in low..=high {
+            let (precision, recall) = self.precision_and_recall(|seen| !seen.held && seen.bits >= f64::from(bits));
+            for (line, share) in lines.iter_mut().zip([precision, recall]) {
+                let _ = write!(
+                    line,
+                    "{:.1},{:.1} ",
+                    at(f64::from(bits)),
+                    420.0 - 900.0 * (share - 0.8).max(0.0)
+                );
+            }
+        }
+        for (line, colour) in lines.iter().zip(["#1f4e79", "#b9770e"]) {
+            let _ = writeln!(
+                out,
+                "<polyline points=\"{line}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+            );
+        }
+        axes(&mut out, &at);
+        out.push_str("</svg>\n");
+        out
+    }
+}
+
+fn axes(out: &mut String, at: &dyn Fn(f64) -> f64) {
+    for y in [200, 420] {
+        let _ = writeln!(
+            out,
+            "<line x1=\"60\" x2=\"660\" y1=\"{y}\" y2=\"{y}\" stroke=\"black\"/>"
+        );
+    }
+    for bits in (CURVE.0..=CURVE.1).step_by(10) {
+        for y in [215, 435] {
+            let _ = writeln!(
+                out,
+                "<text x=\"{:.0}\" y=\"{y}\" text-anchor=\"middle\">{bits}</text>",
+                at(f64::from(bits))
+            );
+        }
+    }
+    for (share, y) in [("80 %", 424), ("90 %", 334), ("100 %", 244)] {
+        let _ = writeln!(out, "<text x=\"54\" y=\"{y}\" text-anchor=\"end\">{share}</text>");
+    }
+    for (power, y) in [("1", 192), ("100", 144), ("10 000", 88)] {
+        let _ = writeln!(out, "<text x=\"54\" y=\"{y}\" text-anchor=\"end\">{power}</text>");
+    }
+    for (x, y, colour, text) in [
+        (
+            70,
+            20,
+            "#2a7f62",
+            "candidates who are the same person, by bits of evidence",
+        ),
+        (70, 36, "#c0392b", "candidates who are somebody else"),
+        (330, 400, "#1f4e79", "linked from here on: the share that is right"),
+        (
+            330,
+            416,
+            "#b9770e",
+            "linked from here on: the share of second registrations",
+        ),
+        (300, 460, "black", "bits of evidence"),
+    ] {
+        let _ = writeln!(out, "<text x=\"{x}\" y=\"{y}\" fill=\"{colour}\">{text}</text>");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::score::Score;
+
+    fn found(id: &str, bits: f64, grade: Grade) -> Found {
+        let probability = 1.0 / (1.0 + (-bits).exp2());
+        let score = Score {
+            bits,
+            probability,
+            grade,
+            held: None,
+            before: 0.0,
+            parts: Vec::new(),
+        };
+        Found { id: id.into(), score }
+    }
+
+    #[test]
+    fn right_and_wrong_are_told_apart() {
+        let mut report = Report::default();
+        let asked = |other: Option<&'static str>| Asked {
+            other,
+            stands_for: 1.0,
+            micros: 1_000,
+        };
+        report.take(
+            &[found("a", 20.0, Grade::Certain), found("x", 3.0, Grade::Probable)],
+            &asked(Some("a")),
+        );
+        report.take(
+            &[found("x", 12.0, Grade::Certain), found("b", 2.0, Grade::Possible)],
+            &asked(Some("b")),
+        );
+        report.take(&[], &asked(Some("c")));
+        report.take(
+            &[found("x", 1.0, Grade::Possible)],
+            &Asked {
+                stands_for: 10.0,
+                ..asked(None)
+            },
+        );
+        assert_eq!(report.automatic(), (0.5, 1.0 / 3.0));
+        assert_eq!((report.among_first(1), report.among_first(5)), (1.0 / 3.0, 2.0 / 3.0));
+        assert_eq!(report.milliseconds(0.95), 1.0);
+        let tables = report.tables();
+        for row in [
+            "| the same person | 1 | 0 | 1 | 1 |",
+            "| somebody else | 1 | 1 | 10 | |",
+            "| 16 | 100.000 % | 33.33 % |",
+        ] {
+            assert!(tables.contains(row), "{row} in {tables}");
+        }
+        assert!(report.picture().ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn calibration_finds_by_how_much_bits_exaggerate() {
+        let mut report = Report::default();
+        for at in 0..4_000_u32 {
+            // Bits that say twice as much as they should, and two too many.
+            let real = f64::from(at % 17) - 8.0;
+            let probability = 1.0 / (1.0 + (-real).exp2());
+            let right = f64::from(at / 17 % 100) / 100.0 < probability;
+            let other = if right { Some("a") } else { None };
+            report.take(
+                &[found("a", 2.0 * real + 2.0, Grade::Possible)],
+                &Asked {
+                    other,
+                    stands_for: 1.0,
+                    micros: 0,
+                },
+            );
+        }
+        let (slope, offset) = report.calibration();
+        assert!(
+            (slope - 0.5).abs() < 0.05 && (offset + 1.0).abs() < 0.3,
+            "{slope} {offset}"
+        );
+    }
+}

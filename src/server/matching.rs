@@ -1,0 +1,286 @@
+//! `epis match`: weights learned from records, matching measured on a nation, and everybody in a small file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use fhir::identity::Id;
+use interaction::{Caller, Method, Request, match_weights, people};
+use person::hidden::Key;
+use person::roster::{Head, Roster, Writer, whole};
+use person::{Person, Register, Weights, train};
+use store::{Operation, Store};
+
+use crate::command::Set;
+use crate::match_report::{self, made};
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum What {
+    /// Learns the weights of matching from the records in the data folder, by expectation-maximisation, and stores them.
+    ///
+    /// They become the next version of Library/person-match-weights, by which $match then scores; the present weights
+    /// are where learning begins. With --people the records are those of a synthetic nation, and the weights are
+    /// printed. No server may be running on the same data.
+    Train {
+        /// Learn from a synthetic nation of so many people, and print the weights instead of storing them.
+        #[arg(long, value_name = "NUMBER")]
+        people: Option<u64>,
+        /// What tells that nation from others.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        seed: u64,
+        /// What to call the weights; the date where it is not said.
+        #[arg(long, value_name = "NAME")]
+        version: Option<String>,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Measures matching on a synthetic nation where the truth is known: writes matching.md and matching.svg.
+    Report {
+        /// How many people the nation has; a tenth of them are registered twice, with mistakes.
+        #[arg(long, value_name = "NUMBER", default_value_t = 780_000)]
+        people: u64,
+        /// What tells the nation from others.
+        #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+        seed: u64,
+        /// Of those who are registered once, look for one in so many; each stands for as many.
+        #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+        one_in: usize,
+        /// A file with other weights than the built-in ones.
+        #[arg(long, value_name = "FILE")]
+        weights: Option<PathBuf>,
+        /// The folder to write to.
+        #[arg(long, value_name = "FOLDER", default_value = "docs/reference")]
+        to: PathBuf,
+    },
+    /// Writes everybody's particulars to a small file that a clinic can carry, or what changed since an earlier one.
+    ///
+    /// Of each patient: id, numbers, names, date of birth, sex, telephones and gewog. No server may be running on the
+    /// same data.
+    Roster {
+        /// The file to write.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Write what changed after this place in the log: what the earlier file was said to reach to.
+        #[arg(long, value_name = "PLACE")]
+        after: Option<u64>,
+        /// Hide all particulars by the secret in this file: nobody finds anybody without it.
+        #[arg(long, value_name = "FILE")]
+        hidden_by: Option<PathBuf>,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Finds who a patient may be in files that `epis match roster` wrote, and says why.
+    Find {
+        /// The file with the Patient, JSON or XML; - for standard input.
+        patient: PathBuf,
+        /// The file of everybody, then those of changes in their order.
+        #[arg(long = "in", value_name = "FILE", required = true)]
+        rosters: Vec<PathBuf>,
+        /// The file with the secret by which they are hidden.
+        #[arg(long, value_name = "FILE")]
+        hidden_by: Option<PathBuf>,
+        /// How many to print at most.
+        #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+        count: usize,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// A sentence where data, files or secrets cannot be used, or there is too little to learn from.
+pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
+    match what {
+        What::Train {
+            people: Some(people),
+            seed,
+            version,
+            ..
+        } => {
+            let before = Weights::built_in();
+            let version = version.unwrap_or_else(|| format!("nation-{people}-{seed}"));
+            let (register, _) = made(people, seed)?;
+            let learned = train::train(&register, &before, &version)?;
+            print!("{}", learned.weights.write());
+        }
+        What::Train { version, set, .. } => learn(&set, version)?,
+        What::Report {
+            people,
+            seed,
+            one_in,
+            weights,
+            to,
+        } => {
+            let weights = match weights {
+                Some(file) => Weights::read(&text(&file)?).map_err(|why| format!("{}: {why}", file.display()))?,
+                None => Weights::built_in(),
+            };
+            match_report::report(people, seed, one_in.max(1), &weights, &to)?;
+        }
+        What::Roster {
+            to,
+            after,
+            hidden_by,
+            set,
+        } => roster(&set, &to, after, hidden_by.as_deref())?,
+        What::Find {
+            patient,
+            rosters,
+            hidden_by,
+            count,
+        } => {
+            find(&patient, &rosters, hidden_by.as_deref(), count)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|e| format!("{} cannot be read: {e}.", file.display()))
+}
+
+fn key(file: Option<&Path>) -> Result<Option<Key>, String> {
+    let key = |file| Key::of(&text(file)?).map_err(|why| format!("{}: {why}", file.display()));
+    file.map(key).transpose()
+}
+
+/// Learns from the records and stores what was learned.
+fn learn(set: &Set, version: Option<String>) -> Result<(), String> {
+    let engine = crate::engine::open(&set.gather(&[])?, false)?.now();
+    let register = people::everybody(&engine.store)?;
+    let before = engine.match_weights().map_err(|refusal| {
+        refusal
+            .issues
+            .iter()
+            .map(|issue| issue.text.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
+    })?;
+    let today = fhir::moment::instant(crate::fhirpath::now());
+    let version = version.unwrap_or_else(|| today[..10].to_owned());
+    let learned = train::train(&register, &before, &version)?;
+    let record = match_weights::library(&learned.weights, &today);
+    let address = format!("{}/{}", match_weights::LIBRARY, match_weights::ID);
+    let mut request = Request::new(Method::Put, &address, "", "http://localhost/fhir");
+    let body = record.to_bytes();
+    request.body = &body;
+    request.content_type = Some("application/fhir+json");
+    let reply = interaction::answer(&engine, &Caller::Operator, &request);
+    if reply.status >= 300 {
+        return Err(format!(
+            "{address} was refused: {}",
+            String::from_utf8_lossy(reply.body.bytes())
+        ));
+    }
+    println!(
+        "Learned from {} people: of {} pairs with one citizen number {:.0} are likely one person, of {} with one day of birth \
+         and a name in common {:.0}. {address} has the weights \"{version}\".",
+        register.len(),
+        learned.by_citizen.0,
+        learned.by_citizen.1,
+        learned.by_day.0,
+        learned.by_day.1
+    );
+    print!("{}", learned.weights.write());
+    Ok(())
+}
+
+/// Writes everybody, or what changed.
+fn roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) -> Result<(), String> {
+    let store = crate::engine::log(&set.gather(&[])?)?;
+    let key = key(hidden_by)?;
+    let head = Head {
+        after: after.unwrap_or(0),
+        up_to: store.head(),
+        key: key.as_ref().map_or([0; 16], Key::check),
+    };
+    let hide = |person: &Person| key.as_ref().map_or_else(|| person.clone(), |key| key.hide(person));
+    let bytes = match after {
+        None => whole(&people::everybody(&store)?, head, &hide),
+        Some(after) => changes(&store, after, head, &hide)?,
+    };
+    fs::write(to, &bytes).map_err(|e| format!("{} cannot be written: {e}.", to.display()))?;
+    let roster = Roster::read(&bytes).map_err(|e| e.to_string())?;
+    println!(
+        "{}: {} people, {} bytes; it reaches to place {} in the log.",
+        to.display(),
+        roster.len(),
+        bytes.len(),
+        head.up_to
+    );
+    Ok(())
+}
+
+/// Who changed or went after a place in the log.
+fn changes(store: &Store, after: u64, head: Head, hide: &dyn Fn(&Person) -> Person) -> Result<Vec<u8>, String> {
+    const BLOCK: usize = 1_000;
+    let mut last: BTreeMap<Id, Option<Person>> = BTreeMap::new();
+    let mut reached = after;
+    while reached < head.up_to {
+        let versions = store.log(reached, BLOCK).map_err(|trouble| trouble.to_string())?;
+        let Some(end) = versions.last() else { break };
+        reached = end.seq;
+        for version in versions
+            .iter()
+            .filter(|version| version.kind.as_str() == "Patient" && version.seq <= head.up_to)
+        {
+            let person = people::person_of(version).filter(|_| version.operation != Operation::Delete);
+            last.insert(version.id.clone(), person);
+        }
+    }
+    let mut writer = Writer::new(head);
+    for (id, person) in &last {
+        match person {
+            Some(person) => writer.put(id.as_str(), &hide(person)),
+            None => writer.went(id.as_str()),
+        }
+    }
+    Ok(writer.finish())
+}
+
+/// Prints who a patient may be.
+fn find(patient: &Path, rosters: &[PathBuf], hidden_by: Option<&Path>, count: usize) -> Result<(), String> {
+    let key = key(hidden_by)?;
+    let document = crate::fhirpath::read(patient)?;
+    let person = Person::read(document.root());
+    let person = key.as_ref().map_or_else(|| person.clone(), |key| key.hide(&person));
+    let mut register = Register::default();
+    let mut reached = 0;
+    for file in rosters {
+        let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+        let bytes = fs::read(file).map_err(|e| failed(&format!("it cannot be read: {e}.")))?;
+        let roster = Roster::read(&bytes).map_err(|e| failed(&e))?;
+        if roster.head.after != reached {
+            return Err(failed(&format!(
+                "its changes begin after place {}, not {reached}.",
+                roster.head.after
+            )));
+        }
+        if roster.head.key != key.as_ref().map_or([0; 16], Key::check) {
+            return Err(failed(&"it is hidden by another secret, or by none; see --hidden-by."));
+        }
+        match roster.head.after {
+            0 => register = roster.register().map_err(|e| failed(&e))?,
+            _ => roster.apply(&mut register).map_err(|e| failed(&e))?,
+        }
+        reached = roster.head.up_to;
+    }
+    let found = register.best(&person, &Weights::built_in(), count);
+    if found.is_empty() {
+        println!("Nobody among {} people is likely this patient.", register.len());
+    }
+    for found in found {
+        println!(
+            "Patient/{}: {}, probability {:.4}",
+            found.id,
+            found.score.grade.code(),
+            found.score.probability
+        );
+        found.score.parts.iter().for_each(|part| println!("  {part}"));
+        found.score.held.iter().for_each(|held| println!("  {held}"));
+    }
+    Ok(())
+}
