@@ -91,7 +91,7 @@ fn page(
             Err(refusal) if matches!(refusal.status, 404 | 410) => continue,
             Err(refusal) => return Err(refusal),
         };
-        let why = explain.then(|| explanation(found)).unwrap_or_default();
+        let why = if explain { explanation(found) } else { Vec::new() };
         let graded = Graded {
             millionths: (found.score.probability * 1e6) as u32,
             grade: found.score.grade.code(),

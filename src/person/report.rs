@@ -11,6 +11,10 @@ pub const LOOKED_AT: usize = 5;
 const THRESHOLDS: [f64; 8] = [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0];
 /// The curve goes over so many bits, from the first to the last.
 const CURVE: (i32, i32) = (-10, 30);
+/// Evidence is calibrated from so many bits to so many.
+const CALIBRATED: (i32, i32) = (-10, 20);
+/// In a stretch of evidence so many candidates have to be, or it tells nothing.
+const STRETCH_LEAST: f64 = 50.0;
 /// Bounds of the probabilities in the table of calibration.
 const BOUNDS: [f64; 7] = [0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 0.998];
 
@@ -70,11 +74,9 @@ impl Report {
     }
 
     fn sum(&self, of: impl Fn(&Seen) -> bool) -> f64 {
-        self.seen
-            .iter()
-            .filter(|seen| of(seen))
-            .map(|seen| seen.stands_for)
-            .sum()
+        // Nothing adds up to nothing, not to minus nothing.
+        let all = self.seen.iter().filter(|seen| of(seen));
+        all.fold(0.0, |sum, seen| sum + seen.stands_for)
     }
 
     /// Of what would be linked, the share that is right; of what should be linked, the share that would be.
@@ -102,30 +104,45 @@ impl Report {
         sorted.get(at).map_or(0.0, |micros| f64::from(*micros) / 1_000.0)
     }
 
-    /// The slope and the offset that make bits right as often as they say: logistic regression, by Newton's method.
-    pub fn calibration(&self) -> (f64, f64) {
-        let (mut slope, mut offset) = (1.0_f64, 0.0_f64);
-        for _ in 0..30 {
-            // The gradient, and the matrix of second derivatives; a little of a prior keeps it solvable.
-            let (mut g, mut h) = ([1.0 - slope, -offset], [1.0, 0.0, 1.0]);
-            for seen in self.seen.iter().filter(|seen| !seen.held) {
-                let x = seen.bits.clamp(-30.0, 30.0) * std::f64::consts::LN_2;
-                let p = 1.0 / (1.0 + (-(slope * x + offset)).exp());
-                let (error, weight) = (
-                    seen.stands_for * (f64::from(u8::from(seen.right)) - p),
-                    seen.stands_for * p * (1.0 - p),
-                );
-                g = [g[0] + error * x, g[1] + error];
-                h = [h[0] + weight * x * x, h[1] + weight * x, h[2] + weight];
+    /// Points of bits and the log-odds they turned out to be, of candidates that no rule holds down: rising, by joining
+    /// neighbours that do not (isotonic regression).
+    pub fn calibration(&self) -> Vec<(f64, f64)> {
+        // Of each stretch of bits: the bits together, who was right, everybody.
+        let mut stretches: Vec<[f64; 3]> = Vec::new();
+        for from in (CALIBRATED.0..CALIBRATED.1).step_by(2) {
+            let (low, high) = (f64::from(from), f64::from(from + 2));
+            let within = self
+                .seen
+                .iter()
+                .filter(|seen| !seen.held && seen.bits >= low && seen.bits < high);
+            let mut sum = [0.0; 3];
+            for seen in within {
+                let right = if seen.right { seen.stands_for } else { 0.0 };
+                sum = [
+                    sum[0] + seen.bits * seen.stands_for,
+                    sum[1] + right,
+                    sum[2] + seen.stands_for,
+                ];
             }
-            let determinant = h[0] * h[2] - h[1] * h[1];
-            let step = [
-                (h[2] * g[0] - h[1] * g[1]) / determinant,
-                (h[0] * g[1] - h[1] * g[0]) / determinant,
-            ];
-            (slope, offset) = (slope + step[0].clamp(-1.0, 1.0), offset + step[1].clamp(-3.0, 3.0));
+            if sum[2] < STRETCH_LEAST {
+                continue;
+            }
+            stretches.push(sum);
+            while let [.., a, b] = stretches[..]
+                && a[1] / a[2] >= b[1] / b[2]
+            {
+                stretches.truncate(stretches.len() - 2);
+                stretches.push([a[0] + b[0], a[1] + b[1], a[2] + b[2]]);
+            }
         }
-        (slope, offset / std::f64::consts::LN_2)
+        let point = |[bits, right, all]: &[f64; 3]| {
+            // Half a person more on either side: what was never seen is rare, not impossible.
+            let odds = ((right + 0.5) / (all - right + 0.5)).log2();
+            ((bits / all * 100.0).round() / 100.0, (odds * 100.0).round() / 100.0)
+        };
+        let mut points: Vec<(f64, f64)> = stretches.iter().map(point).collect();
+        points.dedup_by(|next, kept| next.0 <= kept.0 || next.1 < kept.1);
+        points
     }
 
     /// The tables of the page.
@@ -222,7 +239,7 @@ impl Report {
                 .iter()
                 .filter(|seen| within(seen))
                 .map(|seen| seen.probability * seen.stands_for);
-            let said = said.sum::<f64>() / all.max(1e-9);
+            let said = said.fold(0.0, |sum, said| sum + said) / all.max(1e-9);
             let _ = writeln!(
                 out,
                 "| {from} | {to} | {all:.0} | {said:.4} | {:.4} |",
@@ -398,10 +415,11 @@ mod tests {
                 },
             );
         }
-        let (slope, offset) = report.calibration();
-        assert!(
-            (slope - 0.5).abs() < 0.05 && (offset + 1.0).abs() < 0.3,
-            "{slope} {offset}"
-        );
+        let points = report.calibration();
+        assert!(points.len() > 4, "{points:?}");
+        for (bits, odds) in points.into_iter().filter(|(_, odds)| odds.abs() < 5.0) {
+            let real = (bits - 2.0) / 2.0;
+            assert!((odds - real).abs() < 1.0, "{bits} turned out to be {odds}, not {real}");
+        }
     }
 }

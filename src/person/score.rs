@@ -120,8 +120,7 @@ pub fn of_agreements(agreements: &[Agreement], people: f64, weights: &Weights) -
     // One person in two who comes is known already.
     let before = -people.log2() - 1.0;
     let bits = before + parts.iter().map(|part| part.bits).sum::<f64>();
-    let (slope, offset) = weights.calibration;
-    let probability = 1.0 / (1.0 + (-(slope * bits + offset)).exp2());
+    let probability = 1.0 / (1.0 + (-weights.calibrated(bits)).exp2());
     let (most, held) = limits(agreements);
     let least = match agreements.iter().any(shares_citizen_number) {
         true => Grade::Possible,

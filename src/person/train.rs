@@ -46,10 +46,12 @@ pub fn train(register: &Register, before: &Weights, version: &str) -> Result<Lea
     let by_citizen = block(
         register,
         &|person| person.citizen.map(keys::of_citizen).into_iter().collect(),
-        &[Feature::Citizen],
+        Feature::Citizen,
     );
-    let by_day = block(register, &keys::of_days, &[Feature::Name, Feature::Birth]);
-    let (of_citizen, of_day) = (maximise(&by_citizen, &weights), maximise(&by_day, &weights));
+    let by_day = block(register, &keys::of_days, Feature::Birth);
+    let (of_citizen, mut of_day) = (maximise(&by_citizen, &weights), maximise(&by_day, &weights));
+    // Names tell twins apart there, but all pairs were chosen to have a part in common.
+    of_day.seen[Feature::Name as usize] = 0.0;
     for (which, estimate) in [("citizen number", &of_citizen), ("day of birth and name", &of_day)] {
         if estimate.likely < PAIRS_LEAST {
             return Err(format!(
@@ -106,16 +108,17 @@ fn strangers(register: &Register, weights: &mut Weights) -> Result<(), String> {
     Ok(())
 }
 
-/// What was found of pairs that share a key, without the features the key is of.
-fn block(register: &Register, keys: &dyn Fn(&Person) -> Vec<keys::Key>, of: &[Feature]) -> Vec<Vec<Agreement>> {
+/// What was found of pairs that share a key, without the feature the key is of; by the day of birth, of those only who have
+/// a part of the name in common.
+fn block(register: &Register, keys: &dyn Fn(&Person) -> Vec<keys::Key>, of: Feature) -> Vec<Vec<Agreement>> {
     let mut pairs = Vec::new();
     register.each_pair(keys, PAIRS, &mut |a, b| {
         let mut agreements = compare(a, b, register);
         let named = agreements
             .iter()
             .any(|a| a.feature == Feature::Name && a.level < level::NAME_DIFFERENT);
-        if named || !of.contains(&Feature::Name) {
-            agreements.retain(|agreement| !of.contains(&agreement.feature));
+        if named || of != Feature::Birth {
+            agreements.retain(|agreement| agreement.feature != of);
             pairs.push(agreements);
         }
     });

@@ -2,8 +2,8 @@
 //!
 //! Written as a table: feature, level, m (the share among records of one person), u (among strangers). Where the level's
 //! chance goes by frequency, u is what the frequency is multiplied by. Shares are of the pairs in which both have the
-//! feature, so m of a feature's levels sum to 1. Above the table stand, as `name value`: `version`, and the two numbers
-//! of the calibration.
+//! feature, so m of a feature's levels sum to 1. Above the table stand the `version`, and for each point of the
+//! `calibration` so many bits of evidence and the log-odds they turned out to be, in bits too.
 
 use std::fmt::Write as _;
 
@@ -24,8 +24,8 @@ pub struct Weight {
 pub struct Weights {
     /// Which weights these are.
     pub version: String,
-    /// What bits of evidence are multiplied by, then added to, to be the log-odds that are right as often as they say.
-    pub calibration: (f64, f64),
+    /// Bits of evidence and what log-odds they turned out to be, both rising; nothing where they are taken at their word.
+    pub calibration: Vec<(f64, f64)>,
     /// By feature as in [`Feature::ALL`], then by level.
     pub levels: Vec<Vec<Weight>>,
 }
@@ -47,7 +47,7 @@ impl Weights {
     pub fn read(table: &str) -> Result<Weights, String> {
         let mut weights = Weights {
             version: String::new(),
-            calibration: (1.0, 0.0),
+            calibration: Vec::new(),
             levels: Vec::new(),
         };
         let mut found: Vec<(&str, &str, Weight)> = Vec::new();
@@ -72,8 +72,22 @@ impl Weights {
             match fields[..] {
                 ["feature", "level", "m", "u"] => {}
                 ["version", version] => weights.version = version.to_owned(),
-                ["slope", slope] => weights.calibration.0 = share(slope)?,
-                ["offset", offset] => weights.calibration.1 = offset.parse().map_err(|_| wrong())?,
+                ["calibration", bits, odds] => {
+                    let number = |text: &str| {
+                        text.parse()
+                            .ok()
+                            .filter(|number: &f64| number.is_finite())
+                            .ok_or_else(wrong)
+                    };
+                    let point = (number(bits)?, number(odds)?);
+                    let rises = weights
+                        .calibration
+                        .last()
+                        .is_none_or(|last| last.0 < point.0 && last.1 <= point.1);
+                    weights
+                        .calibration
+                        .push(Some(point).filter(|_| rises).ok_or_else(wrong)?);
+                }
                 [feature, level, m, u] => found.push((
                     feature,
                     level,
@@ -100,10 +114,10 @@ impl Weights {
 
     /// Writes the table.
     pub fn write(&self) -> String {
-        let mut out = format!(
-            "version\t{}\nslope\t{}\noffset\t{}\n",
-            self.version, self.calibration.0, self.calibration.1
-        );
+        let mut out = format!("version\t{}\n", self.version);
+        for (bits, odds) in &self.calibration {
+            let _ = writeln!(out, "calibration\t{bits}\t{odds}");
+        }
         out.push_str("feature\tlevel\tm\tu\n");
         for (feature, levels) in Feature::ALL.iter().zip(&self.levels) {
             for ((level, _), weight) in feature.levels().iter().zip(levels) {
@@ -116,6 +130,19 @@ impl Weights {
     /// The weight of a level.
     pub fn of(&self, feature: Feature, level: u8) -> Weight {
         self.levels[feature as usize][usize::from(level)]
+    }
+
+    /// The log-odds that so many bits of evidence turned out to be: between two points as they lie, beyond them as far from
+    /// the last as the evidence is.
+    pub fn calibrated(&self, bits: f64) -> f64 {
+        let points = &self.calibration;
+        let after = points.partition_point(|(at, _)| *at <= bits);
+        match (after.checked_sub(1).map(|before| points[before]), points.get(after)) {
+            (None, None) => bits,
+            (None, Some((at, odds))) => odds + bits - at,
+            (Some((at, odds)), None) => odds + bits - at,
+            (Some((from, low)), Some((to, high))) => low + (high - low) * (bits - from) / (to - from),
+        }
     }
 
     /// What an agreement says, in bits: how much more likely it is among records of one person than among strangers.
@@ -146,10 +173,33 @@ mod tests {
         assert_eq!(Weights::read(&weights.write()).unwrap(), weights);
         let without = weights.write().replace("sex\tdifferent", "sex\tdiverse");
         assert!(Weights::read(&without).unwrap_err().contains("\"sex\", \"different\""));
-        for wrong in ["name\tsame\tx\t1", "name\tsame\t0\t1", "whatever"] {
+        for wrong in ["name\tsame\tx\t1", "name\tsame\t0\t1", "calibration\tx\t0", "whatever"] {
             let table = format!("{}\n{wrong}\n", weights.write());
             assert!(Weights::read(&table).unwrap_err().starts_with("Line "), "{wrong}");
         }
+    }
+
+    #[test]
+    fn evidence_is_calibrated_by_points() {
+        let weights = Weights {
+            calibration: vec![(-2.0, -6.0), (2.0, 0.0), (8.0, 9.0)],
+            ..Weights::built_in()
+        };
+        for (bits, odds) in [
+            (-4.0, -8.0),
+            (-2.0, -6.0),
+            (0.0, -3.0),
+            (5.0, 4.5),
+            (8.0, 9.0),
+            (10.0, 11.0),
+        ] {
+            assert!((weights.calibrated(bits) - odds).abs() < 1e-9, "{bits}");
+        }
+        let without = Weights {
+            calibration: Vec::new(),
+            ..weights
+        };
+        assert!((without.calibrated(3.0) - 3.0).abs() < 1e-9);
     }
 
     #[test]

@@ -67,22 +67,34 @@ pub(crate) fn made(people: u64, seed: u64) -> Result<(Register, Truth), String> 
 ///
 /// # Errors
 /// A sentence where they cannot be written.
-pub(crate) fn report(people: u64, seed: u64, one_in: usize, weights: &Weights, to: &Path) -> Result<(), String> {
+pub(crate) fn report(people: u64, seed: u64, one_in: [usize; 2], weights: &Weights, to: &Path) -> Result<(), String> {
     let (register, truth) = made(people, seed)?;
     let report = measured(&register, &truth, one_in, weights);
-    let (slope, offset) = report.calibration();
+    let points: Vec<String> = report
+        .calibration()
+        .iter()
+        .map(|(bits, odds)| {
+            format!(
+                "    calibration	{bits}	{odds}
+"
+            )
+        })
+        .collect();
     let page = format!(
-        "# Matching persons, measured\n\n    epis match report --people {people} --seed {seed} --one-in {one_in}\n\n\
+        "# Matching persons, measured\n\n    epis match report --people {people} --seed {seed} --twice-one-in {} --one-in {}\n\n\
          writes this page and its picture: a synthetic nation (`synthetic-nation.md`) of {people} people, {} records; a tenth \
-         of the people are registered a second time, with mistakes. Each second registration is looked for among all records \
-         but itself, and one in {one_in} of the people who are registered once, each standing for {one_in}. The weights are \
-         \"{}\"; times are of one core and of the build that ran.\n\n{}\nCalibration of the evidence in this run: slope {slope:.3}, \
-         offset {offset:.2} bits; the weights have {} and {}.\n\n![Evidence, precision and recall](matching.svg)\n",
+         of the people are registered a second time, with mistakes. One in {} of the second registrations is looked for among \
+         all records but itself, and one in {} of the people who are registered once; each stands for as many. The weights are \
+         \"{}\"; times are of one core and of the build that ran.\n\n{}\nWhat the evidence turned out to be in this run, as lines of \
+         the weights:\n\n{}\n![Evidence, precision and recall](matching.svg)\n",
+        one_in[0],
+        one_in[1],
         register.len(),
+        one_in[0],
+        one_in[1],
         weights.version,
         report.tables(),
-        weights.calibration.0,
-        weights.calibration.1,
+        points.concat(),
     );
     fs::create_dir_all(to).map_err(|e| format!("{} cannot be made: {e}.", to.display()))?;
     for (name, text) in [("matching.md", page), ("matching.svg", report.picture())] {
@@ -99,17 +111,19 @@ pub(crate) fn report(people: u64, seed: u64, one_in: usize, weights: &Weights, t
     Ok(())
 }
 
-fn measured(register: &Register, truth: &Truth, one_in: usize, weights: &Weights) -> Report {
+fn measured(register: &Register, truth: &Truth, [twice_one_in, one_in]: [usize; 2], weights: &Weights) -> Report {
     let twice: std::collections::HashSet<&str> = truth.values().map(String::as_str).collect();
     let mut looked_for: Vec<(String, Person)> = Vec::new();
-    let mut once = 0;
+    let (mut once, mut seconds) = (0, 0);
     register.each(&mut |id, person| {
         let second = truth.contains_key(id);
         if !second && twice.contains(id) {
             return;
         }
         once += usize::from(!second);
-        if second || once % one_in == 0 {
+        seconds += usize::from(second);
+        let turn = if second { seconds % twice_one_in } else { once % one_in };
+        if turn == 0 {
             looked_for.push((id.to_owned(), person.clone()));
         }
     });
@@ -122,7 +136,7 @@ fn measured(register: &Register, truth: &Truth, one_in: usize, weights: &Weights
             let mut found = register.best(person, weights, LOOKED_AT + 1);
             let micros = u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX);
             found.retain(|found| found.id != *id);
-            let stands_for = if other.is_some() { 1.0 } else { one_in as f64 };
+            let stands_for = if other.is_some() { twice_one_in } else { one_in } as f64;
             report.take(
                 &found,
                 &Asked {

@@ -48,6 +48,9 @@ pub(crate) enum What {
         /// Of those who are registered once, look for one in so many; each stands for as many.
         #[arg(long, value_name = "NUMBER", default_value_t = 10)]
         one_in: usize,
+        /// Of the second registrations, look for one in so many; each stands for as many.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        twice_one_in: usize,
         /// A file with other weights than the built-in ones.
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
@@ -111,6 +114,7 @@ pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
             people,
             seed,
             one_in,
+            twice_one_in,
             weights,
             to,
         } => {
@@ -118,7 +122,7 @@ pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
                 Some(file) => Weights::read(&text(&file)?).map_err(|why| format!("{}: {why}", file.display()))?,
                 None => Weights::built_in(),
             };
-            match_report::report(people, seed, one_in.max(1), &weights, &to)?;
+            match_report::report(people, seed, [twice_one_in.max(1), one_in.max(1)], &weights, &to)?;
         }
         What::Roster {
             to,
