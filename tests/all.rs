@@ -21,6 +21,7 @@ mod matching;
 mod paging;
 mod promises;
 mod races;
+mod releases;
 mod scripts;
 mod searchable;
 mod streams;

@@ -20,7 +20,7 @@ use query::custom::Unusable as UnusableParameter;
 use query::{Bar, Registry, Why};
 use search_index::{Index, Unusable};
 use store::{Store, Trouble};
-use terminology::{Answers, Library, System, release};
+use terminology::{Answers, Library};
 
 use crate::engine::{Engine, Settings};
 use crate::parameters::Parameters;
@@ -216,10 +216,8 @@ impl Generations {
 
 /// What is built in, and the large code systems that were loaded.
 fn library(settings: &Settings) -> Library {
-    let tell = |sentence: String| (settings.index.notice)(&sentence);
-    let files = release::open_all(&settings.terminology_folder, &tell);
-    let systems = files.into_iter().map(|(_, system)| Arc::new(system) as Arc<dyn System>);
-    Library::new(systems.collect())
+    let notice = Arc::clone(&settings.index.notice);
+    Library::watching(&settings.terminology_folder, move |sentence| notice(&sentence))
 }
 
 impl Drop for Generations {

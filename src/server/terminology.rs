@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use terminology::System as _;
-use terminology::release::{Kind, load, open_all};
+use terminology::packed::Packed;
+use terminology::release::{Kind, files, load};
 
 use crate::command::Set;
 
@@ -16,8 +17,8 @@ pub(crate) enum What {
     /// Loads a release: icd-10 (table or ClaML), icd-11 (table of the linearization), loinc (Loinc.csv) or snomed-ct
     /// (concept, description and relationship files of a snapshot, and language reference sets).
     ///
-    /// Files may be gzipped. The release takes the place of one with the same version; a server that is running goes on
-    /// with what it has until it is started again.
+    /// Files may be gzipped. The release takes the place of one with the same version; a server that is running hears of it
+    /// within a second.
     Load {
         /// icd-10, icd-11, loinc or snomed-ct
         #[arg(value_parser = kind)]
@@ -65,7 +66,10 @@ pub(crate) fn terminology(what: What) -> Result<ExitCode, String> {
         }
         What::List { set } => {
             let folder = Path::new(&set.gather(&[])?.data).join("terminology");
-            for (path, system) in open_all(&folder, &|sentence| eprintln!("{sentence}")) {
+            for path in files(&folder) {
+                let system = Packed::open(&path);
+                let system =
+                    system.map_err(|e| format!("The terminology in {} cannot be used: {e}.", path.display()))?;
                 let facts = system.facts();
                 let version = facts.version.as_deref().unwrap_or("-");
                 let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());

@@ -2,10 +2,15 @@
 
 use regex::Regex;
 
+use crate::ecl::{Set, pick};
 use crate::finding::{Finding, Unable};
 use crate::system::{Place, System, is_below, reach};
 use crate::value_set::Filter;
 
+const LOINC: &str = "http://loinc.org";
+pub(crate) const SNOMED: &str = "http://snomed.info/sct";
+/// The filter by which the value set of all reference sets is made.
+pub(crate) const REFERENCE_SETS: &str = "referenceSetMembers";
 /// What a compiled regular expression may take, in bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
@@ -27,6 +32,8 @@ pub(crate) enum Test<'f> {
     Value(&'f str, Compare<'f>),
     /// What only the system knows.
     Own(&'f Filter, &'f str),
+    /// Some codes, worked out beforehand.
+    Set(Set),
 }
 
 pub(crate) enum Compare<'f> {
@@ -54,6 +61,9 @@ impl<'f> Test<'f> {
         };
         if system.count().is_none() {
             return Ok(Test::Own(filter, value));
+        }
+        if let Some(set) = of_members(filter, system, value)? {
+            return Ok(Test::Set(set));
         }
         let is_concept = matches!(property.as_str(), "concept" | "code");
         let place = |code: &str| match system.find(code) {
@@ -91,6 +101,7 @@ impl<'f> Test<'f> {
             Test::Above(all) => Some(all.clone()),
             Test::Child(of) => Some(system.children(*of).to_vec()),
             Test::Nothing => Some(Vec::new()),
+            Test::Set(all) => Some(all.iter().copied().collect()),
             Test::Value("code" | "concept", Compare::Equal(code)) => Some(places(system, &[code])),
             Test::Value("code" | "concept", Compare::In(codes)) => Some(places(system, codes)),
             _ => None,
@@ -113,6 +124,7 @@ impl<'f> Test<'f> {
             Test::Child(of) => system.parents(number).contains(of),
             Test::Leaf(of) => number != *of && system.children(number).is_empty() && is_below(system, number, *of),
             Test::Nothing => false,
+            Test::Set(all) => all.contains(&number),
             Test::Value(property, compare) => compare.holds(&values_of(system, place, property)),
             Test::Own(filter, value) => match system.own_filter(&filter.property, &filter.op, value, place) {
                 Some(picks) => picks,
@@ -120,6 +132,38 @@ impl<'f> Test<'f> {
             },
         })
     }
+}
+
+/// The filters that SNOMED CT and LOINC have of their own: an expression, the members of a reference set or of a list, and
+/// all reference sets (<https://hl7.org/fhir/R4/snomedct.html#filters>, <https://hl7.org/fhir/R4/loinc.html>).
+fn of_members(filter: &Filter, system: &dyn System, value: &str) -> Result<Option<Set>, Unable> {
+    let members = |code: &str| match system.find(code) {
+        Some(Place::At(number)) => system.members(number).iter().copied().collect(),
+        _ => Set::default(),
+    };
+    let all = 0..system.count().unwrap_or(0);
+    Ok(
+        match (
+            system.facts().url.as_str(),
+            filter.property.as_str(),
+            filter.op.as_str(),
+        ) {
+            (SNOMED, "constraint", "=") => {
+                let picked = pick(system, value).map_err(|why| {
+                    let text = format!("The expression constraint `{value}` cannot be used: {why}");
+                    invalid(filter, text)
+                })?;
+                Some(picked)
+            }
+            (SNOMED, REFERENCE_SETS, "exists") => {
+                Some(all.filter(|number| !system.members(*number).is_empty()).collect())
+            }
+            (SNOMED, "concept", "in") | (LOINC, "LIST", "=") => {
+                Some(members(value)).filter(|members| !members.is_empty())
+            }
+            _ => None,
+        },
+    )
 }
 
 fn places(system: &dyn System, codes: &[&str]) -> Vec<u32> {

@@ -8,6 +8,7 @@
 
 mod built_in;
 mod display;
+mod ecl;
 mod edges;
 mod entry;
 mod expand;
@@ -17,8 +18,10 @@ mod finding;
 mod grammar;
 mod icd10;
 mod icd11;
+mod implied;
 pub mod language;
 mod library;
+mod loaded;
 mod loinc;
 pub mod lookup;
 mod members;
@@ -28,6 +31,8 @@ pub mod packed;
 mod pins;
 mod recorded;
 pub mod release;
+#[cfg(test)]
+mod release_tests;
 mod remarks;
 mod snomed;
 pub mod subsume;

@@ -4,15 +4,17 @@
 //! with the resources that came along, the supplements and the versions that were asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use fhir::document::{Document, Node};
-use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
 
 use crate::built_in::BuiltIn;
 use crate::finding::Unable;
 use crate::grammar;
+use crate::implied::implied;
+use crate::loaded::Loaded;
 use crate::pins::Pins;
 use crate::recorded::{Recorded, facts};
 use crate::supplement::Supplemented;
@@ -73,10 +75,13 @@ impl Records for NoRecords {
 type Systems = Arc<[Arc<dyn System>]>;
 type Sets = Arc<[Arc<ValueSet>]>;
 
+/// How often records and loaded files had changed.
+type Generation = (u64, u64);
+
 /// What has been read of the definitions, until one of them changes.
 #[derive(Default)]
 struct Kept {
-    generation: u64,
+    generation: Generation,
     bytes: usize,
     systems: FxHashMap<String, Systems>,
     sets: FxHashMap<String, Sets>,
@@ -85,13 +90,23 @@ struct Kept {
 /// The definitions of a server. Shared by all threads.
 pub struct Library {
     built_in: &'static BuiltIn,
-    loaded: Vec<Arc<dyn System>>,
+    loaded: Loaded,
     kept: RwLock<Kept>,
 }
 
 impl Library {
     /// What is built in, and some systems that were loaded.
     pub fn new(loaded: Vec<Arc<dyn System>>) -> Library {
+        Library::with(Loaded::fixed(loaded))
+    }
+
+    /// What is built in, and the systems in the files of a folder, whatever they are at the moment. A file that cannot be
+    /// used is told.
+    pub fn watching(folder: &Path, notice: impl Fn(String) + Send + Sync + 'static) -> Library {
+        Library::with(Loaded::watching(folder, Box::new(notice)))
+    }
+
+    fn with(loaded: Loaded) -> Library {
         Library {
             built_in: BuiltIn::shared(),
             loaded,
@@ -100,8 +115,15 @@ impl Library {
     }
 
     /// The systems that neither records nor the standard define.
-    fn others(&self) -> impl Iterator<Item = &Arc<dyn System>> {
-        self.loaded.iter().chain(grammar::all()).chain(tables::all())
+    fn others(&self) -> Vec<Arc<dyn System>> {
+        let loaded = self.loaded.present().systems;
+        let all = loaded.iter().chain(grammar::all()).chain(tables::all());
+        all.cloned().collect()
+    }
+
+    /// What changes whenever a record or a loaded file does.
+    fn generation(&self, records: &dyn Records) -> Generation {
+        (records.generation(), self.loaded.present().changes)
     }
 
     /// The CodeSystem of the standard with an address.
@@ -112,24 +134,25 @@ impl Library {
     /// All systems whose codes are here, by address, with their versions: those of `records`, which are CodeSystems, and
     /// those that are here without records.
     pub fn known(&self, records: &[Arc<Document>]) -> BTreeMap<String, BTreeSet<String>> {
+        let others = self.others();
         let mut all = self.built_in.systems().clone();
         let recorded = records
             .iter()
             .map(|document| document.root())
             .filter(|r| has_content(*r));
         let recorded = recorded.map(|root| facts(root));
-        for facts in recorded.chain(self.others().map(|system| system.facts().clone())) {
+        for facts in recorded.chain(others.iter().map(|system| system.facts().clone())) {
             all.entry(facts.url).or_default().extend(facts.version);
         }
         all
     }
 
-    fn kept<T: Clone>(&self, generation: u64, of: impl Fn(&Kept) -> Option<T>) -> Option<T> {
+    fn kept<T: Clone>(&self, generation: Generation, of: impl Fn(&Kept) -> Option<T>) -> Option<T> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         (kept.generation == generation).then(|| of(&kept)).flatten()
     }
 
-    fn keep(&self, generation: u64, bytes: usize, put: impl FnOnce(&mut Kept)) {
+    fn keep(&self, generation: Generation, bytes: usize, put: impl FnOnce(&mut Kept)) {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.generation != generation || kept.bytes + bytes > KEPT_BYTES {
             *kept = Kept {
@@ -143,7 +166,7 @@ impl Library {
 
     /// All versions of a system, the newest first.
     fn systems(&self, records: &dyn Records, url: &str) -> Result<Systems, Unread> {
-        let generation = records.generation();
+        let generation = self.generation(records);
         if let Some(found) = self.kept(generation, |kept| kept.systems.get(url).cloned()) {
             return Ok(found);
         }
@@ -158,8 +181,8 @@ impl Library {
             let known = documents.into_iter().filter(|document| has_content(document.root()));
             known.map(|d| Arc::new(Recorded::read(d)) as Arc<dyn System>).collect()
         };
-        let others = self.others();
-        let mut given: Vec<Arc<dyn System>> = others.filter(|system| system.facts().url == url).cloned().collect();
+        let mut given = self.others();
+        given.retain(|system| system.facts().url == url);
         given.extend(read(built_in));
         let all = by_precedence(read(own), newest_first(given));
         self.keep(generation, bytes, |kept| {
@@ -170,15 +193,15 @@ impl Library {
 
     /// All versions of a value set, the newest first.
     fn sets(&self, records: &dyn Records, url: &str) -> Result<Sets, Unread> {
-        let generation = records.generation();
+        let generation = self.generation(records);
         if let Some(found) = self.kept(generation, |kept| kept.sets.get(url).cloned()) {
             return Ok(found);
         }
         let own = records.versions("ValueSet", url)?;
         let mut given = self.built_in.find("ValueSet", url);
         if own.is_empty() && given.is_empty() {
-            let implied = implied(url).and_then(|json| Document::parse(json.as_bytes(), Limits::default()).ok());
-            given.extend(implied.map(Arc::new));
+            let implied = implied(url);
+            given.extend(implied);
         }
         let bytes = own.iter().chain(&given).map(|document| 3 * document.text().len()).sum();
         let read = |documents: Vec<Arc<Document>>| documents.into_iter().map(|d| Arc::new(ValueSet::read(d)));
@@ -216,30 +239,6 @@ fn by_precedence(records: Vec<Arc<dyn System>>, given: Vec<Arc<dyn System>>) -> 
         }
     }
     all.into()
-}
-
-/// The value sets that a system implies: `[system]?fhir_vs` has all its codes, `[system]?fhir_vs=isa/[code]` a code and
-/// all below it (<https://hl7.org/fhir/R4/snomedct.html#implicit>).
-fn implied(url: &str) -> Option<String> {
-    let (system, asked) = url.split_once("?fhir_vs")?;
-    let filter = match asked.strip_prefix("=isa/") {
-        Some(code) => format!(
-            r#","filter":[{{"property":"concept","op":"is-a","value":{}}}]"#,
-            quoted(code)
-        ),
-        None if asked.is_empty() => String::new(),
-        None => return None,
-    };
-    Some(format!(
-        r#"{{"resourceType":"ValueSet","url":{},"status":"active","compose":{{"include":[{{"system":{}{filter}}}]}}}}"#,
-        quoted(url),
-        quoted(system)
-    ))
-}
-
-fn quoted(text: &str) -> String {
-    let bytes = fhir::tree::Tree::string(text).to_bytes();
-    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// One question's view of the library.

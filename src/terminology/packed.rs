@@ -10,6 +10,7 @@
 //! flags      one byte a code: 1 abstract, 2 inactive, 4 deprecated
 //! slots      u32: an open table from the hash of a code to its number + 1
 //! up, down   u32: where the list of each code ends, then the lists
+//! members    the same of reference sets and lists; files of version 1 have none
 //! details    u64: where each ends; then JSON of each concept without code and display (these stay in the file)
 //! ```
 //!
@@ -30,8 +31,8 @@ use crate::recorded::{details, facts};
 use crate::system::{Details, Facts, Place, State, System};
 
 const MAGIC: &[u8; 8] = b"EPISTERM";
-const VERSION: u32 = 1;
-const SECTIONS: usize = 11;
+const VERSION: u32 = 2;
+const SECTIONS: usize = 12;
 const HEAD: usize = 12 + SECTIONS * 16;
 /// What one concept's details may take, in bytes.
 const DETAILS_MAX: u64 = 4 << 20;
@@ -49,6 +50,8 @@ pub struct Entry {
     pub display: String,
     /// The codes directly above it.
     pub parents: Vec<String>,
+    /// The codes in the reference set or list that it names.
+    pub members: Vec<String>,
     /// Whether it groups others and is not to be chosen.
     pub is_abstract: bool,
     /// Whether it is not to be used any more.
@@ -84,16 +87,12 @@ pub fn write(path: &Path, about: &Tree, entries: &[Entry]) -> io::Result<()> {
     let flags = entries.iter().map(|entry| {
         flag(entry.is_abstract, ABSTRACT) | flag(entry.inactive, INACTIVE) | flag(entry.deprecated, DEPRECATED)
     });
-    let up: Vec<Vec<u32>> = entries
-        .iter()
-        .map(|entry| {
-            entry
-                .parents
-                .iter()
-                .filter_map(|parent| numbers.get(parent.as_str()).copied())
-                .collect()
-        })
-        .collect();
+    let numbered = |codes: &Vec<String>| -> Vec<u32> {
+        let known = codes.iter().filter_map(|code| numbers.get(code.as_str()).copied());
+        known.collect()
+    };
+    let up: Vec<Vec<u32>> = entries.iter().map(|entry| numbered(&entry.parents)).collect();
+    let members: Vec<Vec<u32>> = entries.iter().map(|entry| numbered(&entry.members)).collect();
     let mut down: Vec<Vec<u32>> = vec![Vec::new(); entries.len()];
     for (number, parents) in (0..count).zip(&up) {
         parents.iter().for_each(|parent| down[*parent as usize].push(number));
@@ -115,6 +114,7 @@ pub fn write(path: &Path, about: &Tree, entries: &[Entry]) -> io::Result<()> {
         lists(&up),
         lists(&down),
         detail_ends,
+        lists(&members),
     ];
     save(path, &sections, entries)
 }
@@ -190,6 +190,7 @@ pub struct Packed {
     slots: Vec<u32>,
     up: Lists,
     down: Lists,
+    members: Lists,
     /// Where the details begin, and the ends of each.
     details: (u64, u64),
     detail_ends: u64,
@@ -236,27 +237,36 @@ impl Lists {
 
 /// The bytes of the sections, as the head of a file places them.
 struct Sections {
-    places: [(u64, u64); SECTIONS],
+    places: Vec<(u64, u64)>,
 }
 
 impl Sections {
     fn read(file: &File) -> io::Result<Sections> {
-        let mut head = [0u8; HEAD];
-        file.read_exact_at(&mut head, 0)?;
+        let mut begin = [0u8; 12];
+        file.read_exact_at(&mut begin, 0)?;
         let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-        if &head[..8] != MAGIC || head[8..12] != VERSION.to_le_bytes() {
+        let version = u32::from_le_bytes([begin[8], begin[9], begin[10], begin[11]]);
+        let count = match version {
+            1 => SECTIONS - 1,
+            VERSION => SECTIONS,
+            _ => 0,
+        };
+        if &begin[..8] != MAGIC || count == 0 {
             return Err(broken(
                 "it is no terminology file of this version: load the release again",
             ));
         }
+        let mut table = vec![0u8; count * 16];
+        file.read_exact_at(&mut table, begin.len() as u64)?;
         let length = file.metadata()?.len();
-        let mut places = [(0, 0); SECTIONS];
-        for (place, row) in places.iter_mut().zip(head[12..].chunks_exact(16)) {
+        let mut places = Vec::with_capacity(count);
+        for row in table.chunks_exact(16) {
             let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-            *place = (number(&row[..8]), number(&row[8..]));
+            let place = (number(&row[..8]), number(&row[8..]));
             if place.0.checked_add(place.1).is_none_or(|end| end > length) {
                 return Err(broken("it is shorter than it says: load the release again"));
             }
+            places.push(place);
         }
         Ok(Sections { places })
     }
@@ -292,6 +302,14 @@ impl Packed {
             })
         };
         let (up, down) = (lists(7)?, lists(8)?);
+        let details = sections.places[sections.places.len() - 1];
+        let members = match sections.places.len() {
+            SECTIONS => lists(10)?,
+            _ => Lists {
+                count: 0,
+                words: Vec::new(),
+            },
+        };
         let mut packed = Packed {
             facts: facts(about.root()),
             codes: Texts {
@@ -304,11 +322,12 @@ impl Packed {
             },
             slots: sections.words(&file, 6)?,
             detail_ends: sections.places[9].0,
-            details: sections.places[10],
+            details,
             folded: FxHashMap::default(),
             flags,
             up,
             down,
+            members,
             file,
         };
         if !packed.facts.case_sensitive {
@@ -423,6 +442,10 @@ impl System for Packed {
 
     fn count(&self) -> Option<u32> {
         Some(self.flags.len() as u32)
+    }
+
+    fn members(&self, place: u32) -> Cow<'_, [u32]> {
+        Cow::Borrowed(self.members.get(place).unwrap_or_default())
     }
 
     fn parents(&self, place: u32) -> Cow<'_, [u32]> {

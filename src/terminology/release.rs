@@ -230,20 +230,13 @@ pub(crate) fn details(definition: &str, designations: Vec<Tree>, properties: Vec
     }
 }
 
-/// The systems in the files of a folder; a file that cannot be opened is told.
-pub fn open_all(folder: &Path, tell: &dyn Fn(String)) -> Vec<(PathBuf, crate::packed::Packed)> {
+/// The files of a folder that hold loaded systems, by name.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
     paths.sort();
-    let open = |path: PathBuf| match crate::packed::Packed::open(&path) {
-        Ok(packed) => Some((path, packed)),
-        Err(e) => {
-            tell(format!("The terminology in {} cannot be used: {e}.", path.display()));
-            None
-        }
-    };
-    paths.into_iter().filter_map(open).collect()
+    paths
 }

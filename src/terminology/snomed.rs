@@ -1,7 +1,7 @@
 //! SNOMED CT: the snapshot files of a release in its release format 2 (RF2).
 //!
-//! Which file is which shows in its first line: concepts, descriptions and text definitions, relationships, and the
-//! language reference set that says which synonym is preferred. See <https://hl7.org/fhir/R4/snomedct.html>.
+//! Which file is which shows in its first line: concepts, descriptions and text definitions, relationships, the language
+//! reference set that says which synonym is preferred, and other reference sets, of which the members are read. See <https://hl7.org/fhir/R4/snomedct.html>.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ struct Concept {
     module: u64,
     time: u32,
     parents: Vec<u64>,
+    /// The concepts in the reference set that it names.
+    members: Vec<u64>,
     /// Type and target.
     relations: Vec<(u64, u64)>,
     /// Id, type, language, term.
@@ -70,6 +72,7 @@ pub(crate) fn read(files: &[PathBuf], progress: &mut Progress<'_>) -> Result<Rel
 enum File {
     Concepts,
     Preferences,
+    Members,
     Descriptions,
     Relationships,
 }
@@ -79,11 +82,12 @@ fn kind_of(path: &Path, head: &str) -> Result<File, Unreadable> {
     Ok(match () {
         () if has("definitionStatusId") => File::Concepts,
         () if has("acceptabilityId") => File::Preferences,
+        () if has("refsetId") && has("referencedComponentId") => File::Members,
         () if has("term") && has("conceptId") => File::Descriptions,
         () if has("sourceId") && has("destinationId") => File::Relationships,
         () => {
-            let what = "its first line is of none of the files that are read: concepts, descriptions, relationships, a language \
-                        reference set";
+            let what = "its first line is of none of the files that are read: concepts, descriptions, relationships, \
+                        reference sets";
             return Err(Unreadable::file(path, what));
         }
     })
@@ -98,6 +102,7 @@ impl Reading {
             let taken = match kind {
                 File::Concepts => self.concept(&row),
                 File::Preferences => self.preference(&row),
+                File::Members => self.member(&row),
                 File::Descriptions => self.description(&row),
                 File::Relationships => self.relationship(&row),
             };
@@ -132,6 +137,21 @@ impl Reading {
         };
         if active == "1" && acceptability.parse() == Ok(PREFERRED) {
             self.preferred.insert(of.parse().ok()?);
+        }
+        Some(())
+    }
+
+    /// `id effectiveTime active moduleId refsetId referencedComponentId ...`; members that are no concepts are left out.
+    fn member(&mut self, row: &[&str]) -> Option<()> {
+        let &[_, _, active, _, set, of, ..] = row else {
+            return None;
+        };
+        let (set, of): (u64, u64) = (set.parse().ok()?, of.parse().ok()?);
+        if active == "1"
+            && self.concepts.contains_key(&of)
+            && let Some(set) = self.concepts.get_mut(&set)
+        {
+            set.members.push(of);
         }
         Some(())
     }
@@ -220,6 +240,7 @@ impl Concept {
             code: id.to_string(),
             display,
             parents: self.parents.iter().map(u64::to_string).collect(),
+            members: self.members.iter().map(u64::to_string).collect(),
             inactive: !self.active,
             details: details(definition, designations, properties),
             ..Entry::default()

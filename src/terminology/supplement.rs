@@ -70,6 +70,10 @@ impl System for Supplemented {
         self.system.count()
     }
 
+    fn members(&self, place: u32) -> Cow<'_, [u32]> {
+        self.system.members(place)
+    }
+
     fn parents(&self, place: u32) -> Cow<'_, [u32]> {
         self.system.parents(place)
     }

@@ -219,6 +219,11 @@ pub trait System: Send + Sync {
         Cow::Borrowed(&[])
     }
 
+    /// The codes in the reference set or list that a code names.
+    fn members(&self, _place: u32) -> Cow<'_, [u32]> {
+        Cow::Borrowed(&[])
+    }
+
     /// Whether a designation of a code may hold a word, given in lower case; no is certain, yes is not.
     fn may_name(&self, _place: &Place, _word: &str) -> bool {
         true

@@ -1,7 +1,6 @@
 //! The room under test without a server: records of a test's own, beside what is built in.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use conformance::asked::Asked;
@@ -17,10 +16,6 @@ use crate::finding::Unable;
 use crate::library::{Library, NoRecords, Records, Session, Unread};
 use crate::lookup::{Sought, lookup};
 use crate::members::{Answers, standard};
-use crate::packed::Packed;
-use crate::release::{Kind, load};
-use crate::subsume::relation;
-use crate::system::{Place, System};
 use crate::validate::{Coding, Subject, Terms, validate};
 
 /// Some records.
@@ -263,140 +258,6 @@ fn displays_are_held_against_all_names() {
             "{display} {languages}: {text}"
         );
     }
-}
-
-/// A folder of a test's own, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("epis_terminology_{}_{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn loaded(kind: Kind, files: &[PathBuf], folder: &Path) -> Packed {
-    let (path, _) = load(kind, files, None, folder, &mut |_, _| {}).unwrap_or_else(|e| panic!("{e}"));
-    Packed::open(&path).unwrap()
-}
-
-#[test]
-fn releases_are_served_from_their_files() {
-    let folder = Folder::new("releases");
-    let icd10 = folder.file(
-        "a.tsv",
-        "code\ttype\tparent\ttitle\nI\tchapter\t\tFirst\nA00\tcategory\tI\tOne\nA00.1\tsubcategory\tA00\tOne, other\n",
-    );
-    let claml = folder.file(
-        "b.xml",
-        "<ClaML><Title name=\"x\" version=\"2019\"/><Class code=\"I\" kind=\"chapter\"><Rubric kind=\"preferred\"><Label>First</Label>\
-         </Rubric></Class><Class code=\"A00\" kind=\"category\"><SuperClass code=\"I\"/><Rubric kind=\"preferred\"><Label \
-         xml:lang=\"en\">One &amp; all</Label></Rubric></Class></ClaML>",
-    );
-    let icd11 = folder.file(
-        "c.tsv",
-        "code\ttitle\turi\n1A00\tOne\tu1\n1A00.0\tOne, first\tu2\n1A0Z\tOther\tu3\n",
-    );
-    let official = folder.file(
-        "d.tsv",
-        "Code\tBlockId\tTitle\tClassKind\tChapterNo\n\t\tFirst\tchapter\t01\n\tL1-1A0\t- Block\tblock\t01\n1A00\t\t- - One\tcategory\t01\n",
-    );
-    let loinc = folder.file(
-        "Loinc.csv",
-        "\"LOINC_NUM\",\"COMPONENT\",\"SHORTNAME\",\"STATUS\",\"VersionLastChanged\",\"LONG_COMMON_NAME\"\n\
-         \"1-8\",\"a, \"\"b\"\"\",\"short\",\"DEPRECATED\",\"2.10\",\"Long\"\n",
-    );
-    // kind, file, codes, a code, its display, who is above it
-    let table = [
-        (Kind::Icd10, icd10, 3, "A00.1", "One, other", Some("A00")),
-        (Kind::Icd10, claml, 2, "A00", "One & all", Some("I")),
-        (Kind::Icd11, icd11, 3, "1A00.0", "One, first", Some("1A00")),
-        (Kind::Icd11, official, 3, "1A00", "One", Some("L1-1A0")),
-        (Kind::Loinc, loinc, 1, "1-8", "Long", None),
-    ];
-    for (kind, file, count, code, display, above) in table {
-        let system = loaded(kind, &[file], &folder.0);
-        assert_eq!(system.count(), Some(count), "{code}");
-        let place = system.find(code).unwrap();
-        assert_eq!(system.display(&place).as_deref(), Some(display));
-        let Place::At(number) = place else { panic!("{code}") };
-        let parents = system.parents(number);
-        let above_found = parents
-            .first()
-            .map(|parent| system.code(&Place::At(*parent)).into_owned());
-        assert_eq!(above_found.as_deref(), above, "{code}");
-        assert!(system.find("none").is_none());
-    }
-    let loinc = loaded(Kind::Loinc, &[folder.0.join("Loinc.csv")], &folder.0);
-    let place = loinc.find("1-8").unwrap();
-    let details = loinc.details(&place);
-    assert_eq!(
-        (
-            details.properties[0].text().as_ref(),
-            details.designations[0].value.as_str()
-        ),
-        ("a, \"b\"", "short")
-    );
-    assert_eq!(
-        (loinc.state(&place).status.as_deref(), loinc.facts().version.as_deref()),
-        (Some("deprecated"), Some("2.10"))
-    );
-}
-
-#[test]
-fn a_snapshot_of_snomed_ct_is_read() {
-    let folder = Folder::new("snomed");
-    let concepts = "id\teffectiveTime\tactive\tmoduleId\tdefinitionStatusId\n\
-                    138875005\t20020131\t1\t900000000000207008\t900000000000074008\n\
-                    64572001\t20260101\t1\t900000000000207008\t900000000000074008\n\
-                    22298006\t20260101\t1\t900000000000207008\t900000000000073002\n\
-                    1\t20260101\t0\t900000000000207008\t900000000000074008\n";
-    let names = "id\teffectiveTime\tactive\tmoduleId\tconceptId\tlanguageCode\ttypeId\tterm\tcaseSignificanceId\n\
-                 10\t20260101\t1\t9\t22298006\ten\t900000000000003001\tMyocardial infarction (disorder)\t9\n\
-                 11\t20260101\t1\t9\t22298006\ten\t900000000000013009\tHeart attack\t9\n\
-                 12\t20260101\t1\t9\t22298006\ten\t900000000000013009\tMyocardial infarction\t9\n\
-                 13\t20260101\t0\t9\t22298006\ten\t900000000000013009\tOld name\t9\n";
-    let relations = "id\teffectiveTime\tactive\tmoduleId\tsourceId\tdestinationId\trelationshipGroup\ttypeId\tcharacteristicTypeId\tmodifierId\n\
-                     1\t20260101\t1\t9\t64572001\t138875005\t0\t116680003\t9\t9\n\
-                     2\t20260101\t1\t9\t22298006\t64572001\t0\t116680003\t9\t9\n\
-                     3\t20260101\t1\t9\t22298006\t1\t1\t363698007\t9\t9\n";
-    let preferences = "id\teffectiveTime\tactive\tmoduleId\trefsetId\treferencedComponentId\tacceptabilityId\n\
-                       1\t20260101\t1\t9\t9\t12\t900000000000548007\n";
-    let files = [("r", relations), ("d", names), ("c", concepts), ("l", preferences)];
-    let files: Vec<PathBuf> = files.iter().map(|(name, text)| folder.file(name, text)).collect();
-    let system = loaded(Kind::Snomed, &files, &folder.0);
-    assert_eq!(
-        system.facts().version.as_deref(),
-        Some("http://snomed.info/sct/900000000000207008/version/20260101")
-    );
-    let place = system.find("22298006").unwrap();
-    assert_eq!(system.display(&place).as_deref(), Some("Myocardial infarction"));
-    assert_eq!(relation(&system, "138875005", "22298006"), Ok("subsumes"));
-    assert!(system.state(&system.find("1").unwrap()).inactive);
-    let details = system.details(&place);
-    assert!(
-        details
-            .properties
-            .iter()
-            .any(|p| p.code == "363698007" && p.text() == "1")
-    );
-    assert_eq!(details.designations.len(), 2);
-    let broken = folder.file("x", "some\tother\tfile\n");
-    let why = load(Kind::Snomed, &[broken], None, &folder.0, &mut |_, _| {}).unwrap_err();
-    assert!(why.to_string().contains("its first line"), "{why}");
 }
 
 #[test]
