@@ -331,7 +331,7 @@ fn a_release_is_heard_of_while_the_library_is_in_use() {
     let file = folder.file("a.tsv", "code\ttype\tparent\ttitle\nA00\tcategory\t\tOne\n");
     let (first, _) = load(
         Kind::Icd10,
-        &[file.clone()],
+        std::slice::from_ref(&file),
         Some("1"),
         &folder.0.join("loaded"),
         &mut |_, _| {},
