@@ -10,6 +10,7 @@ use fhir::document::Document;
 use fhir::parse;
 
 use crate::engine::Engine;
+use crate::page_in_xml as page;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::{Body, FHIR_JSON, FHIR_XML, Reply};
 use crate::request::Request;
@@ -152,9 +153,17 @@ fn to_xml(definitions: &Definitions, json: &[u8], pretty: bool) -> Result<Vec<u8
         depth: 1_000,
         ..parse::Limits::default()
     };
-    let document = Document::parse(json, limits);
-    let document = document.map_err(|e| Refusal::broken(format!("its own answer cannot be read. {e}")))?;
-    xml::write(definitions, document.root(), pretty).map_err(|e| {
+    let read = |json: &[u8]| {
+        Document::parse(json, limits).map_err(|e| Refusal::broken(format!("its own answer cannot be read. {e}")))
+    };
+    let document = read(json)?;
+    let mut written = xml::write(definitions, document.root(), pretty);
+    if written.is_err()
+        && let Some(page) = page::without_unwritable(definitions, document.root())
+    {
+        written = xml::write(definitions, read(&page)?.root(), pretty);
+    }
+    written.map_err(|e| {
         let text = format!("The answer cannot be written as XML: {e} Ask for application/fhir+json.");
         Refusal::because(Reason::NotAcceptable, text).at(e.place)
     })

@@ -58,6 +58,7 @@ pub mod operation;
 pub mod outlet;
 mod outputs;
 pub mod page;
+mod page_in_xml;
 mod parameters;
 #[cfg(test)]
 mod parameters_tests;

@@ -1,5 +1,6 @@
-//! LOINC: the tables of a release (<https://hl7.org/fhir/R4/loinc.html>): codes, and with them answer lists, parts and the
-//! hierarchy, where their files are named too.
+//! LOINC: the tables of a release; codes, and with them answer lists, parts and the hierarchy where their files are named.
+//!
+//! See <https://hl7.org/fhir/R4/loinc.html>.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
