@@ -3,6 +3,7 @@
 use conformance::place::quoted;
 use fhir::outcome::Code;
 
+use crate::around::contained_in;
 use crate::binding::is_absolute;
 use crate::focus::Focus;
 use crate::walk::Walk;
@@ -28,6 +29,17 @@ impl Walk<'_> {
             }
             return;
         }
+        if let Some(id) = text
+            .strip_prefix('#')
+            .filter(|_| focus.kind == self.validator.kinds.canonical)
+        {
+            if contained_in(focus.scope.root.node, id).is_none() {
+                self.found.error(Code::NotFound, focus.place, || {
+                    format!("{} is not contained in the resource.", quoted(&text))
+                });
+            }
+            return;
+        }
         let canonical = focus.kind == self.validator.kinds.canonical || self.is_own_address(focus);
         if canonical && !is_absolute(&text) && !text.starts_with('#') {
             self.found.error(Code::Value, focus.place, || {
@@ -35,6 +47,16 @@ impl Walk<'_> {
                     "{} is no canonical address: it must be absolute, or begin with #.",
                     quoted(&text)
                 )
+            });
+        }
+    }
+
+    /// Judges an Identifier: its system is an absolute address (<https://hl7.org/fhir/R4/datatypes.html#Identifier>).
+    pub(crate) fn identifier(&mut self, focus: &Focus<'_, '_>) {
+        let system = focus.element.node.string("system");
+        if let Some(system) = system.filter(|system| !is_absolute(system)) {
+            self.found.error(Code::Value, focus.place, || {
+                format!("The system {} of the identifier is not absolute.", quoted(&system))
             });
         }
     }

@@ -8,7 +8,7 @@ use fhirpath::model::{Model, TypeId};
 use crate::around::Found;
 use crate::binding::is_absolute;
 use crate::focus::{Focus, Scope};
-use crate::profiles::Known;
+use crate::profiles::{Known, STANDARD};
 use crate::shape::{Aggregation, Profile, TypeRule};
 use crate::walk::Walk;
 
@@ -34,7 +34,28 @@ impl Walk<'_> {
             _ => {}
         }
         self.ambiguous(focus, &text);
+        self.stated_type(focus, &text);
         self.declared_targets(focus, &text);
+    }
+
+    /// What a reference names has the type that it states (<https://hl7.org/fhir/R4/references-definitions.html#Reference.type>).
+    fn stated_type(&mut self, focus: &Focus<'_, '_>, text: &str) {
+        let Some(stated) = focus.element.node.string("type") else {
+            return;
+        };
+        let name = stated.strip_prefix(STANDARD).unwrap_or(&stated);
+        let Some(wanted) = self.definitions.type_id(name) else {
+            return;
+        };
+        if let Some(kind) = self
+            .target_kind(focus, text)
+            .filter(|kind| !self.definitions.is_a(*kind, wanted))
+        {
+            let own = self.definitions.type_name(kind);
+            self.found.error(Code::Value, focus.place, || {
+                format!("The reference states the type {name}, but names {own}.")
+            });
+        }
     }
 
     /// Within a Bundle a reference names one entry; only a history has several versions of one.

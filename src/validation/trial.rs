@@ -93,6 +93,10 @@ const BASE: &str = r##"
     P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"https://a.b\">urn:x</a></div>"}  =>  =>
     P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"MARRIED"}]}  =>  =>
     P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"Single"}]}  => Patient.maritalStatus.coding[0].display => `Married`
+    P,"identifier":[{"system":"abc","value":"1"}]  => Patient.identifier[0] => not absolute
+    P,"contained":[{"resourceType":"Organization","id":"a","name":"x"},{"resourceType":"Organization","id":"a","name":"y"}],"managingOrganization":{"reference":"#a"}  => Patient.contained[1] => the same id
+    P,"managingOrganization":{"reference":"Organization/1","type":"Patient"}  => Patient.managingOrganization => states the type
+    {"resourceType":"CarePlan","status":"draft","intent":"plan","subject":{"reference":"Patient/1"},"instantiatesCanonical":["#none"]}  => CarePlan.instantiatesCanonical[0] => not contained
     P,"_implicitRules":{"id":"a"},"maritalStatus":{"id":"b"}  => Patient.implicitRules, Patient.maritalStatus => ele-1
     P,"_gender":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}  => Patient.gender => no code here
     P,"identifier":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"NNBTN"}]},"value":"1"}]  =>  =>

@@ -104,10 +104,16 @@ impl<'v> Walk<'v> {
         if within.is_empty() {
             return;
         }
-        let named = self.fragments(node);
+        let (named, mut ids) = (self.fragments(node), FxHashSet::default());
         let list = Place::Member(focus.place, "contained");
         for (at, inner) in within.into_iter().enumerate() {
-            let used = inner.string("id").is_some_and(|id| named.contains(&format!("#{id}")));
+            let id = inner.string("id");
+            if id.is_some() && !ids.insert(id.clone()) {
+                self.found.error(Code::Duplicate, &Place::Item(&list, at), || {
+                    "Another contained resource has the same id, so nothing can refer to either.".to_owned()
+                });
+            }
+            let used = id.is_some_and(|id| named.contains(&format!("#{id}")));
             if !used && !self.fragments(inner).contains("#") {
                 self.found.error(Code::Invariant, &Place::Item(&list, at), || {
                     "Nothing in the resource refers to this, nor does this refer to the resource (dom-3).".to_owned()
@@ -237,6 +243,7 @@ impl<'v> Walk<'v> {
             kind if kind == kinds.extension => self.extension(focus, focus.path.ends_with(".modifierExtension")),
             kind if kind == kinds.coding => self.coding(focus),
             kind if kind == kinds.attachment => self.attachment(focus),
+            kind if kind == kinds.identifier => self.identifier(focus),
             kind if kind == kinds.xhtml => self.narrative(focus),
             kind if self.definitions.is_a(kind, kinds.quantity) => self.coding(focus),
             kind if self.definitions.is_a(kind, kinds.uri) => self.uri(focus),
