@@ -128,7 +128,7 @@ impl Members {
             }
             if slot.mark == name.mark() {
                 let member = &self.members[run.members as usize + slot.number as usize];
-                if self.name(member) == name.text().as_bytes() {
+                if name.is(self.name(member)) {
                     return Some(member);
                 }
             }

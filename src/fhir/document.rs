@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::name::Name;
+use crate::name::{Name, same};
 use crate::parse::unescape;
 
 /// What a node is.
@@ -89,7 +89,10 @@ impl Document {
     fn reads(&self, key: &Entry, text: &str) -> bool {
         match key.shape {
             Shape::Escaped => self.characters(key) == text,
-            _ => self.text.as_bytes()[key.start as usize..key.end as usize] == *text.as_bytes(),
+            _ => same(
+                &self.text.as_bytes()[key.start as usize..key.end as usize],
+                text.as_bytes(),
+            ),
         }
     }
 }

@@ -39,6 +39,12 @@ impl<T: Deref<Target = str>> Name<T> {
         &self.text
     }
 
+    /// Whether it is this text.
+    #[inline]
+    pub fn is(&self, text: &[u8]) -> bool {
+        same(self.text.as_bytes(), text)
+    }
+
     /// The mark: equal for equal names, and mostly different for others.
     #[inline]
     pub fn mark(&self) -> u16 {
@@ -54,6 +60,23 @@ impl<'n> Name<&'n str> {
     }
 }
 
+/// Whether two texts are the same. Names are a word of the machine or two: comparing those costs less than a call.
+#[inline]
+pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
+    let length = left.len();
+    if length != right.len() || length > 32 {
+        return left == right;
+    }
+    let (mut left, mut right) = (left, right);
+    while let (Some((a, rest)), Some((b, other))) = (left.split_first_chunk::<8>(), right.split_first_chunk::<8>()) {
+        if u64::from_le_bytes(*a) != u64::from_le_bytes(*b) {
+            return false;
+        }
+        (left, right) = (rest, other);
+    }
+    left.iter().zip(right).all(|(a, b)| a == b)
+}
+
 /// A mark from the length and three of the bytes.
 #[inline]
 pub(crate) fn mark(name: &[u8]) -> u16 {
@@ -61,4 +84,36 @@ pub(crate) fn mark(name: &[u8]) -> u16 {
     let middle = name[name.len() / 2];
     let mixed = u32::from_le_bytes([*first, middle, *last, name.len() as u8]).wrapping_mul(0x9E37_79B1);
     (mixed >> 16) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_or_not() {
+        let long = "a".repeat(40);
+        let other = "a".repeat(39) + "b";
+        let names = [
+            "",
+            "a",
+            "b",
+            "id",
+            "ab",
+            "name",
+            "subject",
+            "valueInt",
+            "valueIntx",
+            "valueCodeableConcept",
+            &long,
+            &other,
+        ];
+        for left in names {
+            for right in names {
+                let (one, two) = (Name::of(left), Name::of(right));
+                assert_eq!(one.is(right.as_bytes()), left == right, "{left} {right}");
+                assert!(left != right || one.mark() == two.mark(), "{left}");
+            }
+        }
+    }
 }
