@@ -135,14 +135,20 @@ impl Indexing {
         }
     }
 
-    /// Removes the folder of an index whose place another has taken, once nothing is written to it any more.
+    /// Lets the writer go once its merges have ended: one that ends later would write down the segments as it knew them,
+    /// and remove the files of those that the next writer has committed since.
+    fn close(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            // A merge that failed leaves the old segments in place.
+            let _ = writer.wait_merging_threads();
+        }
+    }
+
+    /// Ends writing; removes the folder of an index whose place another has taken.
     fn end(&mut self) {
+        self.close();
         if !self.shared.lock().retired {
             return;
-        }
-        if let Some(writer) = self.writer.take() {
-            // A merge that failed has written its files, or not; they go all the same.
-            let _ = writer.wait_merging_threads();
         }
         if let Err(error) = fs::remove_dir_all(&self.directory) {
             let folder = self.directory.display();
@@ -247,9 +253,10 @@ impl Indexing {
         self.merge(chosen)
     }
 
-    /// Starts a merge where one is worth it; one at a time.
+    /// Starts a merge where one is worth it; one at a time, and none when all shall end.
     fn merge(&mut self, chosen: Option<Vec<SegmentId>>) -> Result<(), Failure> {
-        let Some(chosen) = chosen.filter(|_| !self.merging) else {
+        let ending = self.shared.lock().stop;
+        let Some(chosen) = chosen.filter(|_| !self.merging && !ending) else {
             return Ok(());
         };
         let result = self.writer()?.merge(&chosen);
@@ -282,7 +289,7 @@ impl Indexing {
         (self.settings.notice)(&format!(
             "The search index could not take versions in, and tries again: {failure}."
         ));
-        self.writer = None;
+        self.close();
         thread::sleep(REST);
         let mut state = self.shared.lock();
         state.failure = Some(failure.to_string());

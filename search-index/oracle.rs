@@ -148,7 +148,7 @@ impl World {
         let old = (self.place(), self.index.replace(index));
         old.1.as_ref().unwrap().retire();
         drop(old.1);
-        let gone = (0..1_000).any(|_| {
+        let gone = (0..6_000).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
             !old.0.exists()
         });
