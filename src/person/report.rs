@@ -328,10 +328,10 @@ fn axes(out: &mut String, at: &dyn Fn(f64) -> f64) {
             "candidates who are the same person, by bits of evidence",
         ),
         (70, 36, "#c0392b", "candidates who are somebody else"),
-        (330, 400, "#1f4e79", "linked from here on: the share that is right"),
+        (190, 380, "#1f4e79", "linked from here on: the share that is right"),
         (
-            330,
-            416,
+            190,
+            396,
             "#b9770e",
             "linked from here on: the share of second registrations",
         ),
