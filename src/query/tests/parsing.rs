@@ -97,7 +97,7 @@ fn what_is_refused_is_an_error_whatever_the_handling() {
             "gender:in=http://nowhere/vs",
             "http://nowhere/vs is not known",
         ),
-        ("Patient", "gender:in=ValueSet/1", "write its url"),
+        ("Patient", "gender:in=ValueSet/1", "ValueSet/1 is not known"),
         (
             "Observation",
             "code:not-in=http://hl7.org/fhir/ValueSet/clinical-findings",
