@@ -1,6 +1,6 @@
 //! Answers that are sent while they are made: whole where they can be, broken off where they cannot, and never held.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use tests::world::{Engine, World, eventually};
@@ -70,6 +70,10 @@ fn a_caller_who_takes_nothing(engine: Engine) {
         body.len()
     )
     .expect("the server reads");
+    // Asked before the view has the one place, another request would take it, and the view be refused.
+    let mut begun = [0; 12];
+    idle.read_exact(&mut begun).expect("the answer begins");
+    assert_eq!(&begun, b"HTTP/1.1 200");
     // A short search would be answered where it comes in, whoever else is busy.
     let is_busy = || world.get("Patient/_history?_count=1").status == 503;
     eventually("the view was under way", is_busy);
