@@ -43,7 +43,7 @@ pub struct Settings {
     pub store: store::Settings,
     /// Where the search index lives; made anew from the log where it is missing.
     pub index_folder: PathBuf,
-    /// Where the large code systems lie that were loaded from their releases; read when the engine is opened.
+    /// Where the large code systems lie that were loaded from their releases; looked at again while the engine runs.
     pub terminology_folder: PathBuf,
     /// How the search index works.
     pub index: search_index::Settings,
