@@ -12,9 +12,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use fhir::moment::http_date;
 use fhir::tree::Tree;
 
-use crate::{Caller, Engine, Generations, Limits, Method, Prefer, Reply, Request, Settings, answer};
+use crate::{Caller, Engine, Generations, Limits, Method, Prefer, Reply, Request, Settings, answer, ready};
 
 const BASE: &str = "http://h/fhir";
+/// Searches that were answered at hand.
+static SEARCHED_AT_HAND: AtomicU32 = AtomicU32::new(0);
 
 /// An engine in a folder of its own, which goes with it.
 struct World {
@@ -120,7 +122,28 @@ fn ask(world: &World, act: &str, body: &str) -> Reply {
             other => panic!("no such header: {other}"),
         }
     }
-    answer(&world.engine(), &Caller::Operator, &request)
+    let reply = answer(&world.engine(), &Caller::Operator, &request);
+    // What is at hand, as it is now that it was read, is the same answer or none.
+    if let Some(at_hand) = ready(&world.engine(), &Caller::Operator, &request) {
+        let told = |reply: &Reply| (reply.status, reply.etag, reply.location.clone(), undated(reply));
+        assert_eq!(told(&at_hand), told(&reply), "at hand: {act}");
+        if act.contains('?') {
+            SEARCHED_AT_HAND.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    reply
+}
+
+/// The body of a reply without the moment at which a page was made.
+fn undated(reply: &Reply) -> Vec<u8> {
+    let mut tree = match Tree::parse(reply.body.bytes()) {
+        Ok(tree) => tree,
+        Err(_) => return reply.body.bytes().to_vec(),
+    };
+    if at(&tree, "type").as_deref() == Some("searchset") {
+        tree.remove("meta");
+    }
+    tree.to_bytes()
 }
 
 fn header(reply: &Reply, name: &str) -> Option<String> {
@@ -203,6 +226,10 @@ fn acts_come_out_as_written() {
         ..Limits::default()
     };
     run(&World::with(limits), include_str!("acts.txt"));
+    assert!(
+        SEARCHED_AT_HAND.load(Ordering::Relaxed) >= 10,
+        "short searches are answered at hand"
+    );
 }
 
 #[test]

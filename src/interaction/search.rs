@@ -188,7 +188,7 @@ impl Plan {
             token_text,
             limit,
             clock: match request.at_hand {
-                true => at_hand::clock(),
+                true => at_hand::clock(&engine.limits),
                 false => engine.clock(explain == Some(true)),
             },
         })

@@ -60,6 +60,24 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
+fn a_record_keeps_its_number() {
+    on_both(|store, _| {
+        let (patient, a) = (kind("Patient"), id("a"));
+        assert_eq!(store.number(&patient, &a).unwrap(), None, "nothing was written yet");
+        let number = submit(store, put("a", "\"a\":1")).unwrap().record;
+        submit(store, put("b", "\"a\":1")).unwrap();
+        assert_eq!(store.number_at_hand(&patient, &a), None, "nobody asked yet");
+        for next in [delete("a"), put("a", "\"a\":2"), put("a", "\"a\":3")] {
+            assert_eq!(store.number(&patient, &a).unwrap(), Some(number));
+            assert_eq!(store.number_at_hand(&patient, &a), Some(number));
+            assert_eq!(submit(store, next).unwrap().record, number);
+        }
+        assert_eq!(store.number(&patient, &id("A")).unwrap(), None);
+        assert_eq!(store.number(&kind("Nothing"), &a).unwrap(), None);
+    });
+}
+
+#[test]
 fn places_are_answered_in_the_order_asked() {
     on_both(|store, _| {
         let writes = (0..1500).map(|n| put(&n.to_string(), "\"a\":1")).collect();
