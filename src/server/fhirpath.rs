@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use conformance::Definitions;
 use conformance::asked::Asked;
@@ -12,9 +11,8 @@ use fhir::parse::{Limits, write_string};
 use fhirpath::evaluate::{Context, Tracer};
 use fhirpath::expression::Expression;
 use fhirpath::value::{Element, Item};
-use validation::library::Empty;
-use validation::{Judging, Validator};
 
+use crate::offline::Offline;
 use crate::settings::Settings;
 
 /// What to evaluate.
@@ -48,25 +46,19 @@ pub fn fhirpath(wish: &Wish) -> Result<ExitCode, String> {
         .iter()
         .map(|text| variable(text))
         .collect::<Result<Vec<_>, _>>()?;
-    let model = Definitions::r4();
-    let traces = Traces { model: &model };
-    let terminology = terminology::standard();
-    let asked = Asked(&*terminology);
-    let validator = Validator::new(Arc::clone(&model));
-    let judging = Judging {
-        validator: &validator,
-        library: &Empty,
-        terminology: &*terminology,
-        now: now(),
-    };
-    let resource = Element::resource(&*model, document.root());
+    let offline = Offline::new();
+    let model = &offline.model;
+    let traces = Traces { model };
+    let asked = Asked(&*offline.terminology);
+    let judging = offline.judging();
+    let resource = Element::resource(&**model, document.root());
     if !wish.lenient && wish.input.is_some() {
         // Of what the context gives, the type is known only when it is there.
         let first = selector.as_ref().unwrap_or(&expression);
-        let checked = first.check(&*model, &resource.kind.map(|kind| vec![kind]), false);
+        let checked = first.check(&**model, &resource.kind.map(|kind| vec![kind]), false);
         checked.map_err(|failure| format!("{failure}."))?;
     }
-    let mut context = Context::new(&*model, resource, now());
+    let mut context = Context::new(&**model, resource, offline.now);
     context.zone = Settings::default().zone.0;
     context.variables = &variables;
     context.terminology = Some(&asked);
@@ -87,7 +79,7 @@ pub fn fhirpath(wish: &Wish) -> Result<ExitCode, String> {
         let mut found = Vec::new();
         let evaluated = expression.append_at(&context, &focus, &mut found);
         evaluated.map_err(|failure| format!("{failure}."))?;
-        found.iter().for_each(|item| line(&model, item, &mut out));
+        found.iter().for_each(|item| line(model, item, &mut out));
     }
     let written = std::io::stdout().write_all(&out);
     written.map_err(|error| format!("The answer cannot be written: {error}."))?;
@@ -96,12 +88,6 @@ pub fn fhirpath(wish: &Wish) -> Result<ExitCode, String> {
 
 fn compiled(text: &str) -> Result<Expression, String> {
     Expression::parse(text).map_err(|invalid| format!("\"{text}\" is no FHIRPath: {invalid}."))
-}
-
-/// This moment, in microseconds since 1970.
-pub fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Reads one resource.

@@ -15,6 +15,7 @@ mod load;
 mod log;
 mod match_report;
 mod matching;
+mod offline;
 mod pages;
 mod progress;
 pub mod reference;

@@ -163,7 +163,7 @@ fn learn(set: &Set, version: Option<String>) -> Result<(), String> {
             .collect::<Vec<_>>()
             .join(" ")
     })?;
-    let today = fhir::moment::instant(crate::fhirpath::now());
+    let today = fhir::moment::instant(interaction::engine::now());
     let version = version.unwrap_or_else(|| today[..10].to_owned());
     let learned = train::train(&register, &before, &version)?;
     let record = match_weights::library(&learned.weights, &today);

@@ -10,10 +10,11 @@ use fhir::document::{Document, Node};
 use fhir::identity::Kind;
 use fhir::outcome::{Code, Issue, Severity, write_outcome};
 use fhir::parse::Limits;
+use interaction::engine::now;
 use terminology::{Answers, Library};
 use validation::{Asked, Given, Validator};
 
-use crate::fhirpath::{now, read, resources};
+use crate::fhirpath::{read, resources};
 
 /// What to judge, and by what.
 #[derive(Clone, Debug)]

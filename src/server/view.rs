@@ -3,19 +3,16 @@
 use std::io::BufWriter;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use analytics::{Fault, Format, Row, Runner, Surroundings, Table, View, each_record};
-use conformance::Definitions;
 use conformance::asked::Asked;
 use fhir::document::Node;
 use fhir::identity::Kind;
 use fhir::outcome::Issue;
-use validation::library::Empty;
-use validation::{Judging, Validator};
 
 use crate::fhirpath::{parsed, read, resources};
 use crate::load::TEXT_MAX;
+use crate::offline::Offline;
 use crate::settings::Settings;
 use crate::source::Source;
 
@@ -55,20 +52,13 @@ pub fn run(settings: &Settings, wish: &Wish) -> Result<ExitCode, String> {
         )
     })?;
     let definition = read(&wish.view)?;
-    let model = Definitions::r4();
-    let view = View::compile(&*model, definition.root()).map_err(|faults| told(&faults))?;
-    let terminology = terminology::standard();
-    let asked = Asked(&*terminology);
-    let validator = Validator::new(Arc::clone(&model));
-    let judging = Judging {
-        validator: &validator,
-        library: &Empty,
-        terminology: &*terminology,
-        now: interaction::engine::now(),
-    };
+    let offline = Offline::new();
+    let view = View::compile(&*offline.model, definition.root()).map_err(|faults| told(&faults))?;
+    let asked = Asked(&*offline.terminology);
+    let judging = offline.judging();
     let surroundings = Surroundings {
-        model: &*model,
-        now: interaction::engine::now(),
+        model: &*offline.model,
+        now: offline.now,
         zone: settings.zone.0,
         resolver: None,
         terminology: Some(&asked),
