@@ -146,6 +146,7 @@ impl Compiler<'_> {
             Predicate::Is(ids) => self.named(ids),
             Predicate::Updated(span) => self.updated(span),
             Predicate::Test { param, test } => self.look_up(&Lookup::of(*param, test))?,
+            Predicate::Differ { param, by } => Part::Listed(self.term(&Term::differ(*param, *by))?),
             Predicate::Text(words) => self.words(Whose::Narrative, words)?,
             Predicate::Content(words) => self.words(Whose::Content, words)?,
             Predicate::RefersTo { param, set } => self.refers_to(*param, set)?,

@@ -16,7 +16,7 @@ use crate::segments;
 use crate::slots::Slots;
 
 /// Raised whenever an index written by older code can no longer be read by this one.
-const LAYOUT: u32 = 7;
+const LAYOUT: u32 = 8;
 /// The file that says what the index was built from.
 pub(crate) const FINGERPRINT: &str = "fingerprint";
 /// The file that names the custom search parameters it was built with.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use query::ParamId;
-use query::term::Lookup;
+use query::term::{Lookup, PartLookup};
 use tantivy::columnar::BytesColumn;
 use tantivy::{DocId, TantivyError};
 
@@ -19,8 +19,8 @@ struct Tupled {
     columns: Arc<Columns>,
     column: BytesColumn,
     param: ParamId,
-    parts: Vec<Lookup>,
-    /// Part by part and by number of the kind, the same for rows of the part's own parameter; any of them will do.
+    asked: Vec<PartLookup>,
+    /// Asked by asked and by number of the kind, the same for rows of the part's own parameter; any of them will do.
     rows: Vec<Vec<Vec<Ranged>>>,
     /// What is known of the keys, by their numbers.
     verdicts: Vec<Verdict>,
@@ -31,7 +31,7 @@ struct Tupled {
 
 impl Compiler<'_> {
     /// Documents with a tuple: what the heads list, and then a look at the column of tuples.
-    pub(crate) fn tuple(&self, param: ParamId, heads: &[Lookup], parts: &[Lookup]) -> Result<Part, TantivyError> {
+    pub(crate) fn tuple(&self, param: ParamId, heads: &[Lookup], parts: &[PartLookup]) -> Result<Part, TantivyError> {
         let Some(column) = self.columns.tuples() else {
             return Ok(Part::nothing());
         };
@@ -42,8 +42,8 @@ impl Compiler<'_> {
         all.push(Part::Sieved(Box::new(Tupled {
             columns: Arc::clone(self.columns),
             param,
-            parts: parts.to_vec(),
-            rows: parts.iter().map(|part| self.rows(part)).collect(),
+            asked: parts.to_vec(),
+            rows: parts.iter().map(|part| self.rows(&part.lookup)).collect(),
             verdicts: vec![Verdict::Unknown; column.num_terms()],
             column,
             docs: Vec::new(),
@@ -91,16 +91,17 @@ impl Tupled {
         }
     }
 
-    fn rows_pass(&self, doc: DocId, (part, first, count): (usize, u32, u32)) -> bool {
+    fn rows_pass(&self, doc: DocId, (asked, first, count): (usize, u32, u32)) -> bool {
         let kind = self.columns.kind.values.get_val(doc) as usize;
-        let ranged = &self.rows[part][kind];
-        (first..first + count).any(|place| ranged.iter().any(|ranged| ranged.holds_at(doc, place)))
+        let ranged = &self.rows[asked][kind];
+        let found = (first..first + count).any(|place| ranged.iter().any(|ranged| ranged.holds_at(doc, place)));
+        found == self.asked[asked].passes
     }
 
     fn judge(&self, key: u64) -> Verdict {
         let mut bytes = Vec::new();
         match self.column.ord_to_bytes(key, &mut bytes) {
-            Ok(true) => judge(&bytes, self.param, &self.parts).unwrap_or(Verdict::No),
+            Ok(true) => judge(&bytes, self.param, &self.asked).unwrap_or(Verdict::No),
             _ => Verdict::No,
         }
     }

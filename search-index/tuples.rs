@@ -11,7 +11,7 @@
 //! record: there are few keys, a row is the number of one in the dictionary, and each key is judged once a query.
 
 use fhir::moment::Stretch;
-use query::term::{Form, Lookup, Range, Unit, part_ranges, part_terms};
+use query::term::{Form, Lookup, PartLookup, Range, Unit, part_ranges, part_terms};
 use query::{Entry as Part, ParamId, Value};
 use tantivy::TantivyDocument;
 
@@ -110,39 +110,31 @@ pub(crate) enum Verdict {
     Unknown,
     No,
     Yes,
-    /// Where some of these rows pass, for each: part, first row in the document, number.
+    /// Where these rows of the document say so, for each: what is asked, by its number; the first row, how many.
     Rows(Box<[(usize, u32, u32)]>),
 }
 
-/// What a key says; `None` where it is damaged.
-pub(crate) fn judge(key: &[u8], param: ParamId, parts: &[Lookup]) -> Option<Verdict> {
+/// What a key says to everything that is asked; `None` where it is damaged.
+pub(crate) fn judge(key: &[u8], param: ParamId, asked: &[PartLookup]) -> Option<Verdict> {
     let mut rest = Rest(key);
     if rest.take()? != param.0.to_be_bytes() {
         return Some(Verdict::No);
     }
+    let mut parts = Vec::new();
+    while !rest.0.is_empty() {
+        parts.push(Held::read(&mut rest, param)?);
+    }
     let mut rows = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
-        let passes = match rest.take()? {
-            [TERMS] => {
-                let found = Terms::read(&mut rest)?;
-                found.meet(part)
+    for (number, asked) in asked.iter().enumerate() {
+        let found = match parts.get(asked.place)? {
+            Held::Rows { first, count } => {
+                rows.push((number, *first, *count));
+                continue;
             }
-            [ROWS] => {
-                let (first, count) = (u16::from_be_bytes(rest.take()?), u16::from_be_bytes(rest.take()?));
-                rows.push((number, u32::from(first), u32::from(count)));
-                true
-            }
-            [RANGES] => {
-                let mut passes = false;
-                for _ in 0..u16::from_be_bytes(rest.take()?) {
-                    let range = rest.range(param)?;
-                    passes |= in_range(part, &range);
-                }
-                passes
-            }
-            _ => return None,
+            Held::Terms(terms) => terms.meet(&asked.lookup),
+            Held::Ranges(ranges) => ranges.iter().any(|range| in_range(&asked.lookup, range)),
         };
-        if !passes {
+        if found != asked.passes {
             return Some(Verdict::No);
         }
     }
@@ -150,6 +142,30 @@ pub(crate) fn judge(key: &[u8], param: ParamId, parts: &[Lookup]) -> Option<Verd
         true => Verdict::Yes,
         false => Verdict::Rows(rows.into()),
     })
+}
+
+/// What a key holds of one part.
+enum Held<'k> {
+    Terms(Terms<'k>),
+    Rows { first: u32, count: u32 },
+    Ranges(Vec<Range>),
+}
+
+impl<'k> Held<'k> {
+    fn read(rest: &mut Rest<'k>, param: ParamId) -> Option<Held<'k>> {
+        Some(match rest.take()? {
+            [TERMS] => Held::Terms(Terms::read(rest)?),
+            [ROWS] => Held::Rows {
+                first: u32::from(u16::from_be_bytes(rest.take()?)),
+                count: u32::from(u16::from_be_bytes(rest.take()?)),
+            },
+            [RANGES] => {
+                let count = u16::from_be_bytes(rest.take()?);
+                Held::Ranges((0..count).map(|_| rest.range(param)).collect::<Option<_>>()?)
+            }
+            _ => return None,
+        })
+    }
 }
 
 fn in_range(lookup: &Lookup, range: &Range) -> bool {
@@ -264,11 +280,17 @@ mod tests {
         ];
         let span = |prefix| Span::new(prefix, numeric(140.0, 140.0));
         let wanted = |code_wanted: &str, prefix, unit| {
+            let asked = |place, lookup| PartLookup {
+                place,
+                lookup,
+                passes: true,
+            };
             [
-                Lookup::of(code, &Test::Token(TokenTest::Code(code_wanted.into()))),
-                Lookup::of(amount, &Test::Quantity(span(prefix), unit)),
+                asked(0, Lookup::of(code, &Test::Token(TokenTest::Code(code_wanted.into())))),
+                asked(1, Lookup::of(amount, &Test::Quantity(span(prefix), unit))),
             ]
         };
+        let neither = |parts: [PartLookup; 2]| parts.map(|part| PartLookup { passes: false, ..part });
         let explicit = key(whole, &parts, &|_| None);
         let placed = key(whole, &parts, &|_| Some((3, 1)));
         let named = UnitTest::Named("mmHg".into());
@@ -282,6 +304,14 @@ mod tests {
             let parts = wanted(code, prefix, unit);
             let said = judge(&explicit, whole, &parts);
             assert_eq!(matches!(said, Some(Verdict::Yes)), expected, "{code} {said:?}");
+        }
+        for (code, prefix, expected) in [
+            ("8462-4", Prefix::Less, true),
+            ("8480-6", Prefix::Less, false),
+            ("8462-4", Prefix::Greater, false),
+        ] {
+            let said = judge(&explicit, whole, &neither(wanted(code, prefix, UnitTest::Any)));
+            assert_eq!(matches!(said, Some(Verdict::Yes)), expected, "neither {code} {said:?}");
         }
         let parts = wanted("8480-6", Prefix::Less, named);
         assert!(matches!(judge(&placed, whole, &parts), Some(Verdict::Rows(rows)) if *rows == [(1, 3, 1)]));

@@ -35,6 +35,19 @@ pub(crate) struct Common {
     pub(crate) components: Vec<Component>,
 }
 
+impl Component {
+    /// The component as the parameter it is compared like.
+    pub(crate) fn common(&self) -> Common {
+        Common {
+            id: self.id,
+            kind: self.kind,
+            targets: self.targets.clone(),
+            canonical: false,
+            components: Vec::new(),
+        }
+    }
+}
+
 impl<'r> Reader<'r> {
     pub(crate) fn new(registry: &'r Registry, handling: &'r Handling<'r>) -> Reader<'r> {
         Reader {

@@ -6,7 +6,7 @@ use fhir::moment::instant;
 use crate::predicate::{Join, Predicate};
 use crate::registry::Registry;
 use crate::span::{Span, Window, number};
-use crate::test::{ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest};
+use crate::test::{PartTest, ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest};
 use crate::values::ParamId;
 
 /// Of a list of names so many are told one by one.
@@ -31,6 +31,7 @@ impl Predicate {
             Predicate::Is(ids) => format!("_id is {}", some(ids.iter().map(|id| id.as_str()))),
             Predicate::Updated(span) => format!("_lastUpdated {}", times(span)),
             Predicate::Test { param, test } => format!("{} {}", code(param), of_test(test)),
+            Predicate::Differ { param, by } => format!("{} has values that differ by {}", code(param), by.name()),
             Predicate::Text(words) => format!("_text has {}", some(words.iter().map(|word| &**word))),
             Predicate::Content(words) => format!("_content has {}", some(words.iter().map(|word| &**word))),
             Predicate::Chain { param, targets, .. } => {
@@ -179,8 +180,12 @@ fn of_test(test: &Test) -> String {
         Test::Uri(UriTest::Above(uri)) => format!("is {uri} or lies above it"),
         Test::Near(near) => format!("is within {} metres of a place", near.metres),
         Test::Composite(tests) => {
-            let parts: Vec<String> = tests.iter().map(|(_, test)| of_test(test)).collect();
-            format!("has in one element what {}", parts.join(", and what "))
+            let part = |asked: &PartTest| match asked.passes {
+                true => format!("what {}", of_test(&asked.test)),
+                false => format!("nothing that {}", of_test(&asked.test)),
+            };
+            let parts: Vec<String> = tests.iter().map(part).collect();
+            format!("has in one element {}", parts.join(", and "))
         }
     }
 }
@@ -206,6 +211,7 @@ fn reference(test: &ReferenceTest) -> String {
             format!("refers to {}{version}", some(names.iter().map(String::as_str)))
         }
         ReferenceTest::Address(address) => format!("refers to {address}"),
+        ReferenceTest::Release(address) => format!("refers to {address} or a release of it"),
         ReferenceTest::Identifier(test) => format!("refers by the identifier {}", token(test)),
     }
 }

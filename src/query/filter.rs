@@ -11,14 +11,15 @@ use crate::filter_parse::{Filter, Operator, Step, parse};
 use crate::literal;
 use crate::modifier::{Asked, missing, narrowed, value_set};
 use crate::predicate::Predicate;
+use crate::sameness::Sameness;
 use crate::search::Problem;
 use crate::span::{Prefix, Span};
-use crate::test::{StringTest, Test, UriTest};
+use crate::test::{PartTest, StringTest, Test, UriTest};
 
 /// What is compared.
-struct Comparison<'f> {
-    operator: Operator,
-    value: &'f str,
+pub(crate) struct Comparison<'f> {
+    pub(crate) operator: Operator,
+    pub(crate) value: &'f str,
 }
 
 impl Reader<'_> {
@@ -83,10 +84,23 @@ impl Reader<'_> {
             return self.compare(kinds, code, comparison);
         }
         let common = self.common(kinds, code)?;
-        if common.kind != ParameterType::Reference {
-            let what = common.kind.as_str();
-            let text = format!("`{code}` is a {what} parameter; `_filter` follows only references by `.` and `[...]`.");
-            return Err(Problem::Refused(text));
+        match common.kind {
+            ParameterType::Reference => {}
+            ParameterType::Composite if narrowing.is_none() => {
+                let asked = Asked {
+                    common: &common,
+                    code,
+                    modifier: None,
+                };
+                return self.within_tuples(&asked, step.filter.as_ref(), rest, comparison);
+            }
+            other => {
+                let what = other.as_str();
+                let text = format!(
+                    "`{code}` is a {what} parameter; in `_filter` only references and composites are followed by `.` and `[...]`."
+                );
+                return Err(Problem::Refused(text));
+            }
         }
         let targets = narrowed(&common, narrowing).ok_or_else(|| {
             let (kind, all) = (narrowing.unwrap_or_default(), names(&common.targets));
@@ -132,12 +146,12 @@ impl Reader<'_> {
         };
         match operator {
             Operator::Pr => missing(asked.is(Test::Present), code, value).map(Predicate::negate),
-            Operator::Ne if !is_ordered(common.kind) => self.unequal(&asked, kinds, value),
+            Operator::Ne if !is_ordered(common.kind) => self.unequal(&asked, value),
             _ => self.by_type(&asked, comparison),
         }
     }
 
-    fn by_type(&self, asked: &Asked<'_>, comparison: &Comparison<'_>) -> Result<Predicate, Problem> {
+    pub(crate) fn by_type(&self, asked: &Asked<'_>, comparison: &Comparison<'_>) -> Result<Predicate, Problem> {
         let Comparison { operator, value } = *comparison;
         let text = |test: fn(Box<str>) -> StringTest| asked.read(literal::folded(value), |t| Test::String(test(t)));
         let uri = |test: fn(Box<str>) -> UriTest| Ok(asked.is(Test::Uri(test(literal::unescape(value).into()))));
@@ -189,22 +203,29 @@ impl Reader<'_> {
         }
     }
 
-    /// `ne` says that there is a value which is not equal. Where the element may repeat, an index that knows which
-    /// records have a value does not know which have another one.
-    fn unequal(&self, asked: &Asked<'_>, kinds: &[Kind], value: &str) -> Result<Predicate, Problem> {
-        let code = asked.code;
-        let repeats = |kind: &Kind| self.registry.parameter(kind, code).is_none_or(|found| found.repeats);
-        if kinds.iter().any(repeats) {
-            return Err(Problem::Refused(format!(
-                "`{code}` can have several values, of which `ne` would ask for an unequal one; write `not ({code} eq ...)` for none that is equal."
-            )));
-        }
+    /// `ne` says that there is a value which is not equal: none is, or one is and the values differ.
+    fn unequal(&self, asked: &Asked<'_>, value: &str) -> Result<Predicate, Problem> {
+        let (param, code) = (asked.common.id, asked.code);
         let comparison = Comparison {
             operator: Operator::Eq,
             value,
         };
         let equal = self.by_type(asked, &comparison)?;
-        Ok(asked.is(Test::Present).and(equal.negate()))
+        let Predicate::Test { test, .. } = &equal else {
+            return Err(wrong(code, "`ne` compares with one value"));
+        };
+        if let Test::Composite(tests) = test {
+            let unequal = |part: &PartTest| asked.is(Test::Composite([part.clone().negate()].into()));
+            return Ok(Predicate::any(tests.iter().map(unequal).collect()));
+        }
+        let by = Sameness::of(test).ok_or_else(|| {
+            wrong(
+                code,
+                "`ne` compares with one value; name a record with its kind, as in Patient/1",
+            )
+        })?;
+        let none = asked.is(Test::Present).and(equal.clone().negate());
+        Ok(Predicate::any(vec![none, equal.and(Predicate::Differ { param, by })]))
     }
 
     fn dates(&self, code: &str, comparison: &Comparison<'_>) -> Result<Span, Problem> {
@@ -270,7 +291,7 @@ fn present(inner: Predicate, comparison: &Comparison<'_>, name: &str) -> Result<
 }
 
 /// Whether the type's values have an order, with the prefixes of an ordinary search.
-fn is_ordered(kind: ParameterType) -> bool {
+pub(crate) fn is_ordered(kind: ParameterType) -> bool {
     matches!(
         kind,
         ParameterType::Date | ParameterType::Number | ParameterType::Quantity
@@ -297,6 +318,7 @@ fn taken(kind: ParameterType) -> &'static str {
         ParameterType::Reference => "eq, ne, re and pr",
         ParameterType::Date => "eq, ne, gt, lt, ge, le, sa, eb, ap, po and pr",
         ParameterType::Number | ParameterType::Quantity => "eq, ne, gt, lt, ge, le, sa, eb, ap and pr",
-        ParameterType::Composite | ParameterType::Special => "eq and pr",
+        ParameterType::Composite => "eq, ne and pr",
+        ParameterType::Special => "eq and pr",
     }
 }

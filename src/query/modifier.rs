@@ -13,7 +13,7 @@ use crate::literal;
 use crate::position;
 use crate::predicate::{Hierarchy, Predicate};
 use crate::search::Problem;
-use crate::test::{CodeSet, ReferenceTest, StringTest, Test, TokenTest, UriTest};
+use crate::test::{CodeSet, PartTest, ReferenceTest, StringTest, Test, TokenTest, UriTest, bare};
 
 /// A parameter as one search names it.
 pub(crate) struct Asked<'a> {
@@ -110,23 +110,21 @@ impl Reader<'_> {
             return Err(wrong(&asked.name(), &format!("write its parts as {}", codes.join("$"))));
         }
         let mut tests = Vec::with_capacity(components.len());
-        for (component, text) in components.iter().zip(texts) {
-            let common = &Common {
-                id: component.id,
-                kind: component.kind,
-                targets: component.targets.clone(),
-                canonical: false,
-                components: Vec::new(),
-            };
+        for (place, (component, text)) in components.iter().zip(texts).enumerate() {
             let part = Asked {
-                common,
+                common: &component.common(),
                 code: &component.code,
                 modifier: None,
             };
-            match self.alternative(&part, text)? {
-                Predicate::Test { param, test } => tests.push((param, test)),
-                _ => return Err(asked.unsupported(":missing")),
-            }
+            let Predicate::Test { param, test } = self.alternative(&part, text)? else {
+                return Err(asked.unsupported(":missing"));
+            };
+            tests.push(PartTest {
+                place,
+                param,
+                test,
+                passes: true,
+            });
         }
         Ok(asked.is(Test::Composite(tests.into())))
     }
@@ -202,11 +200,20 @@ impl Reader<'_> {
         Ok(asked.is(Test::Reference(test)))
     }
 
-    /// A reference to a record or to one of those above or below it.
+    /// A reference to a record or to one of those above or below it; of a canonical, to a version and its releases
+    /// (<https://hl7.org/fhir/R4/search.html#versions>).
     pub(crate) fn within(&self, asked: &Asked<'_>, way: &str, text: &str) -> Result<Predicate, Problem> {
         let name = asked.name();
         let targets = &asked.common.targets;
         let test = literal::reference(text, targets, self.handling.base).map_err(|why| wrong(&name, &why))?;
+        if let (ReferenceTest::Address(address), true, "below") = (&test, asked.common.canonical, way) {
+            // Without a version, every version is below.
+            let below = match bare(address) == &**address {
+                true => test,
+                false => ReferenceTest::Release(address.clone()),
+            };
+            return Ok(asked.is(Test::Reference(below)));
+        }
         let ReferenceTest::Record {
             kinds,
             id,

@@ -14,7 +14,8 @@ use crate::canonical::{AddressSet, key};
 use crate::span::Span;
 use crate::values::{Contained, ParamId, Target, Value, Values, record_hash};
 
-pub use crate::test::{ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest};
+pub use crate::sameness::Sameness;
+pub use crate::test::{PartTest, ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest};
 
 /// A set of records by [`record_hash`].
 pub type RecordSet = HashSet<u64, rustc_hash::FxBuildHasher>;
@@ -44,6 +45,13 @@ pub enum Predicate {
         param: ParamId,
         /// The test.
         test: Test,
+    },
+    /// The parameter's values are not all the same.
+    Differ {
+        /// The parameter.
+        param: ParamId,
+        /// By what they are compared.
+        by: Sameness,
     },
     /// The narrative has all of these words (folded).
     Text(Vec<Box<str>>),
@@ -272,6 +280,7 @@ impl Predicate {
             Predicate::Is(ids) => subject.id.is_some_and(|id| ids.contains(id)),
             Predicate::Updated(span) => span.holds(moment(subject.updated)),
             Predicate::Test { param, test } => subject.values.of(*param).any(|value| test.passes(value)),
+            Predicate::Differ { param, by } => by.differ(subject.values.of(*param)),
             Predicate::Text(wanted) => has_words(wanted, |each| subject.words.narrative(each)),
             Predicate::Content(wanted) => has_words(wanted, |each| subject.words.content(each)),
             Predicate::Chain { .. } | Predicate::Has { .. } | Predicate::Within { .. } => return None,

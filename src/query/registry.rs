@@ -38,8 +38,6 @@ pub struct Parameter {
     pub targets: Vec<Kind>,
     /// For references: whether an element of it holds a canonical address.
     pub canonical: bool,
-    /// Whether a record may have several elements for it; also where that is not known.
-    pub repeats: bool,
     /// For composites: the parts in order.
     pub components: Vec<Component>,
 }
@@ -189,7 +187,6 @@ impl Registry {
                     url: definition.url.as_str().into(),
                     expression: parts.text(),
                     targets: self.targets(definition, kind, &parts),
-                    repeats: self.repeats(kind, &parts),
                     canonical: definition.kind == ParameterType::Reference && self.is_canonical(kind, &parts),
                     components,
                 }),
@@ -322,19 +319,6 @@ impl Registry {
             }
         }
         (!allowed.contains(&"Resource")).then_some(allowed)
-    }
-
-    /// Whether any element on the way of any part is a list.
-    fn repeats(&self, kind: &Kind, parts: &Parts<'_>) -> bool {
-        let [part] = &parts.list[..] else {
-            return true;
-        };
-        let Some(path) = part.path(kind.as_str()) else {
-            return true;
-        };
-        let ends = path.match_indices('.').map(|(at, _)| at).skip(1).chain([path.len()]);
-        let mut elements = ends.map(|end| self.definitions.element(&path[..end]));
-        elements.any(|element| element.is_none_or(conformance::Element::is_list))
     }
 
     fn is_canonical(&self, kind: &Kind, parts: &Parts<'_>) -> bool {

@@ -186,13 +186,14 @@ fn elements(value: &str) -> Result<Vec<String>, Problem> {
 }
 
 fn sort(registry: &Registry, kinds: &[Kind], value: &str) -> Result<Vec<SortKey>, Problem> {
-    value
-        .split(',')
-        .map(|key| sort_key(registry, kinds, key.trim()))
-        .collect()
+    let mut keys = Vec::new();
+    for key in value.split(',') {
+        keys.extend(sort_keys(registry, kinds, key.trim())?);
+    }
+    Ok(keys)
 }
 
-fn sort_key(registry: &Registry, kinds: &[Kind], key: &str) -> Result<SortKey, Problem> {
+fn sort_keys(registry: &Registry, kinds: &[Kind], key: &str) -> Result<Vec<SortKey>, Problem> {
     let (code, descending) = match key.strip_prefix('-') {
         Some(code) => (code, true),
         None => (key, false),
@@ -203,17 +204,17 @@ fn sort_key(registry: &Registry, kinds: &[Kind], key: &str) -> Result<SortKey, P
                 "The value of `_sort` can't be read: one of its keys is empty.".into(),
             ));
         }
-        "_id" => SortBy::Id,
-        "_lastUpdated" => SortBy::Updated,
-        "_score" => SortBy::Score,
+        "_id" => vec![SortBy::Id],
+        "_lastUpdated" => vec![SortBy::Updated],
+        "_score" => vec![SortBy::Score],
         code => sort_by(registry, kinds, code)?,
     };
-    Ok(SortKey { by, descending })
+    Ok(by.into_iter().map(|by| SortKey { by, descending }).collect())
 }
 
-/// The parameter of a code. Kinds that lack it have no value, so that their records come last; the others have to agree
-/// on how its values compare.
-fn sort_by(registry: &Registry, kinds: &[Kind], code: &str) -> Result<SortBy, Problem> {
+/// The parameter of a code; of a composite, its components' parameters in their order. Kinds that lack it have no value,
+/// so that their records come last; the others have to agree on how its values compare.
+fn sort_by(registry: &Registry, kinds: &[Kind], code: &str) -> Result<Vec<SortBy>, Problem> {
     let known = kinds
         .iter()
         .filter_map(|kind| Some((registry.parameter(kind, code)?, kind)));
@@ -234,11 +235,17 @@ fn sort_by(registry: &Registry, kinds: &[Kind], code: &str) -> Result<SortBy, Pr
         let text = format!("`_sort` names `{code}`, which is no search parameter of {of}.");
         return Err(Problem::Unsupported(text));
     };
-    if matches!(found.kind, ParameterType::Composite | ParameterType::Special) {
-        let text = format!("`_sort` names `{code}`, whose values have no order; sort by one of its parts.");
-        return Err(Problem::Unsupported(text));
+    match found.kind {
+        ParameterType::Composite => {
+            let parts = found.components.iter().map(|part| sort_by(registry, kinds, &part.code));
+            Ok(parts.collect::<Result<Vec<_>, _>>()?.concat())
+        }
+        ParameterType::Special => {
+            let text = format!("`_sort` names `{code}`, whose values have no order.");
+            Err(Problem::Unsupported(text))
+        }
+        kind => Ok(vec![SortBy::Parameter(found.id, kind)]),
     }
-    Ok(SortBy::Parameter(found.id, found.kind))
 }
 
 fn include(

@@ -25,8 +25,9 @@ use fhir::moment::Stretch;
 use crate::canonical::key;
 use crate::fold::{fold, fold_code};
 use crate::position::{Near, Position};
+use crate::sameness::Sameness;
 use crate::span::{Span, numeric};
-use crate::test::{ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest, bare};
+use crate::test::{PartTest, ReferenceTest, StringTest, Test, TokenTest, UnitTest, UriTest, bare, releases};
 use crate::values::{Entry, ParamId, Quantity, Target, Value, Values, hash, record_hash};
 
 /// What kind of text a term holds.
@@ -65,6 +66,10 @@ pub enum Form {
     Uri = 14,
     /// Another address as joins compare it: [`canonical::key`](crate::canonical::key).
     Canonical = 15,
+    /// Values of the parameter differ by what the text names ([`Sameness`]).
+    Differ = 17,
+    /// A canonical address as far as a dot of its version, or the whole: `url|1` and `url|1.2` of `url|1.2`.
+    Release = 18,
     /// A resource the record contains: its kind ([`Term::holds`]), and its own terms ([`Term::held`]).
     Contained = 16,
 }
@@ -115,6 +120,11 @@ impl<'a> Term<'a> {
     /// The hash of the [`Form::Record`] term that refers to a record, from [`record_hash`].
     pub fn record(param: ParamId, record: u64) -> u64 {
         hash(&[&param.0.to_be_bytes(), &[Form::Record as u8], &record.to_le_bytes()])
+    }
+
+    /// The term of a record with values of the parameter that differ.
+    pub fn differ(param: ParamId, by: Sameness) -> Term<'static> {
+        Term::new(param, Form::Differ, by.name())
     }
 
     /// The term of a record that contains a resource of a kind.
@@ -259,15 +269,26 @@ pub enum Lookup {
     },
     /// Records that any of these finds.
     AnyOf(Vec<Lookup>),
-    /// Records with a tuple of the parameter whose every part is found by the look-up in its place.
+    /// Records with a tuple of the parameter that meets all of the parts.
     Tuple {
         /// The parameter.
         param: ParamId,
         /// Each of these finds all of the records, and others: where to begin.
         heads: Vec<Lookup>,
-        /// The look-ups of the parts, [`part_terms`] and [`part_ranges`].
-        parts: Vec<Lookup>,
+        /// What is asked of the parts' [`part_terms`] and [`part_ranges`].
+        parts: Vec<PartLookup>,
     },
+}
+
+/// What is asked of one part of a tuple.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartLookup {
+    /// The part's place.
+    pub place: usize,
+    /// What finds it.
+    pub lookup: Lookup,
+    /// Whether it has to be found; else it must not be.
+    pub passes: bool,
 }
 
 impl Lookup {
@@ -330,11 +351,18 @@ impl Lookup {
 
 /// A record with the tuple has the part's value under the component's own parameter as well, or else under the
 /// composite's: see [`each_term`].
-fn tuple(param: ParamId, tests: &[(ParamId, Test)]) -> Lookup {
-    let parts: Vec<Lookup> = tests.iter().map(|(of, test)| Lookup::of(*of, test)).collect();
+fn tuple(param: ParamId, tests: &[PartTest]) -> Lookup {
+    let of = |asked: &PartTest| PartLookup {
+        place: asked.place,
+        lookup: Lookup::of(asked.param, &asked.test),
+        passes: asked.passes,
+    };
+    let parts: Vec<PartLookup> = tests.iter().map(of).collect();
     let mut heads = Vec::new();
-    for (part, (_, test)) in parts.iter().zip(tests).filter(|(part, _)| part.is_exact()) {
-        heads.push(Lookup::AnyOf(vec![part.clone(), Lookup::of(param, test)]));
+    for (part, asked) in parts.iter().zip(tests) {
+        if part.passes && part.lookup.is_exact() {
+            heads.push(Lookup::AnyOf(vec![part.lookup.clone(), Lookup::of(param, &asked.test)]));
+        }
     }
     if heads.is_empty() {
         heads.push(Lookup::Term(Term::new(param, Form::Present, "")));
@@ -370,6 +398,7 @@ fn reference(param: ParamId, test: &ReferenceTest) -> Lookup {
             }
         }
         ReferenceTest::Address(address) => Lookup::Term(Term::new(param, Form::Address, address.clone().into_string())),
+        ReferenceTest::Release(address) => Lookup::Term(Term::new(param, Form::Release, address.clone().into_string())),
         ReferenceTest::Identifier(test) => token(
             param,
             test,
@@ -400,9 +429,28 @@ pub fn each_term(values: &Values, each: &mut dyn FnMut(Term<'_>)) {
             value => terms_of(entry.param, value, each),
         }
     }
+    each_difference(values, &mut |param, by| each(Term::differ(param, by)));
     for held in &values.contained {
         each(Term::holds(&held.kind));
         each_term(&held.values, &mut |term| each(term.held(&held.kind)));
+    }
+}
+
+/// Calls `each` once with everything by which a parameter's values differ.
+fn each_difference(values: &Values, each: &mut dyn FnMut(ParamId, Sameness)) {
+    // All values are the same where all are what the first one is.
+    let mut firsts: Vec<(&Entry, Vec<Sameness>)> = Vec::new();
+    for entry in &values.entries {
+        let Some((first, told)) = firsts.iter_mut().find(|(first, _)| first.param == entry.param) else {
+            firsts.push((entry, Vec::new()));
+            continue;
+        };
+        Sameness::each_between(&first.value, &entry.value, &mut |by| {
+            if !told.contains(&by) {
+                told.push(by);
+                each(entry.param, by);
+            }
+        });
     }
 }
 
@@ -473,6 +521,7 @@ fn terms_of_target(param: ParamId, target: &Target, each: &mut dyn FnMut(Term<'_
         Target::Elsewhere(address) => {
             terms_of_address(param, Form::Address, address, each);
             each(Term::new(param, Form::Canonical, key(address)));
+            releases(address).for_each(|release| each(Term::new(param, Form::Release, release)));
         }
         Target::Identifier { system, value } => {
             let forms = [Form::Identifier, Form::IdentifierCoded, Form::IdentifierSystem];

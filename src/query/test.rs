@@ -43,8 +43,29 @@ pub enum Test {
     Uri(UriTest),
     /// A place within a distance of another.
     Near(Near),
-    /// A tuple: each part by the test in its place, which stands with its component's own parameter.
-    Composite(Box<[(ParamId, Test)]>),
+    /// A tuple that meets all of these.
+    Composite(Box<[PartTest]>),
+}
+
+/// A test on one part of a tuple.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartTest {
+    /// The part's place among the composite's components.
+    pub place: usize,
+    /// The component's own parameter.
+    pub param: ParamId,
+    /// The test.
+    pub test: Test,
+    /// Whether the part has to pass it; else it has to fail.
+    pub passes: bool,
+}
+
+impl PartTest {
+    /// The opposite test of the part.
+    pub(crate) fn negate(self) -> PartTest {
+        let passes = !self.passes;
+        PartTest { passes, ..self }
+    }
 }
 
 /// How a coded value is compared; codes are folded ([`fold_code`]).
@@ -122,6 +143,8 @@ pub enum ReferenceTest {
     },
     /// Another address, exactly; a canonical without `|version` is met by any version of it.
     Address(Box<str>),
+    /// A canonical address in this version or one of its releases: `url|1.2` is met by `url|1.2.9`.
+    Release(Box<str>),
     /// A reference by identifier: `:identifier`.
     Identifier(TokenTest),
 }
@@ -181,10 +204,10 @@ impl Test {
             }
             (Test::Uri(test), Value::Uri(uri)) => test.passes(uri),
             (Test::Near(near), Value::Position(place)) => near.holds(*place),
-            (Test::Composite(tests), Value::Composite(parts)) => {
-                let mut pairs = tests.iter().zip(parts);
-                tests.len() == parts.len() && pairs.all(|((_, test), part)| test.passes(&part.value))
-            }
+            (Test::Composite(tests), Value::Composite(parts)) => tests.iter().all(|asked| {
+                let part = parts.get(asked.place);
+                part.is_some_and(|part| asked.test.passes(&part.value) == asked.passes)
+            }),
             _ => false,
         }
     }
@@ -226,6 +249,9 @@ impl ReferenceTest {
                 },
             ) => i == id && kinds.contains(kind) && (version.is_none() || version == v),
             (ReferenceTest::Address(wanted), Target::Elsewhere(address)) => is_canonical(address, wanted),
+            (ReferenceTest::Release(wanted), Target::Elsewhere(address)) => {
+                releases(address).any(|release| release == &**wanted)
+            }
             (ReferenceTest::Identifier(test), Target::Identifier { system, value }) => {
                 test.passes(system.as_deref(), value.as_deref())
             }
@@ -268,6 +294,14 @@ impl UriTest {
 /// A canonical without its `|version`.
 pub(crate) fn bare(address: &str) -> &str {
     address.split_once('|').map_or(address, |(bare, _)| bare)
+}
+
+/// The versions of a canonical address that it is a release of: of `url|1.2.9` itself, `url|1.2` and `url|1`.
+pub(crate) fn releases(address: &str) -> impl Iterator<Item = &str> {
+    let version = address.find('|').map_or(address.len(), |bar| bar + 1);
+    let dots = address[version..].match_indices('.').map(move |(dot, _)| version + dot);
+    let ends = dots.chain((version < address.len()).then_some(address.len()));
+    ends.map(|end| &address[..end])
 }
 
 /// Whether an address is the one wanted, or a version of it.

@@ -39,11 +39,8 @@ fn comparison(random: &mut Random, kind: &str, depth: usize) -> String {
         _ => {}
     }
     let (operator, value) = match sort {
-        Sort::Text => (random.pick(&["eq", "co", "sw", "ew"]), text(random)),
-        Sort::Plain(codes) => {
-            let unequal: &[&str] = if *code == "gender" { &["ne", "eq"] } else { &["eq"] };
-            (random.pick(unequal), random.pick(codes).to_owned())
-        }
+        Sort::Text => (random.pick(&["eq", "ne", "co", "sw", "ew"]), text(random)),
+        Sort::Plain(codes) => (random.pick(&["eq", "ne"]), random.pick(codes).to_owned()),
         Sort::Token => token(random),
         Sort::Date => (operator(random, &["po"]), random.pick(&DATES).to_owned()),
         Sort::Number => (operator(random, &[]), random.pick(&NUMBERS).to_owned()),
@@ -51,14 +48,19 @@ fn comparison(random: &mut Random, kind: &str, depth: usize) -> String {
         Sort::Uri | Sort::Address => {
             let part = random.pick(&["http://a.bt/", "one", "/q/", "1.0", "two"]);
             match random.below(4) {
-                0 => ("eq", escaped(random.pick(&PROFILES))),
+                0 => (random.pick(&["eq", "ne"]), escaped(random.pick(&PROFILES))),
                 1 => ("sw", "http://a.bt/fhir/one".to_owned()),
                 2 => ("co", part.to_owned()),
                 _ => ("ew", part.to_owned()),
             }
         }
         Sort::Near => ("eq", format!("\"{}\"", near(random))),
-        Sort::Tuple(parts) => ("eq", format!("\"{}\"", tuple(random, parts))),
+        Sort::Tuple(parts) => {
+            if random.once_in(2) {
+                return within_tuple(random, code, parts);
+            }
+            (random.pick(&["eq", "ne"]), format!("\"{}\"", tuple(random, parts)))
+        }
         Sort::Reference(targets) | Sort::Canonical(targets) => {
             let target = random.pick(targets);
             if depth < 3 && random.once_in(2) {
@@ -69,12 +71,71 @@ fn comparison(random: &mut Random, kind: &str, depth: usize) -> String {
                 };
             }
             match sort {
-                Sort::Canonical(_) => ("eq", address(random)),
-                _ => (random.pick(&["eq", "re"]), format!("{target}/a{}", random.below(IDS))),
+                Sort::Canonical(_) => (random.pick(&["eq", "ne"]), address(random)),
+                _ => (
+                    random.pick(&["eq", "ne", "re"]),
+                    format!("{target}/a{}", random.below(IDS)),
+                ),
             }
         }
     };
     format!("{code} {operator} {value}")
+}
+
+/// What stands in brackets behind a composite, and a part behind them.
+fn within_tuple(random: &mut Random, code: &str, parts: &[Sort]) -> String {
+    let names = component_names(code);
+    let one = |random: &mut Random| {
+        let place = random.below(parts.len());
+        of_part(random, names[place], parts[place])
+    };
+    let (first, second) = (one(random), one(random));
+    let inside = match random.below(5) {
+        0 => format!("not ({first})"),
+        1 => format!("{first} and {second}"),
+        2 => format!("{first} or {second}"),
+        3 => format!("not ({first} or {second}) and {}", one(random)),
+        _ => first,
+    };
+    match random.below(4) {
+        0 => format!("{code}[{inside}] pr true"),
+        1 => format!("{code}.{second}"),
+        _ => format!("{code}[{inside}].{second}"),
+    }
+}
+
+/// The codes of a composite's components, as the standard defines them.
+fn component_names(code: &str) -> [&'static str; 2] {
+    match code {
+        "code-value-quantity" => ["code", "value-quantity"],
+        "code-value-concept" => ["code", "value-concept"],
+        "code-value-string" => ["code", "value-string"],
+        "code-value-date" => ["code", "value-date"],
+        "combo-code-value-quantity" => ["combo-code", "combo-value-quantity"],
+        "combo-code-value-concept" => ["combo-code", "combo-value-concept"],
+        "component-code-value-quantity" => ["component-code", "component-value-quantity"],
+        "characteristic-value" => ["characteristic", "value"],
+        _ => ["relation", "relatesto"],
+    }
+}
+
+fn of_part(random: &mut Random, name: &str, sort: Sort) -> String {
+    let (operator, value) = match sort {
+        Sort::Text => (random.pick(&["eq", "ne", "co", "sw", "ew"]), text(random)),
+        Sort::Plain(codes) => (random.pick(&["eq", "ne"]), random.pick(codes).to_owned()),
+        Sort::Date => (operator(random, &["po"]), random.pick(&DATES).to_owned()),
+        Sort::Quantity => (operator(random, &[]), quoted_amount(random)),
+        Sort::Reference(targets) => {
+            let target = format!("{}/a{}", random.pick(targets), random.below(IDS));
+            (random.pick(&["eq", "ne", "re"]), target)
+        }
+        _ => match random.below(8) {
+            0 => ("pr", random.once_in(2).to_string()),
+            1 | 2 => ("ne", escaped(random.pick(&CODES))),
+            _ => token(random),
+        },
+    };
+    format!("{name} {operator} {value}")
 }
 
 fn operator(random: &mut Random, more: &[&'static str]) -> &'static str {
@@ -103,7 +164,8 @@ fn token(random: &mut Random) -> (&'static str, String) {
         1 => ("ni", random.pick(&VALUE_SETS).to_owned()),
         2 => ("ss", format!("{ACT}|{}", random.pick(&ACT_CODES[..3]))),
         3 => ("sb", format!("\"{ACT}|{}\"", random.pick(&ACT_CODES[..3]))),
-        4 => ("eq", format!("{}|{code}", random.pick(&SYSTEMS))),
+        4 => (random.pick(&["eq", "ne"]), format!("{}|{code}", random.pick(&SYSTEMS))),
+        5 => ("ne", code),
         _ => ("eq", code),
     }
 }

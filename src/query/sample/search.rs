@@ -367,6 +367,13 @@ fn by_address(random: &mut Random, targets: &[&'static str], depth: usize) -> (S
         let (name, value) = clause(random, kind, depth + 1);
         return (format!(".{name}"), value);
     }
+    if random.once_in(3) {
+        let (url, release) = (
+            random.pick(&URLS),
+            random.pick(&["", "\\|1", "\\|1.0", "\\|2", "\\|2.0-rc"]),
+        );
+        return (":below".into(), format!("{url}{release}"));
+    }
     (String::new(), address(random))
 }
 

@@ -87,11 +87,11 @@ impl Index {
             }
             Lookup::AnyOf(all) => all.iter().flat_map(|lookup| self.look_up(lookup)).collect(),
             Lookup::Tuple { param, heads, parts } => {
-                let tuples = self
-                    .tuples
-                    .iter()
-                    .filter(|(of, tuple, _)| of == param && tuple.len() == parts.len());
-                let meets = |tuple: &[Entry]| tuple.iter().zip(parts).all(|(part, lookup)| finds(lookup, part));
+                let tuples = self.tuples.iter().filter(|(of, _, _)| of == param);
+                let meets = |tuple: &[Entry]| {
+                    let mut asked = parts.iter();
+                    asked.all(|asked| finds(&asked.lookup, &tuple[asked.place]) == asked.passes)
+                };
                 let found = tuples.filter(|(_, tuple, _)| meets(tuple)).map(|(_, _, row)| *row);
                 let found: Rows = found.collect();
                 for head in heads {
@@ -127,6 +127,10 @@ impl Index {
             Predicate::Is(ids) => self.rows(|s| ids.contains(&s.id)),
             Predicate::Updated(span) => self.rows(|s| span.holds(moment(s.updated))),
             Predicate::Test { param, test } => self.look_up(&Lookup::of(*param, test)),
+            Predicate::Differ { param, by } => {
+                let found = self.hashes.get(&Term::differ(*param, *by).hash());
+                found.cloned().unwrap_or_default()
+            }
             Predicate::Text(_) | Predicate::Content(_) => self.rows(|s| s.with(|subject| predicate.matches(subject))),
             Predicate::RefersTo { param, set } => {
                 let hashes = set.iter().map(|record| Term::record(*param, *record));

@@ -325,7 +325,7 @@ fn an_observation_is_found_by_amounts_and_dates() {
     check_table(OBSERVATION, OBSERVATION_TABLE);
 }
 
-const PANEL: &str = r#"{"resourceType":"Observation","id":"bp","status":"final",
+pub(super) const PANEL: &str = r#"{"resourceType":"Observation","id":"bp","status":"final",
   "code":{"coding":[{"system":"http://loinc.org","code":"85354-9"},{"system":"http://m.bt","code":"a$b"}],"text":"Blood pressure"},
   "valueDateTime":"2020-03-04",
   "component":[

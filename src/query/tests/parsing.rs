@@ -50,7 +50,6 @@ fn what_is_unsupported_is_named() {
         ("Patient", "_include=Patient:name", "_include"),
         ("Patient", "_include=Observation:subject", "_include"),
         ("Patient", "_include:foo=Patient:link", "_include:foo"),
-        ("Observation", "_sort=code-value-quantity", "_sort"),
         ("Location", "_sort=near", "_sort"),
         ("", "name=x", "name"),
     ];
