@@ -142,7 +142,12 @@ fn uri(data_type: &str) -> Option<Vec<Case>> {
 
 fn reference(data_type: &str, kind: &str) -> Option<Vec<Case>> {
     if matches!(data_type, "canonical" | "uri") {
-        return Some(cases(&[("", ADDRESS, true), ("", "http://example.org/none", false)]));
+        return Some(cases(&[
+            ("", ADDRESS, true),
+            ("", "http://example.org/none", false),
+            (":below", ADDRESS, true),
+            (":below", &format!("{ADDRESS}|1"), false),
+        ]));
     }
     let named = format!(":{kind}");
     let mut hierarchy = Vec::new();
