@@ -13,6 +13,7 @@ use tantivy::schema::{BytesOptions, Field, IndexRecordOption, NumericOptions, Sc
 use tantivy::{DocId, DocSet, InvertedIndexReader, SegmentReader, TERMINATED, TantivyDocument, TantivyError};
 
 use crate::documents::Listed;
+use crate::replaced::Pairs;
 use crate::slots::{FAMILIES, Family, Slot, Slots};
 use crate::stored::unit_of;
 
@@ -278,6 +279,8 @@ pub(crate) struct Columns {
     ranges: BTreeMap<(Family, usize), OnceLock<Option<Arc<Ranges>>>>,
     bytes: BTreeMap<(Family, usize), OnceLock<Option<BytesColumn>>>,
     tuples: OnceLock<Option<BytesColumn>>,
+    /// Which records replace which.
+    pub(crate) pairs: Pairs,
 }
 
 impl Columns {
@@ -294,7 +297,7 @@ impl Columns {
         };
         let ranges = numbered(&[Family::Date, Family::Number, Family::Position, Family::Quantity]);
         let bytes = numbered(&[Family::Reference, Family::Order]);
-        Ok(Columns {
+        let mut columns = Columns {
             terms: reader.inverted_index(fields.terms)?,
             texts: reader.inverted_index(fields.texts)?,
             words: reader.inverted_index(fields.words)?,
@@ -310,7 +313,10 @@ impl Columns {
             ranges: ranges.into_iter().map(|place| (place, OnceLock::new())).collect(),
             bytes: bytes.into_iter().map(|place| (place, OnceLock::new())).collect(),
             tuples: OnceLock::new(),
-        })
+            pairs: Pairs::default(),
+        };
+        columns.pairs = Pairs::of(&columns, slots)?;
+        Ok(columns)
     }
 
     /// The ranges of a slot; `None` where no document here has one.

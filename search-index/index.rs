@@ -223,6 +223,11 @@ impl Index {
         found.map_err(|trouble| trouble.advised(&query::advice(kinds, inner, &self.inner.registry)))
     }
 
+    /// Whether any record is replaced by another now, so that a reference may lead to several (see [`query::replaced`]).
+    pub fn has_replaced(&self) -> bool {
+        self.inner.shared.lock().view.has_replaced()
+    }
+
     fn run<T>(
         &self,
         at: Option<u64>,

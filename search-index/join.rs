@@ -25,15 +25,17 @@ const MARKED_MIN: usize = 65_536;
 const BODIES: usize = 256;
 
 impl Run<'_> {
-    /// The predicate with every join replaced by the records it stands for.
+    /// The predicate with every join replaced by the records it stands for, and references to records read as references
+    /// to persons.
     ///
     /// # Errors
     /// Those of looking them up; [`Trouble::Costly`] where they are too many.
     pub(crate) fn resolved(&self, predicate: &Predicate) -> Result<Predicate, Trouble> {
         if predicate.joins().is_empty() {
-            return Ok(predicate.clone());
+            return self.of_persons(predicate.clone());
         }
-        predicate.clone().resolve(&mut |join| {
+        let resolved = predicate.clone().resolve(&mut |join| {
+            let join = join.try_map(&mut |inner| self.of_persons(inner))?;
             let Some(watch) = self.clock.watch() else {
                 return self.look_up(join);
             };
@@ -41,7 +43,8 @@ impl Run<'_> {
             let resolved = self.look_up(join)?;
             watch.joined(&resolved, self.clock.steps());
             Ok(resolved)
-        })
+        })?;
+        self.of_persons(resolved)
     }
 
     fn look_up(&self, join: Join) -> Result<Predicate, Trouble> {
@@ -81,7 +84,7 @@ impl Run<'_> {
                 if addresses.len() > CANONICALS_MAX {
                     return Err(too_many());
                 }
-                let by_id = Predicate::OneOf(Arc::new(set));
+                let by_id = Predicate::OneOf(Arc::new(self.persons(set)?));
                 match addresses.is_empty() {
                     true => Ok(by_id),
                     false => Ok(Predicate::any(vec![

@@ -34,6 +34,7 @@ mod past;
 mod place;
 mod ranged;
 mod recorded;
+mod replaced;
 mod scoring;
 mod segments;
 mod settings;

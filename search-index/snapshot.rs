@@ -14,6 +14,7 @@ use crate::columns::Segment;
 use crate::entry::{Before, Entry};
 use crate::past::Change;
 use crate::recorded::Records;
+use crate::replaced::those_replaced;
 use crate::shared::View;
 use crate::tail::Tail;
 use crate::trouble::Trouble;
@@ -37,6 +38,8 @@ struct Past {
     shadowed: FxHashSet<u64>,
     /// The versions in memory that count instead, living ones only.
     entries: FxHashMap<Kind, Vec<Arc<Entry>>>,
+    /// Those of them that name the record which replaces theirs.
+    replaced: Vec<Arc<Entry>>,
 }
 
 impl Snapshot {
@@ -89,10 +92,15 @@ impl Snapshot {
         for entry in newest.into_values().filter(|entry| entry.live).chain(old) {
             entries.entry(entry.kind.clone()).or_default().push(entry);
         }
+        let replaced = those_replaced(entries.values().flatten());
         Ok(Snapshot {
             at,
             view,
-            past: Some(Past { shadowed, entries }),
+            past: Some(Past {
+                shadowed,
+                entries,
+                replaced,
+            }),
         })
     }
 
@@ -185,6 +193,15 @@ impl Snapshot {
             hidden.extend(self.replaced(segment, among));
         }
         Some(hidden)
+    }
+
+    /// The versions in memory that count and name the record which replaces theirs.
+    pub(crate) fn replaced_in_memory(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        let (newest, past) = match &self.past {
+            None => (Some(self.view.tail.replaced_by()), &[][..]),
+            Some(past) => (None, &past.replaced[..]),
+        };
+        newest.into_iter().flatten().chain(past)
     }
 
     /// The living versions in memory that count, of these kinds; of every kind where none is named.

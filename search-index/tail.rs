@@ -9,6 +9,7 @@ use fhir::identity::Kind;
 use rustc_hash::FxHashMap;
 
 use crate::entry::{Before, Entry};
+use crate::replaced::is_replaced;
 
 /// Versions in a block.
 const BLOCK: usize = 256;
@@ -20,6 +21,8 @@ type Block = Arc<Vec<Arc<Entry>>>;
 pub(crate) struct Tail {
     kinds: Arc<FxHashMap<Kind, Vec<Block>>>,
     newest: Arc<FxHashMap<u64, u64>>,
+    /// Versions that name the record which replaces theirs.
+    replaced: Arc<Vec<Arc<Entry>>>,
     length: usize,
     replacing: usize,
 }
@@ -35,6 +38,9 @@ impl Tail {
         self.length += 1;
         self.replacing += usize::from(entry.before != Before::Nothing);
         Arc::make_mut(&mut self.newest).insert(entry.record, entry.seq);
+        if is_replaced(&entry) {
+            Arc::make_mut(&mut self.replaced).push(Arc::clone(&entry));
+        }
         let blocks = Arc::make_mut(&mut self.kinds).entry(entry.kind.clone()).or_default();
         match blocks.last_mut() {
             Some(block) if block.len() < BLOCK => Arc::make_mut(block).push(entry),
@@ -93,6 +99,11 @@ impl Tail {
         newest
             .filter(|entry| entry.before != Before::Nothing)
             .map(|entry| entry.record)
+    }
+
+    /// The newest versions that name the record which replaces theirs.
+    pub(crate) fn replaced_by(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.replaced.iter().filter(|entry| self.is_newest(entry))
     }
 
     /// How many versions here replace another.

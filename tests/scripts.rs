@@ -51,6 +51,10 @@ fn hierarchy(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/hierarchy.txt"));
 }
 
+fn merge(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/merge.txt"));
+}
+
 fn filter(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/filter.txt"));
 }
@@ -116,6 +120,7 @@ on_both!(
     terminology,
     codes,
     hierarchy,
+    merge,
     filter,
     validate,
     views,

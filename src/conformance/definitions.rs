@@ -535,8 +535,8 @@ mod tests {
     #[test]
     fn knows_search_parameters_and_compartments() {
         let r4 = Definitions::r4();
-        // Those of R4, and ten of ViewDefinition.
-        assert_eq!(r4.search_parameters().len(), 1385);
+        // Those of R4, ten of ViewDefinition, and one of patients who were merged.
+        assert_eq!(r4.search_parameters().len(), 1386);
         let find = |code: &str, base: &str| {
             let mut all = r4.search_parameters().iter();
             all.find(|p| p.code == code && p.base.iter().any(|b| b == base))

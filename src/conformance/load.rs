@@ -31,7 +31,8 @@ pub(crate) fn r4() -> Definitions {
         ),
         search_parameters: concat!(
             include_str!("../../schema/fhir/search-parameters.tsv"),
-            include_str!("../../schema/analytics/search-parameters.tsv")
+            include_str!("../../schema/analytics/search-parameters.tsv"),
+            include_str!("../../schema/person/search-parameters.tsv")
         ),
         compartments: include_str!("../../schema/fhir/compartments.tsv"),
     })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fhir::identity::{Id, Kind};
-use query::Registry;
 use query::predicate::{Predicate, Subject};
+use query::{Registry, replaced};
 use search_index::Prepared;
 use store::{Appended, Guard, Refused};
 
@@ -92,11 +92,13 @@ pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Resul
     let answer = engine.index.find(&query)?;
     let ids: Vec<Id> = answer.hits.into_iter().map(|hit| hit.id).collect();
     let predicate = query.predicate;
+    // Where patients are merged, a reference to one is met by references to others.
+    let joined = !predicate.joins().is_empty() || engine.index.has_replaced();
     let depends = Depends {
         registry: Arc::clone(&engine.registry),
         kind: kind.clone(),
         touched: predicate.kinds_touched(),
-        joined: !predicate.joins().is_empty(),
+        joined,
         predicate,
         ids: ids.clone(),
     };
@@ -150,6 +152,13 @@ impl Found {
 
 impl Depends {
     fn is_changed_by(&self, appended: &Appended) -> bool {
+        let carried = appended
+            .attachment
+            .as_deref()
+            .and_then(|any| any.downcast_ref::<Prepared>());
+        if carried.is_some_and(|carried| replaced::replacing(&appended.kind, &carried.values).next().is_some()) {
+            return true;
+        }
         if appended.kind != self.kind {
             return self.touched.contains(&appended.kind);
         }
@@ -159,10 +168,6 @@ impl Depends {
         if !appended.operation.is_live() {
             return false;
         }
-        let carried = appended
-            .attachment
-            .as_deref()
-            .and_then(|any| any.downcast_ref::<Prepared>());
         // A version that carries nothing along, or an answer that other records decide: better decide again.
         let (Some(carried), false) = (carried, self.joined) else {
             return true;

@@ -11,7 +11,7 @@ use fhir::document::{Document, Node};
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Issue, Severity};
 use fhir::parse;
-use query::{ParamId, Registry, Value, Values};
+use query::{ParamId, Registry, Value, Values, replaced};
 use search_index::{Clock, Gate, Index};
 use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Version, Write};
 use terminology::Library;
@@ -335,11 +335,15 @@ impl Engine {
         Err(Refusal::because(Reason::Malformed, text).at("resourceType"))
     }
 
-    /// The unique identifiers a record holds, by its values of the search parameter `identifier`.
+    /// The unique identifiers a record holds, by its values of the search parameter `identifier`. A record that another
+    /// replaces holds none: they pass to that one.
     pub(crate) fn claims(&self, kind: &Kind, values: &Values) -> Vec<Claim> {
         let Some(param) = self.identifier_of(kind) else {
             return Vec::new();
         };
+        if replaced::replacing(kind, values).next().is_some() {
+            return Vec::new();
+        }
         let mut claims = Vec::new();
         for value in values.of(param) {
             if let Value::Token {

@@ -9,7 +9,7 @@ use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use query::canonical::{AddressSet, each_key, pointed_to};
 use query::predicate::{Predicate, RecordSet};
-use query::{Include, ParamId, Search, Target, Value, record_hash};
+use query::{Include, ParamId, Search, Target, Value, record_hash, replaced};
 use search_index::{Clock, Query};
 
 use crate::engine::{Engine, cached_of};
@@ -138,7 +138,11 @@ impl Gathering<'_> {
                 if self.is_full(found.len()) {
                     return Ok(());
                 }
-                found.extend(self.fetch(kind, id, version.as_deref())?);
+                let Some(record) = self.fetch(kind, id, version.as_deref())? else {
+                    continue;
+                };
+                self.lead_on(&record, found)?;
+                found.push(record);
             }
         }
         if pointed.addresses.is_empty() {
@@ -146,6 +150,32 @@ impl Gathering<'_> {
         }
         let condition = pointed_to(pointed.addresses.iter().map(|address| &**address));
         self.take(pointed.kinds.into_iter().collect(), condition, from.len(), found)
+    }
+
+    /// Adds those that replace a record, one after the other: whoever asks for a patient is also given whom she was merged into.
+    fn lead_on(&mut self, record: &Record, found: &mut Vec<Record>) -> Result<(), Refusal> {
+        if record.kind.as_str() != replaced::KIND || !self.engine.index.has_replaced() {
+            return Ok(());
+        }
+        let mut next = self.replacing(record);
+        while let Some(id) = next.take() {
+            let hash = record_hash(replaced::KIND, id.as_str());
+            if !self.seen.insert(hash) || self.is_full(found.len()) {
+                break;
+            }
+            if let Some(record) = self.fetch(replaced::kind(), &id, None)? {
+                next = self.replacing(&record);
+                found.push(record);
+            }
+        }
+        Ok(())
+    }
+
+    /// The record that replaces a record.
+    fn replacing(&self, record: &Record) -> Option<Id> {
+        let document = Document::parse(&record.json, Limits::default()).ok()?;
+        let values = self.engine.registry.extract(&record.kind, document.root());
+        replaced::replacing(&record.kind, &values).next().cloned()
     }
 
     /// Remembers a canonical address, where the parameter has such and not only references elsewhere.

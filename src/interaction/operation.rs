@@ -11,8 +11,8 @@ use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::{
     batch_validate_code, closure, convert, diff, document, everything, expand, fhirpath, find, lastn, lookup,
-    match_patient, meta, meta_add, meta_delete, reindex, stats, subsumes, summary, translate, validate, validate_code,
-    viewdefinition_run,
+    match_patient, merge, meta, meta_add, meta_delete, reindex, stats, subsumes, summary, translate, unmerge, validate,
+    validate_code, viewdefinition_run,
 };
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
@@ -205,6 +205,18 @@ pub const OPERATIONS: &[Operation] = &[
         answer: match_patient::match_patient,
     },
     Operation {
+        name: "merge",
+        definition: Some("http://hl7.org/fhir/OperationDefinition/Patient-merge"),
+        text: "As in R5. Nothing that refers to either patient is rewritten: searches by one id find what refers to the other. \
+               Asked again, nothing is written. Beside R5's parameters: agent (Reference) and reason (string) for the \
+               Provenance, key (id) for the request.",
+        system: false,
+        kinds: &["Patient"],
+        records: &[],
+        safe: false,
+        answer: merge::merge,
+    },
+    Operation {
         name: "meta",
         definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-meta"),
         text: "",
@@ -293,6 +305,17 @@ pub const OPERATIONS: &[Operation] = &[
         records: &["ConceptMap"],
         safe: true,
         answer: translate::translate,
+    },
+    Operation {
+        name: "unmerge",
+        definition: None,
+        text: "Undoes a merge of two patients. Of each, the version before is taken, and what was changed since is changed \
+               again on it. Takes the parameters of $merge but result-patient; of a record, source-patient is in the address.",
+        system: false,
+        kinds: &["Patient"],
+        records: &["Patient"],
+        safe: false,
+        answer: unmerge::unmerge,
     },
     Operation {
         name: "validate",

@@ -28,6 +28,7 @@ mod plan;
 mod position;
 pub mod predicate;
 pub mod registry;
+pub mod replaced;
 mod results;
 pub mod sameness;
 pub mod sample;

@@ -177,6 +177,19 @@ pub enum Join {
     },
 }
 
+impl Join {
+    /// The join with `change` made to its condition.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn try_map<E>(mut self, change: &mut dyn FnMut(Predicate) -> Result<Predicate, E>) -> Result<Join, E> {
+        if let Join::Chain { inner, .. } | Join::Has { inner, .. } | Join::Contains { inner, .. } = &mut self {
+            *inner = change(std::mem::replace(inner, Predicate::All))?;
+        }
+        Ok(self)
+    }
+}
+
 /// The words of a record, asked for only where `_text` or `_content` is.
 pub trait Words {
     /// Calls `each` with the folded words of the narrative.
