@@ -146,6 +146,7 @@ pub fn validate(data: &[u8]) {
     let asked = Asked {
         profiles: &profiles,
         now: NOW,
+        unknown_extensions: fhir::outcome::Severity::Error,
     };
     let validator = VALIDATOR.get_or_init(|| Validator::new(Definitions::r4()));
     for issue in validator.validate(&given, &codes, &kind, record.root(), &asked) {

@@ -15,6 +15,8 @@ pub struct Invalid {
     pub message: String,
     /// Where, as a byte offset into the text.
     pub at: usize,
+    /// Whether the text keeps to the grammar, and only calls what is no function here, or not as it wants to be called.
+    pub grammatical: bool,
 }
 
 impl fmt::Display for Invalid {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::context::Context;
-use crate::model::Model;
+use crate::model::{Model, Sort};
 use crate::syntax::{System, TypeName};
 use crate::value::{Element, Item, TypeInfo, is_kind};
 
@@ -24,6 +24,29 @@ pub(crate) fn is(context: &Context<'_>, item: &Item<'_>, name: &TypeName) -> boo
             named.is_some_and(|named| named == **fhir)
         }),
     }
+}
+
+/// Whether `as` and `ofType()` keep the item: it is of the type; or it is a primitive of FHIR, and the type the one of
+/// System that it turns into wherever it is used (<https://hl7.org/fhir/R4/fhirpath.html#types>).
+pub(crate) fn keeps(context: &Context<'_>, item: &Item<'_>, name: &TypeName) -> bool {
+    let turned = || {
+        let kind = item.element().and_then(|element| element.kind)?;
+        Some(turns_into(context.model.sort(kind)) == Some(name.system?))
+    };
+    is(context, item, name) || turned() == Some(true)
+}
+
+fn turns_into(sort: Sort) -> Option<System> {
+    Some(match sort {
+        Sort::Text => System::String,
+        Sort::Boolean => System::Boolean,
+        Sort::Integer => System::Integer,
+        Sort::Decimal => System::Decimal,
+        Sort::Date => System::Date,
+        Sort::DateTime => System::DateTime,
+        Sort::Time => System::Time,
+        Sort::Complex | Sort::Resource { .. } => return None,
+    })
 }
 
 /// Whether a path may begin with this name at the element: its type's name, or a base type's.
@@ -117,6 +140,10 @@ mod tests {
             ("contained[0] is Organization", "true"),
             ("1.ofType(Integer)", "1"),
             ("1.as(String)", ""),
+            ("(name[0].family as String).exists()", "true"),
+            ("name[0].family.as(System.String).exists()", "true"),
+            ("name[0].family as Boolean", ""),
+            ("active.ofType(Boolean).exists()", "true"),
             ("1 is System.Nothing", "false"),
             ("$this is System.Patient", "false"),
         ]);

@@ -28,7 +28,11 @@ pub(crate) fn parse(text: &str) -> Result<Expr, Invalid> {
             "An expression may be {LENGTH_LIMIT} bytes long; this one has {}",
             text.len()
         );
-        return Err(Invalid { message, at: 0 });
+        return Err(Invalid {
+            message,
+            at: 0,
+            grammatical: false,
+        });
     }
     let mut parser = Parser {
         tokens: tokens(text)?,
@@ -80,7 +84,11 @@ impl Parser {
             Token::End => format!("{message}, but the text ends"),
             _ => message.to_owned(),
         };
-        Err(Invalid { message, at: *at })
+        Err(Invalid {
+            message,
+            at: *at,
+            grammatical: false,
+        })
     }
 
     fn accept(&mut self, symbol: &str) -> bool {
@@ -416,6 +424,7 @@ impl Parser {
             Err(message) => Err(Invalid {
                 message,
                 at: self.tokens[opened].1,
+                grammatical: true,
             }),
         }
     }

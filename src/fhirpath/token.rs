@@ -68,6 +68,7 @@ impl<'t> Lexer<'t> {
         Err(Invalid {
             message: message.to_owned(),
             at,
+            grammatical: false,
         })
     }
 

@@ -102,7 +102,7 @@ impl<'a> Evaluator<'_, 'a> {
                     }
                 }
                 Step::OfType(name) => {
-                    if !kinds::is(self.context, &Item::Element(element), name) {
+                    if !kinds::keeps(self.context, &Item::Element(element), name) {
                         return Ok(());
                     }
                 }
@@ -206,7 +206,7 @@ impl<'a> Evaluator<'_, 'a> {
                     None => Ok(()),
                 };
             }
-            Step::OfType(name) => kinds::is(self.context, &item, name),
+            Step::OfType(name) => kinds::keeps(self.context, &item, name),
             Step::Where(criterion) => self.truth(criterion, scope.on(this))? == Some(true),
             Step::Select(projection) => {
                 let found = self.list(projection, scope.on(this))?;

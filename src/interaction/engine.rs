@@ -308,7 +308,7 @@ impl Engine {
             Judging::Reject => Some(Severity::Error),
         };
         if let Some(worst) = rest {
-            issues = validate::judged(self, Some(kind), record, &[]);
+            issues = validate::judged(self, Some(kind), record, &[], Severity::Warning);
             issues
                 .iter_mut()
                 .for_each(|issue| issue.severity = issue.severity.min(worst));

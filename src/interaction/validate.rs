@@ -92,7 +92,7 @@ pub fn validate(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: 
         Mode::Create | Mode::Update => unacceptable(engine, request, call, mode, record)?,
         _ => Vec::new(),
     };
-    issues.extend(judged(engine, call.kind, record, &profiles));
+    issues.extend(judged(engine, call.kind, record, &profiles, Severity::Error));
     if issues.is_empty() {
         issues.push(well("No issues were found."));
     }
@@ -219,7 +219,14 @@ fn misplaced(call: &Call<'_>, mode: Mode, given: Option<Node<'_>>, profiles: &[S
     Some(Refusal::because(Reason::Invalid, text))
 }
 
-pub(crate) fn judged(engine: &Engine, kind: Option<&Kind>, record: Node<'_>, profiles: &[String]) -> Vec<Issue> {
+/// Judges a record in full; how bad an extension is that nobody here knows is for whoever asks to say.
+pub(crate) fn judged(
+    engine: &Engine,
+    kind: Option<&Kind>,
+    record: Node<'_>,
+    profiles: &[String],
+    unknown_extensions: Severity,
+) -> Vec<Issue> {
     let named = record.string("resourceType").and_then(|name| Kind::new(&name));
     let Some(kind) = kind.cloned().or(named) else {
         return vec![Issue::error(
@@ -227,7 +234,11 @@ pub(crate) fn judged(engine: &Engine, kind: Option<&Kind>, record: Node<'_>, pro
             "`resourceType` is missing; it must name the resource's type.",
         )];
     };
-    let asked = Asked { profiles, now: now() };
+    let asked = Asked {
+        profiles,
+        now: now(),
+        unknown_extensions,
+    };
     let terminology = engine.registry.terminology();
     engine
         .validator

@@ -40,6 +40,7 @@ pub fn validate(wish: &Wish) -> Result<ExitCode, String> {
     let asked = Asked {
         profiles: &wish.profiles,
         now: now(),
+        unknown_extensions: Severity::Error,
     };
     let (mut out, mut failed) = (Vec::new(), false);
     for path in &wish.files {

@@ -9,6 +9,8 @@ use crate::check_digit::is_impossible;
 use crate::focus::Focus;
 use crate::walk::Walk;
 
+/// Where HL7's own code systems and value sets have their addresses.
+const HL7: [&str; 2] = ["http://hl7.org/fhir/", "http://terminology.hl7.org/"];
 /// The system of UCUM's units.
 const UCUM: &str = "http://unitsofmeasure.org";
 /// The system of kinds of identifiers, in which `NNxxx` stands for a code for every country.
@@ -68,7 +70,10 @@ impl Walk<'_> {
             });
             return false;
         }
-        let is_set = system.contains("/ValueSet/") && self.terminology.validate(system, Some(""), "").is_ok();
+        // HL7 names its value sets so, whether they are known here or not.
+        let is_set = HL7
+            .iter()
+            .any(|hl7| system.strip_prefix(hl7).is_some_and(|rest| rest.contains("ValueSet/")));
         if is_set || self.library.definition("ValueSet", system).is_some() {
             self.found.error(Code::Value, place, || {
                 format!("{} is a value set; `system` names a code system.", quoted(system))
@@ -97,11 +102,11 @@ impl Walk<'_> {
 
     /// Whether all codes of a system are known here: HL7's own, and those of records that say so.
     fn is_complete(&self, system: &str) -> bool {
-        let hl7 = system.starts_with("http://hl7.org/fhir/") || system.starts_with("http://terminology.hl7.org/");
-        hl7 || self.library.definition("CodeSystem", system).is_some_and(|document| {
-            let content = document.root().string("content");
-            content.is_some_and(|content| content == "complete")
-        })
+        HL7.iter().any(|hl7| system.starts_with(hl7))
+            || self.library.definition("CodeSystem", system).is_some_and(|document| {
+                let content = document.root().string("content");
+                content.is_some_and(|content| content == "complete")
+            })
     }
 
     /// A display is one of the names that the system has for the code, in some language; case and spacing do not count.

@@ -26,6 +26,7 @@ impl Walk<'_> {
             "ValueSet" => self.value_set(focus),
             "CodeSystem" => self.code_system(focus),
             "ConceptMap" => self.concept_map(focus),
+            "Measure" => self.measure(focus),
             "MeasureReport" => self.measure_report(focus),
             "SearchParameter" => self.search_parameter(focus),
             _ => {}
@@ -67,6 +68,7 @@ impl Walk<'_> {
             self.types_of_element(element, &place);
             self.discriminators(element, &place);
             self.narrows(element, &place);
+            self.constraint_expressions(element, &place);
         }
     }
 
@@ -95,6 +97,7 @@ impl Walk<'_> {
         let path = element.string("path").unwrap_or_default();
         match self.definitions.element(&path) {
             Some(known) if own.is_empty() || known.types.len() == 1 => known.types.iter().map(|one| one.kind).collect(),
+            None if own.is_empty() => self.definitions.type_id(&path).into_iter().collect(),
             _ => own,
         }
     }
@@ -161,6 +164,7 @@ impl Walk<'_> {
                 "A composite parameter has two components or more.".to_owned()
             });
         }
+        self.search_expression(focus);
         let Some(address) = node.string("derivedFrom") else {
             return;
         };

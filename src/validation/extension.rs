@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use conformance::place::quoted;
-use fhir::outcome::Code;
+use fhir::outcome::{Code, Severity};
 use fhirpath::expression::Expression;
 use fhirpath::model::{Model, TypeId};
 use fhirpath::value::Item;
@@ -16,6 +16,8 @@ use crate::walk::Walk;
 
 /// How far up the chain of elements a context is looked for.
 const PARENTS_MAX: usize = 100;
+/// Where the standard's examples have their addresses (RFC 2606).
+const EXAMPLES: &str = "example.org";
 
 impl Walk<'_> {
     /// Judges an extension. `modifier` says that it may change the meaning of what holds it.
@@ -54,13 +56,28 @@ impl Walk<'_> {
                     quoted(&url)
                 )
             }),
-            Known::Nothing => self.found.warning(Code::Extension, focus.place, || {
-                format!(
-                    "Nothing is known here of the extension {}, so it is not judged.",
-                    quoted(&url)
-                )
-            }),
+            Known::Nothing => self.unknown_extension(focus, &url),
         }
+    }
+
+    /// An extension whose definition is not at hand: "Whenever resources containing extensions are exchanged, the
+    /// definitions of the extensions SHALL be available to all the parties that share the resources"
+    /// (<https://hl7.org/fhir/R4/defining-extensions.html>). So it is an error, where somebody asks whether a record is
+    /// valid; and none, where it is only to be kept: "Applications should not reject resources merely because they
+    /// contain extensions" (<https://hl7.org/fhir/R4/extensibility.html>).
+    fn unknown_extension(&mut self, focus: &Focus<'_, '_>, url: &str) {
+        let worst = if is_out_of_reach(url) {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
+        let severity = self.unknown_extensions.min(worst);
+        self.found.report(severity, Code::Extension, focus.place, || {
+            format!(
+                "Nothing is known here of the extension {}; write its StructureDefinition here, and it is judged.",
+                quoted(url)
+            )
+        });
     }
 
     /// A relative url names a part of the extension around it, which must know it.
@@ -182,6 +199,17 @@ impl Walk<'_> {
         let found = self.evaluated(&resource, &expression, &[], |items| items.iter().any(is_it));
         found.unwrap_or(true)
     }
+}
+
+/// Whether nobody can be blamed that a definition is not here: that of an example, and those that HL7 itself publishes
+/// beside R4, but for the guides of a realm (`us`, `uv`), which are packages to be loaded.
+fn is_out_of_reach(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut folders = path.split('/');
+    let hl7 = host == "hl7.org" && folders.next() == Some("fhir");
+    let of_no_realm = folders.next().is_some_and(|folder| folder.len() > 2);
+    hl7 && of_no_realm || host == EXAMPLES || host.strip_suffix(EXAMPLES).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether a slice of extensions is for a url.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use conformance::Definitions;
 use fhir::document::Document;
 use fhir::identity::Kind;
-use fhir::outcome::{Code, Issue};
+use fhir::outcome::{Code, Issue, Severity};
 use fhir::parse::Limits;
 use terminology::{Answers, Library};
 
@@ -30,6 +30,7 @@ pub(crate) fn judged(definitions: &[String], record: &str, profile: &str) -> (u6
     let asked = Asked {
         profiles: &profiles,
         now: 1_795_660_000_000_000,
+        unknown_extensions: Severity::Error,
     };
     let found = Validator::new(Definitions::r4()).judge(&given, &codes, &kind, record.root(), &asked);
     (STEPS_MAX - found.steps_left(), found.finish())
@@ -67,10 +68,7 @@ fn profiles_that_recurse_come_to_an_end() {
         judged(std::slice::from_ref(&of_itself), &bundle, "")
     };
     let ((small, none), (large, _)) = (ring(10), ring(40));
-    assert!(
-        none.iter().all(|issue| issue.severity < fhir::outcome::Severity::Error),
-        "{none:?}"
-    );
+    assert!(none.iter().all(|issue| issue.severity < Severity::Error), "{none:?}");
     // Each of a ring may be held against the profile from each.
     assert!(large <= small * 20, "{small} {large}");
 
@@ -176,9 +174,7 @@ fn a_profile_of_thousands_of_elements_is_compiled_or_refused_in_part() {
     let (steps, issues) = judged(&[slices(2_000)], &record, "http://a/large");
     assert!(steps < 1_000_000, "{steps}");
     assert!(
-        issues
-            .iter()
-            .all(|issue| issue.severity < fhir::outcome::Severity::Error),
+        issues.iter().all(|issue| issue.severity < Severity::Error),
         "{issues:?}"
     );
     let (_, issues) = judged(&[slices(6_000)], &record, "http://a/large");

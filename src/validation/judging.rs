@@ -1,6 +1,7 @@
 //! Answers `conformsTo()` and `slice()` for expressions that are evaluated on their own, not while a record is judged.
 
 use conformance::Terminology;
+use fhir::outcome::Severity;
 use fhirpath::evaluate::{Failure, Profiles};
 use fhirpath::value::Element;
 
@@ -45,6 +46,7 @@ impl Judging<'_> {
             shelf: &shelf,
             bundles: &bundles,
             now: self.now,
+            unknown_extensions: Severity::Warning,
             found: Findings::of_steps(STEPS_MAX),
             depth: 0,
             under_way: Vec::new(),

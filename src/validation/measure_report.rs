@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use conformance::place::{Place, quoted};
 use fhir::document::{Document, Node};
+use fhir::identity::Reference;
 use fhir::outcome::Code;
 
 use crate::focus::Focus;
@@ -28,6 +29,7 @@ impl Walk<'_> {
                     )
                 });
         };
+        self.scores(report, measure.root(), focus.place);
         let lists_subjects = report.string("type").is_some_and(|kind| kind == "subject-list");
         let list = Place::Member(focus.place, "group");
         let only = each(measure.root(), "group").count() == 1;
@@ -36,7 +38,7 @@ impl Walk<'_> {
             let mut groups = each(measure.root(), "group");
             // Where the measure has one group, a report need not say which it is.
             match groups.find(|one| same(group, *one) || only && group.get("code").is_none()) {
-                Some(measured) => self.reported(group, measured, lists_subjects, &place),
+                Some(measured) => self.reported(focus, (group, measured), lists_subjects, &place),
                 None => self.found.error(Code::NotFound, &place, || {
                     "The measure has no group with this code.".to_owned()
                 }),
@@ -44,8 +46,49 @@ impl Walk<'_> {
         }
     }
 
-    fn reported(&mut self, group: Node<'_>, measured: Node<'_>, lists_subjects: bool, place: &Place<'_>) {
-        self.populations(group, measured, lists_subjects, place);
+    /// A score is of the kind that the measure's scoring makes (<https://hl7.org/fhir/R4/valueset-measure-scoring.html>): a
+    /// cohort is only counted, and a proportion is a part of a whole.
+    fn scores(&mut self, report: Node<'_>, measure: Node<'_>, place: &Place<'_>) {
+        let codings = each(measure, "scoring").flat_map(|concept| each(concept, "coding").collect::<Vec<_>>());
+        let Some(scoring) = codings.into_iter().find_map(|coding| coding.string("code")) else {
+            return;
+        };
+        let list = Place::Member(place, "group");
+        for (at, group) in each(report, "group").enumerate() {
+            let Some(score) = group.get("measureScore") else {
+                continue;
+            };
+            let group = Place::Item(&list, at);
+            let place = Place::Member(&group, "measureScore");
+            let value = score
+                .get("value")
+                .and_then(|value| value.as_number()?.parse::<f64>().ok());
+            let whole = match score.string("unit").or_else(|| score.string("code")).as_deref() {
+                Some("%") => 100.0,
+                _ => 1.0,
+            };
+            match &*scoring {
+                "cohort" => self.found.error(Code::BusinessRule, &place, || {
+                    "The measure is of a cohort, which is counted and has no score.".to_owned()
+                }),
+                "proportion" if value.is_some_and(|value| !(0.0..=whole).contains(&value)) => {
+                    self.found.error(Code::Value, &place, || {
+                        format!("The score of a proportion is between 0 and {whole}.")
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn reported(
+        &mut self,
+        focus: &Focus<'_, '_>,
+        (group, measured): (Node<'_>, Node<'_>),
+        lists_subjects: bool,
+        place: &Place<'_>,
+    ) {
+        self.populations(focus, (group, measured), lists_subjects, place);
         let list = Place::Member(place, "stratifier");
         for (at, stratifier) in each(group, "stratifier").enumerate() {
             let place = Place::Item(&list, at);
@@ -61,7 +104,13 @@ impl Walk<'_> {
         }
     }
 
-    fn populations(&mut self, group: Node<'_>, measured: Node<'_>, lists_subjects: bool, place: &Place<'_>) {
+    fn populations(
+        &mut self,
+        focus: &Focus<'_, '_>,
+        (group, measured): (Node<'_>, Node<'_>),
+        lists_subjects: bool,
+        place: &Place<'_>,
+    ) {
         let list = Place::Member(place, "population");
         for (at, population) in each(group, "population").enumerate() {
             let place = Place::Item(&list, at);
@@ -70,11 +119,46 @@ impl Walk<'_> {
                     "The measure's group has no population with this code.".to_owned()
                 });
             }
+            self.subjects(focus, population, &place);
             if population.get("subjectResults").is_some() && !lists_subjects {
                 self.found.error(Code::BusinessRule, &place, || {
                     "Only a report of the type subject-list lists its subjects.".to_owned()
                 });
             }
+        }
+    }
+
+    /// The count is that of the list, which has an entry "for each subject in this population"
+    /// (<https://hl7.org/fhir/R4/measurereport-definitions.html#MeasureReport.group.population.subjectResults>).
+    fn subjects(&mut self, focus: &Focus<'_, '_>, population: Node<'_>, place: &Place<'_>) {
+        let count = population
+            .get("count")
+            .and_then(|count| count.as_number()?.parse::<usize>().ok());
+        let listed = population
+            .get("subjectResults")
+            .and_then(|list| list.string("reference"));
+        let (Some(count), Some(text)) = (count, listed) else {
+            return;
+        };
+        let is_list = |kind: &str| kind == "List";
+        let found = self
+            .around(focus.scope)
+            .find(&text)
+            .element()
+            .map(|element| element.node);
+        let subjects = match (found, Reference::parse(&text)) {
+            (Some(list), _) if list.string("resourceType").is_some_and(|kind| is_list(&kind)) => {
+                each(list, "entry").count()
+            }
+            (None, Reference::Literal { kind, .. }) if is_list(kind) => return,
+            // Whatever is no list is one subject.
+            (Some(_), _) | (None, Reference::Literal { .. }) => 1,
+            _ => return,
+        };
+        if subjects != count {
+            self.found.error(Code::BusinessRule, place, || {
+                format!("The count is {count}, but subjectResults lists {subjects}.")
+            });
         }
     }
 }

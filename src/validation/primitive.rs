@@ -8,6 +8,9 @@ use crate::binding::is_absolute;
 use crate::focus::Focus;
 use crate::walk::Walk;
 
+/// The system of identifiers that are URIs.
+const URIS: &str = "urn:ietf:rfc:3986";
+
 impl Walk<'_> {
     /// Judges a uri, a url or a canonical.
     pub(crate) fn uri(&mut self, focus: &Focus<'_, '_>) {
@@ -53,10 +56,26 @@ impl Walk<'_> {
 
     /// Judges an Identifier: its system is an absolute address (<https://hl7.org/fhir/R4/datatypes.html#Identifier>).
     pub(crate) fn identifier(&mut self, focus: &Focus<'_, '_>) {
-        let system = focus.element.node.string("system");
-        if let Some(system) = system.filter(|system| !is_absolute(system)) {
+        let Some(system) = focus.element.node.string("system") else {
+            return;
+        };
+        if system == URIS {
+            return self.uri_as_identifier(focus);
+        }
+        if !is_absolute(&system) {
             self.found.error(Code::Value, focus.place, || {
                 format!("The system {} of the identifier is not absolute.", quoted(&system))
+            });
+        }
+    }
+
+    /// An identifier of the system of URIs is one: "if the value is a full URI, then the system SHALL be
+    /// urn:ietf:rfc:3986" (<https://hl7.org/fhir/R4/datatypes.html#Identifier>).
+    fn uri_as_identifier(&mut self, focus: &Focus<'_, '_>) {
+        let value = focus.element.node.string("value");
+        if let Some(value) = value.filter(|value| !is_absolute(value)) {
+            self.found.error(Code::Value, focus.place, || {
+                format!("The system {URIS} identifies by URIs, and {} is none.", quoted(&value))
             });
         }
     }

@@ -113,14 +113,14 @@ const PROFILES: [Profiled; 9] = [
     Profiled {
         what: "told apart by the value of an extension",
         kind: "Patient",
-        elements: r#"{"id":"Patient.contact","path":"Patient.contact","slicing":{"discriminator":[{"type":"value","path":"extension('http://a/x').value"}],"rules":"open"}},
+        elements: r#"{"id":"Patient.contact","path":"Patient.contact","slicing":{"discriminator":[{"type":"value","path":"extension('http://example.org/x').value"}],"rules":"open"}},
             {"id":"Patient.contact:x","path":"Patient.contact","sliceName":"x","min":1},
             {"id":"Patient.contact:x.extension","path":"Patient.contact.extension","slicing":{"discriminator":[{"type":"value","path":"url"}],"rules":"open"}},
-            {"id":"Patient.contact:x.extension:x","path":"Patient.contact.extension","sliceName":"x","min":1,"type":[{"code":"Extension","profile":["http://a/x"]}]},
-            {"id":"Patient.contact:x.extension:x.url","path":"Patient.contact.extension.url","fixedUri":"http://a/x"},
+            {"id":"Patient.contact:x.extension:x","path":"Patient.contact.extension","sliceName":"x","min":1,"type":[{"code":"Extension","profile":["http://example.org/x"]}]},
+            {"id":"Patient.contact:x.extension:x.url","path":"Patient.contact.extension.url","fixedUri":"http://example.org/x"},
             {"id":"Patient.contact:x.extension:x.value[x]","path":"Patient.contact.extension.value[x]","fixedCode":"right"}"#,
-        rows: r#"{"resourceType":"Patient","contact":[{"name":{"text":"x"},"extension":[{"url":"http://a/x","valueCode":"right"}]}]} =>
-            {"resourceType":"Patient","contact":[{"name":{"text":"x"},"extension":[{"url":"http://a/x","valueCode":"wrong"}]}]} => Patient"#,
+        rows: r#"{"resourceType":"Patient","contact":[{"name":{"text":"x"},"extension":[{"url":"http://example.org/x","valueCode":"right"}]}]} =>
+            {"resourceType":"Patient","contact":[{"name":{"text":"x"},"extension":[{"url":"http://example.org/x","valueCode":"wrong"}]}]} => Patient"#,
     },
     Profiled {
         what: "an element that is defined by another",

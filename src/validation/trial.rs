@@ -20,6 +20,7 @@ fn judged(validator: &Validator, text: &str, profile: &str) -> Vec<Issue> {
     let asked = Asked {
         profiles: &profiles,
         now: 1_795_660_000_000_000,
+        unknown_extensions: Severity::Error,
     };
     let root = document.root();
     validator.validate(
@@ -72,7 +73,12 @@ const BASE: &str = r##"
     P,"generalPractitioner":[{"reference":"#x"}]  => Patient.generalPractitioner[0] => ref-1
     P,"generalPractitioner":[{"reference":"#x"}],"contained":[{"resourceType":"Organization","id":"x","name":"y"}]  =>  =>
     P,"contained":[{"resourceType":"Organization","id":"x","name":"y"}]  => Patient.contained[0] => dom-3
-    P,"extension":[{"url":"http://nobody.knows/this","valueString":"x"}]  =>  =>
+    P,"extension":[{"url":"http://nobody.knows/this","valueString":"x"}]  => Patient.extension[0] => Nothing is known here
+    P,"extension":[{"url":"http://example.org/this","valueString":"x"},{"url":"http://fhir.example.org/this","valueString":"x"}]  =>  =>
+    P,"extension":[{"url":"http://badexample.org/this","valueString":"x"}]  => Patient.extension[0] => Nothing is known here
+    P,"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/of-a-later-release","valueString":"x"}]  =>  =>
+    P,"extension":[{"url":"http://hl7.org/fhir/build/StructureDefinition/x","valueString":"x"}]  =>  =>
+    P,"extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race","valueString":"x"}]  => Patient.extension[0] => Nothing is known here
     P,"modifierExtension":[{"url":"http://nobody.knows/this","valueString":"x"}]  => Patient.modifierExtension[0] => may change
     P,"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired","valueString":"x"}]  => Patient.extension[0] => allows boolean
     P,"name":[{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/humanname-own-prefix","valueString":"x"}]}]  => Patient.name[0] => may not stand here
@@ -94,6 +100,9 @@ const BASE: &str = r##"
     P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"MARRIED"}]}  =>  =>
     P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"Single"}]}  => Patient.maritalStatus.coding[0].display => `Married`
     P,"identifier":[{"system":"abc","value":"1"}]  => Patient.identifier[0] => not absolute
+    P,"identifier":[{"system":"urn:ietf:rfc:3986","value":"urn:oid:1.2.3"}]  =>  =>
+    P,"identifier":[{"system":"urn:ietf:rfc:3986","value":"abc"}]  => Patient.identifier[0] => identifies by URIs
+    P,"maritalStatus":{"coding":[{"system":"http://hl7.org/fhir/ValueSet/marital-status","code":"M"}]}  => Patient.maritalStatus.coding[0].system => is a value set
     P,"contained":[{"resourceType":"Organization","id":"a","name":"x"},{"resourceType":"Organization","id":"a","name":"y"}],"managingOrganization":{"reference":"#a"}  => Patient.contained[1] => the same id
     P,"managingOrganization":{"reference":"Organization/1","type":"Patient"}  => Patient.managingOrganization => states the type
     {"resourceType":"CarePlan","status":"draft","intent":"plan","subject":{"reference":"Patient/1"},"instantiatesCanonical":["#none"]}  => CarePlan.instantiatesCanonical[0] => not contained
@@ -107,6 +116,49 @@ const BASE: &str = r##"
 #[test]
 fn the_base_rules_hold() {
     try_all(BASE, "", expand);
+}
+
+const EXPRESSIONS: &str = r##"
+    S["Patient"],"expression":"Patient.name | Person.name"  => SearchParameter.expression => can find nothing
+    S["Patient","Person"],"expression":"Patient.name | Person.name"  =>  =>
+    S["Patient"],"expression":"Organization.name"  => SearchParameter.expression => can find nothing
+    S["Patient"],"expression":"Patient.nam"  => SearchParameter.expression => can find nothing
+    S["Patient"],"expression":"Patient.name("  => SearchParameter.expression => no FHIRPath
+    S["Resource"],"expression":"name"  =>  =>
+    S["Patient"]  =>  =>
+    C"name.exists()"  =>  =>
+    C"nam.exists()"  =>  =>
+    C"name.exists("  => StructureDefinition, StructureDefinition.differential.element[0].constraint[0].expression => no FHIRPath
+    Mtext/cql|  =>  =>
+    Mtext/cql|"library":["http://a/Library/b"],  =>  =>
+    Mtext/fhirpath|  =>  =>
+    Mtext/fhirpath|"description":"x",  =>  =>
+    {"resourceType":"PlanDefinition","status":"draft","action":[{"condition":[{"kind":"start","expression":{"language":"text/fhirpath","expression":"item(1).answer"}}]}]}  =>  =>
+    {"resourceType":"PlanDefinition","status":"draft","action":[{"condition":[{"kind":"start","expression":{"language":"text/fhirpath","expression":"a and"}}]}]}  => PlanDefinition.action[0].condition[0].expression => no FHIRPath
+"##;
+
+/// As [`expand`]; `S` is a search parameter with its bases, `C` a profile with a rule, `M` a measure with a language.
+fn expressed(row: &str) -> String {
+    match row.split_at(1) {
+        ("S", rest) => format!(
+            r#"{{"resourceType":"SearchParameter","url":"http://a/b","name":"B","status":"draft","description":"x","code":"b","type":"string","base":{rest}}}"#
+        ),
+        ("C", rest) => format!(
+            r#"{{"resourceType":"StructureDefinition","url":"http://a/b","name":"B","status":"draft","kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint","differential":{{"element":[{{"id":"Patient","path":"Patient","constraint":[{{"key":"b-1","severity":"error","human":"x","expression":{rest}}}]}}]}}}}"#
+        ),
+        ("M", rest) => {
+            let (language, rest) = rest.split_once('|').unwrap();
+            format!(
+                r#"{{"resourceType":"Measure","status":"draft",{rest}"group":[{{"population":[{{"criteria":{{"language":"{language}","expression":"a"}}}}]}}]}}"#
+            )
+        }
+        _ => expand(row),
+    }
+}
+
+#[test]
+fn expressions_are_judged() {
+    try_all(EXPRESSIONS, "", expressed);
 }
 
 const BUNDLES: &str = r##"

@@ -6,7 +6,7 @@ use conformance::place::Place;
 use conformance::{Definitions, Terminology};
 use fhir::document::Node;
 use fhir::identity::Kind;
-use fhir::outcome::Issue;
+use fhir::outcome::{Issue, Severity};
 use fhirpath::model::{Model, TypeId};
 use fhirpath::value::Element;
 
@@ -35,6 +35,7 @@ pub(crate) struct Kinds {
     pub(crate) codeable_concept: TypeId,
     pub(crate) definition: TypeId,
     pub(crate) domain_resource: TypeId,
+    pub(crate) expression: TypeId,
     pub(crate) extension: TypeId,
     pub(crate) identifier: TypeId,
     pub(crate) observation: TypeId,
@@ -58,6 +59,7 @@ impl Kinds {
             codeable_concept: kind("CodeableConcept"),
             definition: kind("ElementDefinition"),
             domain_resource: kind("DomainResource"),
+            expression: kind("Expression"),
             extension: kind("Extension"),
             identifier: kind("Identifier"),
             observation: kind("Observation"),
@@ -84,6 +86,8 @@ pub struct Asked<'a> {
     pub profiles: &'a [String],
     /// The moment of `now()`, in microseconds since 1970.
     pub now: i64,
+    /// How bad it is that nobody here knows what an extension means: see [`Walk::unknown_extension`].
+    pub unknown_extensions: Severity,
 }
 
 impl Validator {
@@ -133,6 +137,7 @@ impl Validator {
             shelf: &shelf,
             bundles: &bundles,
             now: asked.now,
+            unknown_extensions: asked.unknown_extensions,
             found,
             depth: 0,
             under_way: Vec::new(),

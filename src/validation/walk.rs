@@ -3,7 +3,7 @@
 use conformance::place::{Place, quoted};
 use conformance::{Definitions, Terminology};
 use fhir::document::Node;
-use fhir::outcome::Code;
+use fhir::outcome::{Code, Severity};
 use fhirpath::model::Model;
 use fhirpath::value::Element;
 use rustc_hash::FxHashSet;
@@ -31,6 +31,7 @@ pub(crate) struct Walk<'v> {
     pub(crate) shelf: &'v Shelf,
     pub(crate) bundles: &'v Bundles,
     pub(crate) now: i64,
+    pub(crate) unknown_extensions: Severity,
     pub(crate) found: Findings,
     pub(crate) depth: usize,
     /// The elements being held against a profile: their document, their place in it, and the profile.
@@ -242,6 +243,7 @@ impl<'v> Walk<'v> {
             kind if kind == kinds.reference => self.reference(focus),
             kind if kind == kinds.extension => self.extension(focus, focus.path.ends_with(".modifierExtension")),
             kind if kind == kinds.coding => self.coding(focus),
+            kind if kind == kinds.expression => self.expression(focus),
             kind if kind == kinds.attachment => self.attachment(focus),
             kind if kind == kinds.identifier => self.identifier(focus),
             kind if kind == kinds.xhtml => self.narrative(focus),

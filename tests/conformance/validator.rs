@@ -137,6 +137,7 @@ fn judged(validator: &Validator, number: u64, case: &Case) -> Vec<Found> {
     let asked = Asked {
         profiles: &case.profiles,
         now: NOW,
+        unknown_extensions: Severity::Error,
     };
     let kind = Kind::new(&case.kind()).expect("it names a type");
     let issues = validator.validate(&given, &codes, &kind, case.record.root(), &asked);

@@ -63,7 +63,11 @@ fn every_record_is_valid_by_its_national_profile() {
             continue;
         }
         let document = Document::parse(&bytes, Limits::default()).unwrap();
-        let asked = Asked { profiles: &[], now: 0 };
+        let asked = Asked {
+            profiles: &[],
+            now: 0,
+            unknown_extensions: Severity::Error,
+        };
         let issues = validator.validate(
             &validation::library::Empty,
             &*terminology::standard(),

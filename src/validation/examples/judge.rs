@@ -8,7 +8,7 @@ use std::sync::Arc;
 use conformance::Definitions;
 use fhir::document::Document;
 use fhir::identity::Kind;
-use fhir::outcome::write_outcome;
+use fhir::outcome::{Severity, write_outcome};
 use fhir::parse::Limits;
 use terminology::{Answers, Library};
 use validation::{Asked, Given, Validator};
@@ -39,6 +39,7 @@ fn main() {
         let asked = Asked {
             profiles: &profiles,
             now: 1_795_660_000_000_000,
+            unknown_extensions: Severity::Error,
         };
         let issues = validator.validate(&given, &codes, &kind.expect("a type"), record.root(), &asked);
         let mut outcome = Vec::new();
