@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::meters::{folder_bytes, resident_mib};
-use crate::phases::{Rate, Target, in_turns, millis};
+use crate::phases::{Asked, Rate, Target, in_turns, millis};
 use crate::{Plan, Report};
 
 /// Codes that are counted.
@@ -68,9 +68,10 @@ pub fn measure(plan: &Plan, target: &mut Target, report: &mut Report) {
         .flat_map(|amount| count(&format!("&value-quantity=gt{}", amount * 3)))
         .collect();
     let lists = [&count("")[..], &years, &amounts];
+    let lists = lists.map(|paths| Asked { target, paths });
     // The second round counts: what is laid out is laid out when it is asked for again.
-    in_turns(plan, target, &lists);
-    let rates = in_turns(plan, target, &lists);
+    in_turns(plan, &lists);
+    let rates = in_turns(plan, &lists);
     let (plain, filtered) = rates.split_first().expect("three lists were measured");
     for (name, found) in ["date", "quantity"].into_iter().zip(filtered) {
         let ratio = found.median.as_secs_f64() / plain.median.as_secs_f64();

@@ -1,6 +1,7 @@
 //! The benchmark: every figure as a ratio inside one run, with CPU seconds and bytes beside it.
 
 mod client;
+mod cores;
 mod cramped;
 mod judged;
 mod meters;

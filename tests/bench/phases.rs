@@ -9,6 +9,7 @@ use tests::random::Random;
 use tests::world::{Engine, World};
 
 use crate::client::Client;
+use crate::cores::Apart;
 use crate::meters::{cpu_seconds, folder_bytes, fsync_median, index_seconds, median, percentile, resident_mib};
 use crate::{Plan, Report, cramped, judged, shapes};
 
@@ -58,12 +59,11 @@ pub fn run(plan: &Plan, report: &mut Report) {
     let data = read(plan, report);
     let fsync = fsync_median(&plan.place);
     report.note("F, one raw fsync on this disk", format!("{:.3} ms", millis(fsync)));
+    let small = start(plan);
+    import(&data, &small, plan.resources / shapes::GROWTH, None);
     let mut target = start(plan);
-    let chosen = import(&data, &target, plan.resources / shapes::GROWTH, None);
-    wait_for_rest(&target);
-    let small = shapes::measure(plan, &target);
-    let loaded = chosen + import(&data, &target, plan.resources - chosen, Some(report));
-    wait_for_rest(&target);
+    let loaded = import(&data, &target, plan.resources, Some(report));
+    [&small, &target].into_iter().for_each(wait_for_rest);
     footprint(&target, loaded, report);
     let ping = rate(plan, &target, 8, &["/ping".to_owned()]);
     report.note(
@@ -71,7 +71,8 @@ pub fn run(plan: &Plan, report: &mut Report) {
         format!("{:.0}/s, {:.3} ms CPU", ping.rate, ping.cpu_millis),
     );
     reads(plan, &target, &ping, report);
-    shapes::report(&small, &shapes::measure(plan, &target), report);
+    shapes::measure(plan, &small, &target, report);
+    drop(small);
     creates(plan, &target, fsync, report);
     hostage(plan, &data, &target, report);
     restart(&mut target, report);
@@ -155,11 +156,7 @@ fn postgres_process() -> u32 {
 
 /// Posts bundles until that many resources are in, the first ones again when all have been posted.
 fn import(data: &Data, target: &Target, wanted: usize, report: Option<&mut Report>) -> usize {
-    let next = AtomicUsize::new(if report.is_some() {
-        data.bundles.len() / shapes::GROWTH
-    } else {
-        0
-    });
+    let next = AtomicUsize::new(0);
     let loaded = AtomicUsize::new(0);
     let (cpu, indexing, start) = (target.cpu(), index_seconds(target.process), Instant::now());
     std::thread::scope(|scope| {
@@ -295,24 +292,36 @@ pub(crate) fn rate(plan: &Plan, target: &Target, connections: usize, paths: &[St
     }
 }
 
-/// Several loops of GETs taken in turns on one connection, so that whatever the machine does it does to all of them alike;
-/// then each by itself, for its CPU time.
-pub(crate) fn in_turns(plan: &Plan, target: &Target, lists: &[&[String]]) -> Vec<Rate> {
-    let mut client = Client::connect(&target.address);
-    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); lists.len()];
-    let end = Instant::now() + Duration::from_secs(plan.seconds * lists.len() as u64);
+/// A loop of GETs on one server.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) paths: &'a [String],
+}
+
+/// Several loops of GETs taken in turns, each on a connection of its own, with the client on one core and the servers on
+/// another, so that whatever the machine does it does to all of them alike; then each by itself, for its CPU time.
+pub(crate) fn in_turns(plan: &Plan, loops: &[Asked<'_>]) -> Vec<Rate> {
+    let mut servers: Vec<u32> = loops.iter().map(|asked| asked.target.process).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    let _apart = Apart::new(&servers);
+    let connect = |asked: &Asked<'_>| Client::connect(&asked.target.address);
+    let mut clients: Vec<Client> = loops.iter().map(connect).collect();
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); loops.len()];
+    let end = Instant::now() + Duration::from_secs(plan.seconds * loops.len() as u64);
     for round in 0.. {
         if Instant::now() >= end {
             break;
         }
-        for (list, times) in lists.iter().zip(&mut times) {
-            let path = &list[round % list.len()];
+        for ((asked, client), times) in loops.iter().zip(&mut clients).zip(&mut times) {
+            let path = &asked.paths[round % asked.paths.len()];
             let begin = Instant::now();
             assert_eq!(client.send("GET", path, b"").status, 200, "{path}");
             times.push(begin.elapsed());
         }
     }
-    let alone = lists.iter().map(|list| rate(plan, target, 1, list));
+    let alone = loops.iter().map(|asked| rate(plan, asked.target, 1, asked.paths));
     let both = alone.zip(&mut times).map(|(alone, times)| Rate {
         median: median(times),
         p99: percentile(times, 99),
