@@ -27,6 +27,11 @@ impl Measured {
         (found.bytes / self.read.bytes).max(1.0)
     }
 
+    /// The CPU of a shape in reads by id of as many bytes.
+    fn cpu_in_reads(&self, found: &Rate) -> f64 {
+        found.cpu_millis / (self.read.cpu_millis * self.reads(found))
+    }
+
     /// The median of a shape in reads by id of as many bytes.
     fn in_reads(&self, found: &Rate) -> f64 {
         found.median.as_secs_f64() / (self.read.median.as_secs_f64() * self.reads(found))
@@ -91,11 +96,12 @@ impl Searches<'_> {
 fn write(small: &Measured, large: &Measured, report: &mut Report) {
     for (name, found) in &large.shapes {
         let figure = format!(
-            "median {:.3} ms, p99 {:.3} ms, {:.3} ms CPU, {:.0} bytes",
+            "median {:.3} ms, p99 {:.3} ms, {:.0} bytes, {:.3} ms CPU ({:.2} reads)",
             millis(found.median),
             millis(found.p99),
+            found.bytes,
             found.cpu_millis,
-            found.bytes
+            large.cpu_in_reads(found),
         );
         report.goal(
             &format!("search, {name}"),
@@ -107,10 +113,11 @@ fn write(small: &Measured, large: &Measured, report: &mut Report) {
         if let Some(before) = small.of(name) {
             let each = |measured: &Measured, rate: &Rate| rate.median.as_secs_f64() / measured.reads(rate);
             let figure = format!(
-                "median {:.3} ms there, {:.3} ms CPU, {:.0} bytes",
+                "median {:.3} ms, {:.0} bytes, {:.3} ms CPU there; {:.2} times its CPU",
                 millis(before.median),
+                before.bytes,
                 before.cpu_millis,
-                before.bytes
+                (found.cpu_millis / large.reads(found)) / (before.cpu_millis / small.reads(before)),
             );
             report.goal(
                 &format!("the same at {GROWTH} times the data"),
