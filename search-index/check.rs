@@ -357,7 +357,6 @@ impl Slice<'_> {
             fields: &inner.fields,
             slots: &inner.slots,
             registry: &inner.registry,
-            store: &inner.store,
         };
         for segment in self.segments {
             let chosen: Vec<(u32, u64, u64)> = living(segment, after, up_to)

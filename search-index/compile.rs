@@ -13,6 +13,7 @@ use tantivy::postings::TermInfo;
 use tantivy::query::AllScorer;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{BitSet, DocId, InvertedIndexReader, TantivyError};
+use text::Word;
 
 use crate::among::Among;
 use crate::blocks::{Candidates, Sieve, keep_where};
@@ -222,12 +223,18 @@ impl Compiler<'_> {
         Ok(Some(found))
     }
 
-    fn words(&self, whose: Whose, words: &[Box<str>]) -> Result<Part, TantivyError> {
+    fn words(&self, whose: Whose, words: &[Word]) -> Result<Part, TantivyError> {
         let (mut parts, mut key) = (Vec::with_capacity(words.len()), Vec::new());
         for word in words {
-            match postings(&self.columns.words, terms::word(whose, word, &mut key))? {
-                Some(list) => parts.push(Part::Listed(list)),
-                None => return Ok(Part::nothing()),
+            let mut lists = Vec::with_capacity(word.len());
+            for token in word {
+                let list = postings(&self.columns.words, terms::word(whose, token, &mut key))?;
+                lists.extend(list.map(Part::Listed));
+            }
+            match lists.len() {
+                0 => return Ok(Part::nothing()),
+                1 => parts.append(&mut lists),
+                _ => parts.push(Part::Or(lists)),
             }
         }
         if parts.is_empty() {

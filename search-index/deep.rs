@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use query::Registry;
-use store::{Store, Version};
+use store::Version;
 use tantivy::schema::{Field, FieldType, Value};
 use tantivy::{DocId, TantivyError};
 
@@ -19,7 +19,6 @@ pub(crate) struct Deep<'a> {
     pub(crate) fields: &'a Fields,
     pub(crate) slots: &'a Slots,
     pub(crate) registry: &'a Registry,
-    pub(crate) store: &'a Store,
 }
 
 /// A value of a column, numbers as their bytes.
@@ -29,7 +28,7 @@ impl Deep<'_> {
     /// Whether a document says what the version says: every term leads to it, every column has the values and no other.
     pub(crate) fn says(&self, segment: &Segment, doc: DocId, version: &Version) -> Result<bool, Trouble> {
         let entry = Entry::read(self.registry, version);
-        let document = stored::document(self.fields, self.slots, &entry, self.store)?;
+        let document = stored::document(self.fields, self.slots, &entry);
         let mut expected: BTreeMap<Field, Vec<Kept>> = BTreeMap::new();
         for (field, value) in document.field_values() {
             let number = value.as_u64().map(u64::to_be_bytes);

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use fhir::body::{self, Header};
 use fhir::document::{Document, Node};
@@ -10,7 +10,7 @@ use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use query::registry::Registry;
 use query::{Subject, Values, Words};
-use store::{Appended, Store, Version};
+use store::{Appended, Version};
 
 /// How deep a stored record may be nested: more than any server lets in.
 const STORED_DEPTH_MAX: usize = 512;
@@ -32,11 +32,11 @@ impl Prepared {
         Prepared {
             values: Arc::new(registry.extract(kind, root)),
             of: registry.fingerprint(),
-            words: Arc::new(WordLists::of(&root)),
+            words: Arc::new(WordLists::of(&registry.words(root))),
         }
     }
 
-    /// Whether the values are those the registry would extract.
+    /// Whether values and words are those the registry would extract.
     pub fn is_of(&self, registry: &Registry) -> bool {
         self.of == registry.fingerprint()
     }
@@ -58,7 +58,7 @@ impl Words for Prepared {
     }
 }
 
-/// The distinct words of a record, each list one text with a space between.
+/// The distinct tokens of a record, each list one text with a space between.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WordLists {
     narrative: Box<str>,
@@ -134,7 +134,7 @@ pub(crate) struct Entry {
     pub(crate) values: Arc<Values>,
     /// Whether it is in the index already and only indexed again.
     pub(crate) again: bool,
-    words: OnceLock<Arc<WordLists>>,
+    pub(crate) words: Arc<WordLists>,
 }
 
 impl Entry {
@@ -142,14 +142,10 @@ impl Entry {
     /// other parameters made of it.
     pub(crate) fn carried(registry: &Registry, appended: &Appended) -> Option<Entry> {
         let (values, words) = match (&appended.attachment, appended.operation.is_live()) {
-            (_, false) => (Arc::default(), Some(Arc::default())),
+            (_, false) => (Arc::default(), Arc::default()),
             (Some(attachment), true) => unpack(registry, attachment)?,
             (None, true) => return None,
         };
-        let cell = OnceLock::new();
-        if let Some(words) = words {
-            cell.get_or_init(|| words);
-        }
         Some(Entry {
             seq: appended.seq,
             record: appended.record,
@@ -160,7 +156,7 @@ impl Entry {
             before: appended.previous.map_or(Before::Nothing, Before::At),
             values,
             again: false,
-            words: cell,
+            words,
         })
     }
 
@@ -169,7 +165,10 @@ impl Entry {
         let (values, words) = match document_of(version) {
             Some(document) => {
                 let root = document.root();
-                (registry.extract(&version.kind, root), WordLists::of(&root))
+                (
+                    registry.extract(&version.kind, root),
+                    WordLists::of(&registry.words(root)),
+                )
             }
             None => Default::default(),
         };
@@ -187,7 +186,7 @@ impl Entry {
             },
             values: Arc::new(values),
             again: false,
-            words: OnceLock::from(Arc::new(words)),
+            words: Arc::new(words),
         }
     }
 
@@ -203,7 +202,7 @@ impl Entry {
             before: Before::Somewhere,
             values: Arc::default(),
             again: true,
-            words: OnceLock::from(Arc::default()),
+            words: Arc::default(),
         }
     }
 
@@ -218,69 +217,12 @@ impl Entry {
             contained: false,
         }
     }
-
-    /// Whether the words are known without reading the record again.
-    pub(crate) fn has_words(&self) -> bool {
-        self.words.get().is_some()
-    }
-
-    /// Takes the words from the version as it was read again.
-    pub(crate) fn learn(&self, version: &Version) {
-        if let Some(document) = document_of(version) {
-            self.words.get_or_init(|| Arc::new(WordLists::of(&document.root())));
-        }
-    }
-
-    /// The words of the version, read from the store where need be.
-    ///
-    /// # Errors
-    /// The store's, where it cannot be read.
-    pub(crate) fn words(&self, store: &Store) -> Result<Arc<WordLists>, store::Trouble> {
-        if let Some(words) = self.words.get() {
-            return Ok(Arc::clone(words));
-        }
-        let read = store.by_seq(&[self.seq])?;
-        let document = read.first().and_then(document_of);
-        let words = document
-            .map(|document| WordLists::of(&document.root()))
-            .unwrap_or_default();
-        Ok(Arc::clone(self.words.get_or_init(|| Arc::new(words))))
-    }
 }
 
-/// The words of an entry, looked for when first asked for.
-pub(crate) struct WordsOf<'a> {
-    pub(crate) entry: &'a Entry,
-    pub(crate) store: &'a Store,
-}
-
-impl Words for WordsOf<'_> {
-    fn narrative(&self, each: &mut dyn FnMut(&str)) {
-        if let Ok(words) = self.entry.words(self.store) {
-            words.narrative(each);
-        }
-    }
-
-    fn content(&self, each: &mut dyn FnMut(&str)) {
-        if let Ok(words) = self.entry.words(self.store) {
-            words.content(each);
-        }
-    }
-
-    fn distinct(&self) -> u32 {
-        self.entry.words(self.store).map_or(0, |words| words.distinct())
-    }
-}
-
-fn unpack(
-    registry: &Registry,
-    attachment: &Arc<dyn Any + Send + Sync>,
-) -> Option<(Arc<Values>, Option<Arc<WordLists>>)> {
+fn unpack(registry: &Registry, attachment: &Arc<dyn Any + Send + Sync>) -> Option<(Arc<Values>, Arc<WordLists>)> {
     let prepared = attachment.downcast_ref::<Prepared>()?;
     let words = Arc::clone(&prepared.words);
-    prepared
-        .is_of(registry)
-        .then(|| (Arc::clone(&prepared.values), Some(words)))
+    prepared.is_of(registry).then(|| (Arc::clone(&prepared.values), words))
 }
 
 /// The record of a version, parsed again; `None` for a deletion.

@@ -14,7 +14,7 @@ use crate::columns::Segment;
 use crate::compile::{Compiler, Named};
 use crate::counted::Question;
 use crate::cursor::Cursor;
-use crate::entry::{Entry, WordsOf};
+use crate::entry::Entry;
 use crate::explain::Outcome;
 use crate::order::Rank;
 use crate::orders::{Layout, Orders};
@@ -282,13 +282,8 @@ impl Run<'_> {
             if wanted.most == 0 {
                 continue;
             }
-            let score = (!wanted.words.is_empty()).then(|| {
-                let words = &WordsOf {
-                    entry,
-                    store: self.store,
-                };
-                query::score::of(wanted.predicate, &entry.subject(words))
-            });
+            let score =
+                (!wanted.words.is_empty()).then(|| query::score::of(wanted.predicate, &entry.subject(&*entry.words)));
             let rank = Rank::of(entry, wanted.sort, score_value(score));
             if wanted.turn.meets(&rank, wanted.sort) {
                 let (kind, id) = (entry.kind.clone(), entry.id.clone());
@@ -318,10 +313,7 @@ impl Run<'_> {
             if matched >= MATCHES {
                 self.clock.check(std::mem::take(&mut matched) * MATCHED)?;
             }
-            if predicate.matches(&entry.subject(&WordsOf {
-                entry,
-                store: self.store,
-            })) {
+            if predicate.matches(&entry.subject(&*entry.words)) {
                 found.push(entry);
             }
         }

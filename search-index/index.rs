@@ -11,6 +11,7 @@ use fhir::identity::Kind;
 use query::{Predicate, Registry, custom};
 use store::Store;
 use tantivy::TantivyError;
+use text::{Analysis, Tables};
 
 use crate::clock::Clock;
 use crate::columns::Fields;
@@ -20,7 +21,7 @@ use crate::following::Following;
 use crate::indexing::Indexing;
 use crate::order;
 use crate::orders::Orders;
-use crate::place::{CUSTOM, Place, Unusable, mark};
+use crate::place::{ANALYZERS, CUSTOM, Place, Unusable, mark};
 use crate::segments;
 use crate::settings::Settings;
 use crate::shared::{Shared, State, View};
@@ -92,6 +93,12 @@ impl Index {
     /// The custom search parameters that the index in a directory was built with; `None` where it does not say.
     pub fn custom(directory: &Path) -> Option<Vec<SearchParameter>> {
         custom::parse(&fs::read_to_string(directory.join(CUSTOM)).ok()?)
+    }
+
+    /// The tables by which the index in a directory breaks texts into words; `None` where it does not say.
+    pub fn analysis(directory: &Path) -> Option<Analysis> {
+        let tables = Tables::read(&fs::read_to_string(directory.join(ANALYZERS)).ok()?).ok()?;
+        Analysis::new(&tables).ok()
     }
 
     /// Whether the index in a directory was built with these parameters by a program like this one.
@@ -283,6 +290,7 @@ impl Parts {
             directory: directory.to_owned(),
             mark: mark(&registry, &slots),
             custom: custom::write(registry.custom()),
+            analyzers: registry.analysis().tables().to_owned(),
         };
         Parts {
             place,

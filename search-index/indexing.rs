@@ -179,11 +179,10 @@ impl Indexing {
             let records = Records::new(replaced);
             self.writer()?.delete_query(Box::new(records))?;
         }
-        self.read_words(entries)?;
         for (place, entry) in entries.iter().enumerate() {
             self.fed = self.fed.max(entry.seq);
             if entry.live && last[&entry.record] == place {
-                let document = stored::document(&self.fields, &self.slots, entry, &self.store)?;
+                let document = stored::document(&self.fields, &self.slots, entry);
                 self.writer()?.add_document(document)?;
             }
             self.pending += 1;
@@ -191,21 +190,6 @@ impl Indexing {
         }
         self.due
             .get_or_insert_with(|| Instant::now() + Duration::from_millis(self.settings.commit_every_ms));
-        Ok(())
-    }
-
-    /// Reads the records again whose writes did not carry their words, all at once.
-    fn read_words(&self, entries: &[Arc<Entry>]) -> Result<(), Failure> {
-        let wordless: Vec<&Arc<Entry>> = entries
-            .iter()
-            .filter(|entry| entry.live && !entry.has_words())
-            .collect();
-        let places: Vec<u64> = wordless.iter().map(|entry| entry.seq).collect();
-        if !places.is_empty() {
-            for (entry, version) in wordless.iter().zip(self.store.by_seq(&places)?) {
-                entry.learn(&version);
-            }
-        }
         Ok(())
     }
 

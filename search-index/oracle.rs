@@ -220,7 +220,7 @@ impl World {
     fn matching(&self, kinds: &[Kind], predicate: &Predicate, at: u64) -> Vec<&Known> {
         let meets = |known: &&Known| {
             let root = known.document.as_ref().unwrap().root();
-            predicate.matches(&known.subject(&root))
+            predicate.matches(&known.subject(&self.registry.words(root)))
         };
         let wanted = |known: &&Known| kinds.is_empty() || kinds.contains(&known.kind);
         self.living(at).into_iter().filter(wanted).filter(meets).collect()
@@ -249,7 +249,7 @@ impl World {
         let words = !query::score::wanted(&resolved).is_empty();
         let of = |known: &Known| {
             let root = known.document.as_ref().unwrap().root();
-            let score = query::score::of(&resolved, &known.subject(&root));
+            let score = query::score::of(&resolved, &known.subject(&self.registry.words(root)));
             (rank(known, sort, score), known.seq, words.then_some(score))
         };
         let mut found: Vec<(Rank, u64, Option<u32>)> =

@@ -22,6 +22,9 @@ pub(crate) const FINGERPRINT: &str = "fingerprint";
 /// The file that names the custom search parameters it was built with.
 pub(crate) const CUSTOM: &str = "parameters";
 
+/// The file that holds the tables by which it breaks texts into words.
+pub(crate) const ANALYZERS: &str = "analyzers";
+
 /// Why the index in a folder is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unusable {
@@ -46,6 +49,8 @@ pub(crate) struct Place {
     pub(crate) mark: String,
     /// The custom search parameters it is built with, as text.
     pub(crate) custom: String,
+    /// The tables it breaks texts by, as text.
+    pub(crate) analyzers: String,
 }
 
 impl Place {
@@ -117,6 +122,7 @@ impl Place {
         let directory = MmapDirectory::open(&self.directory).map_err(TantivyError::from)?;
         let index = tantivy::Index::create(directory, schema, settings)?;
         fs::write(self.directory.join(CUSTOM), &self.custom)?;
+        fs::write(self.directory.join(ANALYZERS), &self.analyzers)?;
         fs::write(self.directory.join(FINGERPRINT), &self.mark)?;
         Ok(index)
     }

@@ -2,7 +2,6 @@
 
 use query::term::{Unit, each_range, each_term};
 use query::{ParamId, Target, Value, Words};
-use store::Store;
 use tantivy::TantivyDocument;
 
 use crate::columns::Fields;
@@ -13,16 +12,8 @@ use crate::terms::{self, Whose};
 use crate::tuples;
 
 /// The document of a living version.
-///
-/// # Errors
-/// The store's, where the write did not carry the words and the record cannot be read.
-pub(crate) fn document(
-    fields: &Fields,
-    slots: &Slots,
-    entry: &Entry,
-    store: &Store,
-) -> Result<TantivyDocument, store::Trouble> {
-    let words = entry.words(store)?;
+pub(crate) fn document(fields: &Fields, slots: &Slots, entry: &Entry) -> TantivyDocument {
+    let words = &entry.words;
     let slots = Of {
         slots,
         kind: slots.of_kind(&entry.kind),
@@ -42,7 +33,7 @@ pub(crate) fn document(
     };
     words.narrative(&mut |word| add(Whose::Narrative, word));
     words.content(&mut |word| add(Whose::Content, word));
-    Ok(document)
+    document
 }
 
 /// The columns of one kind.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use tests::world::{Engine, World, eventually};
+use tests::world::{Engine, World, binary, eventually};
 
 /// The patrol at full speed.
 const PATROL: &[&str] = &["--patrol-records", "100000"];
@@ -112,7 +112,61 @@ fn a_search_parameter_of_ones_own_survives_all(engine: Engine) {
     assert_eq!(said(&told(&world), "unusable").len(), 1);
 }
 
+/// Tables of one's own come while the server runs: searches are answered all the time, by the old tables or the new.
+fn tables_of_ones_own_are_heard_of_while_the_server_runs(engine: Engine) {
+    let mut world = World::new(engine);
+    fill(&world);
+    let note = r#"{"resourceType":"Patient","id":"n","name":[{"text":"Soonam"}],"contact":[{"name":{"text":"Pema"}}],
+        "telecom":[{"system":"other","value":"pigeon"}],"communication":[{"language":{"text":"seen for XYZ"}}]}"#;
+    world.put("Patient/n", note).expect(201);
+    let found = |world: &World, query: &str| world.get(&format!("Patient?_content={query}")).expect(200).ids("match");
+    assert_eq!(found(&world, "pigeon"), ["n"]);
+    assert!(found(&world, "sonam").is_empty() && found(&world, "hypertension").is_empty());
+    let folder = world.folder().join("analyzers");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("names.tsv"), "# ours\nsonam\tsoenam,soonam\n").expect("a table");
+    fs::write(folder.join("synonyms.tsv"), "hypertension\tHTN,xyz\n").expect("a table");
+    fs::write(folder.join("elements.tsv"), "Patient.telecom\tnone\n").expect("a table");
+    eventually("the index is built by the new tables", || {
+        assert_eq!(found(&world, "soonam"), ["n"], "it can be searched meanwhile");
+        found(&world, "sonam") == ["n"]
+    });
+    assert_eq!(found(&world, "htn"), ["n"]);
+    assert!(found(&world, "pigeon").is_empty());
+    world.kill();
+    world.start();
+    assert_eq!(found(&world, "sonam"), ["n"]);
+    // A table that contradicts itself is told of, and what held before goes on: now, and after a start.
+    fs::write(folder.join("names.tsv"), "sonam\tsoonam\nkarma\tsoonam\n").expect("a table");
+    let ask = |arguments: [&str; 3]| {
+        let mut command = std::process::Command::new(binary());
+        let command = command.args(arguments).arg("--analyzers").arg(&folder);
+        command.output().expect("epis runs")
+    };
+    assert!(
+        ask(["analyzers", "show", "names"]).status.success(),
+        "a table may be looked at that cannot be used"
+    );
+    let refused = ask(["analyzers", "read", "soonam"]);
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && why.contains("\"soonam\" to karma and to sonam"),
+        "{why}"
+    );
+    world.kill();
+    world.start();
+    assert_eq!(found(&world, "sonam"), ["n"]);
+    // What goes from the folder holds no longer.
+    fs::remove_dir_all(&folder).expect("the folder goes");
+    eventually("the index is built by the old tables", || {
+        found(&world, "sonam").is_empty()
+    });
+    world.kill();
+    world.check().expect("an index that agrees");
+}
+
 on_both!(
+    tables_of_ones_own_are_heard_of_while_the_server_runs,
     an_index_is_built_anew_on_request,
     a_damaged_index_is_mended_while_the_server_runs,
     a_search_parameter_of_ones_own_survives_all,

@@ -96,6 +96,10 @@ fn fhirpath(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/fhirpath.txt"));
 }
 
+fn texts(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/texts.txt"));
+}
+
 fn matching(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/match.txt"));
 }
@@ -109,6 +113,7 @@ on_both!(
     interactions,
     operations,
     matching,
+    texts,
     malformed,
     conditional,
     patch,

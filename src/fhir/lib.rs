@@ -1,5 +1,6 @@
 //! A record as a value: its JSON kept byte-true, its identity, and the outcome of judging it.
 
+pub mod base64;
 pub mod body;
 pub mod document;
 pub mod identity;

@@ -45,6 +45,8 @@ pub struct Settings {
     pub index_folder: PathBuf,
     /// Where the large code systems lie that were loaded from their releases; looked at again while the engine runs.
     pub terminology_folder: PathBuf,
+    /// Where tables of one's own for the analyzers lie; looked at again while the engine runs.
+    pub analyzers_folder: PathBuf,
     /// How the search index works.
     pub index: search_index::Settings,
     /// How much one request may ask for.
@@ -69,6 +71,7 @@ impl Settings {
         Settings {
             store,
             terminology_folder: index_folder.with_file_name("terminology"),
+            analyzers_folder: index_folder.with_file_name("analyzers"),
             index_folder,
             index: search_index::Settings::default(),
             limits: Limits::default(),

@@ -21,7 +21,9 @@ use query::{Bar, Registry, Why};
 use search_index::{Index, Unusable};
 use store::{Store, Trouble};
 use terminology::{Answers, Library};
+use text::Analysis;
 
+use crate::analyzers::Analyzers;
 use crate::engine::{Engine, Settings};
 use crate::parameters::Parameters;
 use crate::shelf::Shelf;
@@ -46,6 +48,7 @@ pub struct Generations {
 pub(crate) struct House {
     current: RwLock<Arc<Engine>>,
     parameters: Arc<Parameters>,
+    analyzers: Analyzers,
     /// What searches ask about codes.
     terminology: Arc<dyn Terminology>,
     /// What the next index is to be built with. Held while an engine takes the place of another.
@@ -60,7 +63,7 @@ pub(crate) struct House {
     building: Mutex<()>,
 }
 
-/// The search parameters as the records define them.
+/// The search parameters as the records define them, and the tables of the analyzers as they lie in their folder.
 struct Wanted {
     registry: Arc<Registry>,
     unusable: Vec<UnusableParameter>,
@@ -73,9 +76,12 @@ impl Wanted {
         definitions: &Arc<Definitions>,
         zone: i32,
         parameters: &Parameters,
+        analysis: &Arc<Analysis>,
     ) -> Result<Wanted, Trouble> {
         let (mut usable, mut unusable) = parameters.settled(store)?;
-        let with = |usable: &[SearchParameter]| Registry::with(Arc::clone(definitions), zone, usable.to_vec());
+        let with = |usable: &[SearchParameter]| {
+            Registry::with(Arc::clone(definitions), zone, usable.to_vec()).with_analysis(Arc::clone(analysis))
+        };
         let mut registry = with(&usable);
         let custom = registry
             .skipped()
@@ -139,8 +145,10 @@ impl Generations {
         let definitions = Definitions::r4();
         let store = Store::open(settings.store.clone())?;
         let parameters = Parameters::open(&store, &definitions)?;
-        let wanted = Wanted::of(&store, &definitions, settings.zone, &parameters)?;
         let shelf = Shelf::open(&settings.index_folder)?;
+        let before = || Index::analysis(&shelf.current()?);
+        let (analyzers, analysis) = Analyzers::open(&settings.analyzers_folder, before, &*settings.index.notice);
+        let wanted = Wanted::of(&store, &definitions, settings.zone, &parameters, &analysis)?;
         let opening = Opening {
             shelf: &shelf,
             store: &store,
@@ -167,6 +175,7 @@ impl Generations {
             upkeep,
             current: RwLock::new(Arc::new(engine)),
             parameters,
+            analyzers,
             terminology,
             wanted: Mutex::new(wanted),
             shelf,
@@ -266,7 +275,14 @@ impl House {
             return Ok(());
         }
         let engine = self.engine();
-        let heard = Wanted::of(&engine.store, &engine.definitions, engine.zone, &self.parameters)?;
+        let analysis = Arc::clone(wanted.registry.analysis());
+        let heard = Wanted::of(
+            &engine.store,
+            &engine.definitions,
+            engine.zone,
+            &self.parameters,
+            &analysis,
+        )?;
         if heard.registry.custom() == wanted.registry.custom() && heard.unusable == wanted.unusable {
             self.parameters.heard();
             return Ok(());
@@ -278,6 +294,20 @@ impl House {
         drop(wanted);
         self.tell_unusable(&before.unusable);
         Ok(())
+    }
+
+    /// Takes in the tables of the analyzers, where they changed.
+    pub(crate) fn look_at_tables(&self) {
+        if let Some(analysis) = self.analyzers.news(&|sentence| self.notice(sentence)) {
+            let mut wanted = self.wanted();
+            let registry = Registry::with(
+                Arc::clone(&self.engine().definitions),
+                wanted.registry.zone(),
+                wanted.registry.custom().to_vec(),
+            );
+            wanted.registry = Arc::new(registry.with_analysis(analysis));
+            wanted.since = Instant::now();
+        }
     }
 
     fn tell_unusable(&self, known: &[UnusableParameter]) {
@@ -298,8 +328,13 @@ impl House {
             .missing(engine.registry.custom())
             .map(|p| p.code.as_str())
             .collect();
-        let rested = wanted.since.elapsed() >= GATHER;
-        (rested && !codes.is_empty()).then(|| format!("Search parameters came or changed: {}.", codes.join(", ")))
+        if wanted.since.elapsed() < GATHER {
+            return None;
+        }
+        if wanted.registry.analysis() != engine.registry.analysis() {
+            return Some("The tables of the analyzers changed.".to_owned());
+        }
+        (!codes.is_empty()).then(|| format!("Search parameters came or changed: {}.", codes.join(", ")))
     }
 
     /// Tells whoever runs the server.
@@ -330,10 +365,7 @@ impl House {
         let (ended, answer) = match built {
             Ok(Some(outcome)) => (Ok(outcome), Ok(())),
             Ok(None) if self.upkeep.stops() => (Err("the server stopped.".to_owned()), Ok(())),
-            Ok(None) => (
-                Err("the definitions of search parameters changed meanwhile.".to_owned()),
-                Ok(()),
-            ),
+            Ok(None) => (Err("what it is to be built with changed meanwhile.".to_owned()), Ok(())),
             Err(trouble) => (Err(trouble.to_string()), Err(trouble)),
         };
         if let Some(job) = self.upkeep.end(ended) {
@@ -474,7 +506,8 @@ impl Opening<'_> {
         if !Index::is_built_with(folder, wanted)
             && let Some(custom) = Index::custom(folder)
         {
-            let earlier = Registry::with(Arc::clone(self.definitions), wanted.zone(), custom);
+            let analysis = Index::analysis(folder).map_or_else(Analysis::built_in, Arc::new);
+            let earlier = Registry::with(Arc::clone(self.definitions), wanted.zone(), custom).with_analysis(analysis);
             if Index::is_built_with(folder, &earlier) {
                 return Arc::new(earlier);
             }

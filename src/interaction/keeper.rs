@@ -52,6 +52,7 @@ impl Keeper {
     fn run(&mut self) {
         let upkeep = Arc::clone(&self.house.upkeep);
         while !upkeep.stops() {
+            self.house.look_at_tables();
             let engine = self.house.now();
             self.want(&engine, &upkeep);
             if upkeep.waits() {

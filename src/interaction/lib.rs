@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod acts_tests;
 pub mod address;
+pub mod analyzers;
 mod at_hand;
 mod batch_validate_code;
 pub mod bundle;

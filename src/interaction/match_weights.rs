@@ -6,13 +6,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fhir::base64;
 use fhir::document::{Document, Node};
 use fhir::identity::Kind;
 use fhir::tree::Tree;
 use fhirpath::encode::to_base64;
 use person::Weights;
 
-use crate::bundle_value::base64;
 use crate::engine::Engine;
 use crate::refusal::Refusal;
 
@@ -95,6 +95,6 @@ pub fn read(library: Node<'_>) -> Result<Weights, String> {
     let table = contents.filter(|content| content.string("contentType").is_some_and(|media| media == MEDIA_TYPE));
     let data = table.filter_map(|content| content.string("data")).next();
     let data = data.ok_or_else(|| format!("It has no content of the type {MEDIA_TYPE}."))?;
-    let bytes = base64(&data).ok_or("The data of its content is no base64.")?;
+    let bytes = base64::decode(&data).ok_or("The data of its content is no base64.")?;
     Weights::read(std::str::from_utf8(&bytes).map_err(|_| "The data of its content is no text.")?)
 }

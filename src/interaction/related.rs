@@ -51,7 +51,7 @@ fn belongs(engine: &Engine, center: (&str, &Id), record: &Record, document: &Doc
         id: Some(&record.id),
         updated: 0,
         values: &engine.registry.extract(&record.kind, document.root()),
-        words: &document.root(),
+        words: &engine.registry.words(document.root()),
         contained: false,
     }))
 }

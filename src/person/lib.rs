@@ -2,7 +2,7 @@
 //!
 //! Pure: no clock, no disk, no socket.
 //!
-//! 1. [`Person::read`] takes from a Patient what tells people apart, names folded by an editable table of [`spelling`]s.
+//! 1. [`Person::read`] takes from a Patient what tells people apart, names folded by an editable table of spellings ([`text::names`]).
 //! 2. [`compare`] says how far two persons agree in each [`Feature`]; [`score`] weighs that ([`Weights`]), with how common
 //!    the particulars are among the people at hand ([`Frequencies`]), grades it and explains it.
 //! 3. A [`Register`] keeps the particulars of many people in memory and finds those who may be a given person
@@ -25,7 +25,6 @@ pub mod report;
 pub mod roster;
 pub mod score;
 pub mod sound;
-pub mod spelling;
 pub mod train;
 #[cfg(test)]
 mod trial;

@@ -2,10 +2,10 @@
 
 use fhir::document::Node;
 use query::fold;
+use text::Analysis;
 
 use crate::birth::Birth;
 use crate::places::Place;
-use crate::spelling::Spellings;
 
 /// The identifier system of the citizen number.
 pub const CITIZEN: &str = "http://id.gov.bt/citizen";
@@ -198,7 +198,7 @@ fn tokens(name: Node<'_>) -> Name {
         true => name.string("text").unwrap_or_default().into_owned(),
         false => parts.join(" "),
     };
-    Spellings::built_in().tokens(&text)
+    Analysis::built_in().names.tokens(&text)
 }
 
 /// Whether a name stands for a child that has none yet.

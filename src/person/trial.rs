@@ -10,7 +10,6 @@ use crate::birth::Birth;
 use crate::person::{CITIZEN, Identifier, Person, Sex, citizen, telephone};
 use crate::places::Place;
 use crate::register::Register;
-use crate::spelling::Spellings;
 
 /// A person written as `Sonam Dorji, m, 1987-04-09, cid 11404000581, tel 17123456, at BT1401, house 7, mother 11404000002,
 /// of Pema Lhamo, father Dorji, twin 1, book HB1`; names apart by `/`.
@@ -18,7 +17,7 @@ pub(crate) fn person(text: &str) -> Person {
     let mut person = Person::default();
     for part in text.split(',').map(str::trim) {
         let (word, rest) = part.split_once(' ').unwrap_or((part, ""));
-        let tokens = |text: &str| Spellings::built_in().tokens(text);
+        let tokens = |text: &str| text::Analysis::built_in().names.tokens(text);
         match word {
             "f" => person.sex = Sex::Female,
             "m" => person.sex = Sex::Male,

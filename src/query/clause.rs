@@ -5,7 +5,6 @@ use std::cell::Cell;
 use conformance::ParameterType;
 use fhir::identity::{Id, Kind};
 
-use crate::fold;
 use crate::literal;
 use crate::modifier::{Asked, missing, narrowed};
 use crate::predicate::Predicate;
@@ -81,10 +80,31 @@ impl<'r> Reader<'r> {
                     "There is no named query here, so not `{value}` (`_query`)."
                 ))),
                 "_lastUpdated" => self.updated(modifier, value),
-                "_text" | "_content" => of_words(code, modifier, value),
+                "_text" | "_content" => self.words(code, modifier, value),
                 _ => self.plain(kinds, code, modifier, value),
             },
         }
+    }
+
+    /// A condition on the words of the narrative or of the whole record.
+    fn words(&self, code: &str, modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
+        if let Some(modifier) = modifier {
+            return Err(Problem::Refused(format!(
+                "`{code}` supports no modifier, so not `:{modifier}`."
+            )));
+        }
+        let mut choices = Vec::new();
+        for text in literal::alternatives(value).map_err(|why| wrong(code, &why))? {
+            let words = self.registry.analysis().words(&literal::unescape(text));
+            if words.is_empty() {
+                return Err(wrong(code, "there is no word in it that says something"));
+            }
+            choices.push(match code {
+                "_text" => Predicate::Text(words),
+                _ => Predicate::Content(words),
+            });
+        }
+        Ok(Predicate::any(choices))
     }
 
     /// Counts a condition.
@@ -298,25 +318,4 @@ fn of_id(modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
             "`_id` does not support the modifier `:{modifier}`; it supports :not and :missing."
         ))),
     }
-}
-
-fn of_words(code: &str, modifier: Option<&str>, value: &str) -> Result<Predicate, Problem> {
-    if let Some(modifier) = modifier {
-        return Err(Problem::Refused(format!(
-            "`{code}` supports no modifier, so not `:{modifier}`."
-        )));
-    }
-    let mut choices = Vec::new();
-    for text in literal::alternatives(value).map_err(|why| wrong(code, &why))? {
-        let mut words: Vec<Box<str>> = Vec::new();
-        fold::words(&literal::unescape(text), &mut |word| words.push(word.into()));
-        if words.is_empty() {
-            return Err(wrong(code, "there is no word in it"));
-        }
-        choices.push(match code {
-            "_text" => Predicate::Text(words),
-            _ => Predicate::Content(words),
-        });
-    }
-    Ok(Predicate::any(choices))
 }

@@ -2,6 +2,7 @@
 
 use fhir::identity::Kind;
 use fhir::moment::instant;
+use text::Word;
 
 use crate::predicate::{Join, Predicate};
 use crate::registry::Registry;
@@ -32,8 +33,8 @@ impl Predicate {
             Predicate::Updated(span) => format!("_lastUpdated {}", times(span)),
             Predicate::Test { param, test } => format!("{} {}", code(param), of_test(test)),
             Predicate::Differ { param, by } => format!("{} has values that differ by {}", code(param), by.name()),
-            Predicate::Text(words) => format!("_text has {}", some(words.iter().map(|word| &**word))),
-            Predicate::Content(words) => format!("_content has {}", some(words.iter().map(|word| &**word))),
+            Predicate::Text(words) => format!("_text has {}", all_of(words)),
+            Predicate::Content(words) => format!("_content has {}", all_of(words)),
             Predicate::Chain { param, targets, .. } => {
                 format!(
                     "{} refers to a record of {} that meets",
@@ -214,6 +215,12 @@ fn reference(test: &ReferenceTest) -> String {
         ReferenceTest::Release(address) => format!("refers to {address} or a release of it"),
         ReferenceTest::Identifier(test) => format!("refers by the identifier {}", token(test)),
     }
+}
+
+/// Words, each with the tokens of which any finds it.
+fn all_of(words: &[Word]) -> String {
+    let words: Vec<String> = words.iter().map(|word| word.join("|")).collect();
+    some(words.iter().map(String::as_str))
 }
 
 /// The windows of a span: the words for the least start, the greatest start, the least end, the greatest end.

@@ -1,5 +1,6 @@
 //! The values of one record: one walk for all plain paths, the FHIRPath engine for the rest.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use conformance::ParameterType;
@@ -50,6 +51,7 @@ pub(crate) fn contained(registry: &Registry, root: Node<'_>) -> Vec<Contained> {
             id,
             values,
             text: item.text().into(),
+            analysis: Arc::clone(registry.analysis()),
         })
     };
     items.enumerate().filter_map(one).collect()

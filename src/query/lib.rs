@@ -18,7 +18,6 @@ mod extract;
 mod filter;
 mod filter_parse;
 mod filter_tuple;
-pub mod fold;
 mod hash;
 mod literal;
 mod measure;
@@ -41,17 +40,17 @@ pub mod term;
 mod test;
 mod tuple;
 pub mod values;
-mod words;
+pub mod words;
 
 pub use bars::{Bar, Why};
 pub use describe::advice;
-pub use fold::fold;
 pub use position::{Near, Position};
 pub use predicate::{Join, NoWords, Predicate, RecordSet, Subject, Test, Words};
 pub use registry::{Component, Parameter, Registry};
 pub use search::{Containing, Handling, Include, Search, SortBy, SortKey, Summary, Total, parse};
 pub use sort::{SortValue, sort_key};
 pub use span::{Span, Window};
+pub use text::fold;
 pub use values::{Canonical, Entry, ParamId, Quantity, Target, Value, Values, record_hash};
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use fhir::identity::{Id, Kind};
 use fhir::moment::Stretch;
+use text::Word;
 
 use crate::canonical::{AddressSet, key};
 use crate::span::Span;
@@ -53,10 +54,10 @@ pub enum Predicate {
         /// By what they are compared.
         by: Sameness,
     },
-    /// The narrative has all of these words (folded).
-    Text(Vec<Box<str>>),
-    /// The record has all of these words (folded).
-    Content(Vec<Box<str>>),
+    /// The narrative has all of these words, each by any of its tokens.
+    Text(Vec<Word>),
+    /// The record has all of these words, each by any of its tokens.
+    Content(Vec<Word>),
     /// The parameter refers to a record of one of the kinds that meets the inner condition.
     Chain {
         /// The reference parameter.
@@ -192,11 +193,11 @@ impl Join {
 
 /// The words of a record, asked for only where `_text` or `_content` is.
 pub trait Words {
-    /// Calls `each` with the folded words of the narrative.
+    /// Calls `each` with the tokens of the narrative.
     fn narrative(&self, each: &mut dyn FnMut(&str));
-    /// Calls `each` with the folded words of the whole record.
+    /// Calls `each` with the tokens of the whole record.
     fn content(&self, each: &mut dyn FnMut(&str));
-    /// How many different words the whole record has.
+    /// How many different tokens the whole record has.
     fn distinct(&self) -> u32 {
         let mut words = std::collections::HashSet::new();
         self.content(&mut |word| {
@@ -227,7 +228,7 @@ pub struct Subject<'a> {
     pub updated: i64,
     /// Its values.
     pub values: &'a Values,
-    /// Its words; a [`Node`](fhir::document::Node) has them.
+    /// Its words: [`Registry::words`](crate::Registry::words).
     pub words: &'a dyn Words,
     /// Whether it is contained in another record: then its id is no record's, and no other record refers to it.
     pub contained: bool,
@@ -494,8 +495,8 @@ fn points_to(value: &Value, set: &AddressSet) -> bool {
     }
 }
 
-fn has_words(wanted: &[Box<str>], visit: impl FnOnce(&mut dyn FnMut(&str))) -> bool {
-    let mut missing: Vec<&str> = wanted.iter().map(|word| &**word).collect();
-    visit(&mut |word| missing.retain(|wanted| *wanted != word));
+fn has_words(wanted: &[Word], visit: impl FnOnce(&mut dyn FnMut(&str))) -> bool {
+    let mut missing: Vec<&Word> = wanted.iter().collect();
+    visit(&mut |token| missing.retain(|word| word.iter().all(|wanted| **wanted != *token)));
     missing.is_empty()
 }

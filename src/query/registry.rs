@@ -10,6 +10,7 @@ use fhir::identity::{Id, Kind};
 use fhirpath::expression::Expression;
 use fhirpath::model::Model;
 use rustc_hash::FxHashMap;
+use text::Analysis;
 
 use crate::bars::Bar;
 use crate::custom::unknown_element;
@@ -20,6 +21,7 @@ use crate::predicate::Predicate;
 use crate::test::{ReferenceTest, Test};
 use crate::tuple::Bases;
 use crate::values::{ParamId, Values, hash};
+use crate::words::WordsIn;
 
 /// A search parameter of one kind.
 #[derive(Clone, Debug)]
@@ -88,7 +90,10 @@ pub struct Registry {
     codes: FxHashMap<ParamId, Arc<str>>,
     kinds: Vec<Kind>,
     parameters: FxHashMap<Kind, KindParameters>,
+    /// That of the parameters alone.
+    definitions_fingerprint: u64,
     fingerprint: u64,
+    analysis: Arc<Analysis>,
     skipped: Vec<Skipped>,
     custom: Vec<SearchParameter>,
     bars: Vec<Bar>,
@@ -141,7 +146,9 @@ impl Registry {
         let mut registry = Registry {
             zone,
             terminology: terminology::standard(),
-            fingerprint: fingerprint(&found, zone),
+            definitions_fingerprint: fingerprint(&found, zone),
+            fingerprint: 0,
+            analysis: Analysis::built_in(),
             parameters: FxHashMap::default(),
             skipped: Vec::new(),
             bars: Vec::new(),
@@ -154,7 +161,7 @@ impl Registry {
             let of_kind = registry.compile(&kind, &found);
             registry.parameters.insert(kind, of_kind);
         }
-        registry
+        registry.with_analysis(Analysis::built_in())
     }
 
     fn compile(&mut self, kind: &Kind, found: &[SearchParameter]) -> KindParameters {
@@ -420,12 +427,35 @@ impl Registry {
         }
         barred.bars = bars;
         barred.terminology = Arc::clone(&self.terminology);
-        barred
+        barred.with_analysis(Arc::clone(&self.analysis))
     }
 
     /// The same, with other answers to what codes mean.
     pub fn with_terminology(self, terminology: Arc<dyn Terminology>) -> Registry {
         Registry { terminology, ..self }
+    }
+
+    /// The same, with texts broken into other words.
+    pub fn with_analysis(self, analysis: Arc<Analysis>) -> Registry {
+        let of = self.definitions_fingerprint.to_be_bytes();
+        Registry {
+            fingerprint: hash(&[&of, analysis.fingerprint().as_bytes()]),
+            analysis,
+            ..self
+        }
+    }
+
+    /// How texts are broken into words.
+    pub fn analysis(&self) -> &Arc<Analysis> {
+        &self.analysis
+    }
+
+    /// The words of a record.
+    pub fn words<'a>(&'a self, root: Node<'a>) -> WordsIn<'a> {
+        WordsIn {
+            analysis: &self.analysis,
+            root,
+        }
     }
 
     /// The parameters that are not to be searched by just now.
@@ -520,7 +550,7 @@ pub(crate) fn applies(base: &[String], kind: &Kind) -> bool {
 }
 
 /// Bump when extraction or the terms change their meaning.
-const EXTRACTION_VERSION: u32 = 7;
+const EXTRACTION_VERSION: u32 = 9;
 
 fn fingerprint(found: &[SearchParameter], zone: i32) -> u64 {
     let facts: BTreeMap<&str, String> = found

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn negations_do_not_count() {
-        let words = |word: &str| Predicate::Content(vec![word.into()]);
+        let words = |word: &str| Predicate::Content(vec![[word.into()].into()]);
         let predicate = Predicate::And(vec![
             words("a"),
             Predicate::Or(vec![words("b"), Predicate::Not(Box::new(words("c")))]),

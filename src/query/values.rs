@@ -1,7 +1,10 @@
 //! What a record says about each search parameter: typed values, ready to be matched or indexed.
 
+use std::sync::Arc;
+
 use fhir::identity::{Id, Kind};
 use fhir::moment::Stretch;
+use text::Analysis;
 
 pub use crate::hash::hash;
 use crate::position::Position;
@@ -55,6 +58,8 @@ pub struct Contained {
     pub values: Values,
     /// Its JSON, read again where its words are asked for.
     pub text: Box<str>,
+    /// How its words are broken.
+    pub analysis: Arc<Analysis>,
 }
 
 /// One value of one parameter.

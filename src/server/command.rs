@@ -151,6 +151,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: crate::terminology::What,
     },
+    /// Shows how texts are broken into words: the tables in force, and what they make of a text.
+    Analyzers {
+        #[command(subcommand)]
+        what: crate::analyzers::What,
+    },
     /// Reads HL7's definitions (NDJSON) from one folder and writes their compact form to another.
     Definitions {
         /// The folder with the definitions as HL7 publishes them.
@@ -282,6 +287,7 @@ fn act(command: Command) -> Result<ExitCode, String> {
             to,
         }),
         Command::Terminology { what } => crate::terminology::terminology(what),
+        Command::Analyzers { what } => crate::analyzers::analyzers(what),
         Command::Definitions { from, to } => crate::upkeep::definitions(&from, &to),
         Command::Fhirpath {
             expression,

@@ -1,6 +1,6 @@
 //! Opens the data of a server as its settings say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     std::fs::create_dir_all(folder)
         .map_err(|e| format!("The data folder {} cannot be made: {e}.", folder.display()))?;
     let mut wanted = engine::Settings::at(log_settings(settings), folder.join("index"));
+    wanted.analyzers_folder = analyzers_folder(settings);
     wanted.index.heap_bytes = settings.index_bytes.length();
     wanted.index.notice = Arc::new(|notice: &str| eprintln!("{notice}"));
     wanted.limits = limits(settings);
@@ -39,6 +40,14 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     Generations::open(wanted)
         .map(Arc::new)
         .map_err(|trouble| trouble.to_string())
+}
+
+/// The folder of tables of one's own for the analyzers.
+pub fn analyzers_folder(settings: &Settings) -> PathBuf {
+    match settings.analyzers.is_empty() {
+        true => Path::new(&settings.data).join("analyzers"),
+        false => PathBuf::from(&settings.analyzers),
+    }
 }
 
 /// Opens the log alone, without an index: for what only reads records.

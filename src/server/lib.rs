@@ -1,5 +1,6 @@
 //! HTTP, settings and the command line `epis`; the only room that knows actix-web.
 
+mod analyzers;
 mod ask;
 mod body;
 pub mod command;

@@ -93,6 +93,9 @@ settings! {
     /// What is done when a patient is registered (POST) who may be registered already: off, nothing; warn, tell whoever asks
     /// by Prefer: return=OperationOutcome; refuse, answer 409 with those it may be, unless Prefer: handling=lenient.
     duplicates: String = "warn".to_owned();
+    /// The folder with tables of your own by which texts are broken into words (names.tsv, synonyms.tsv, words.tsv,
+    /// elements.tsv); empty for the folder analyzers in the data folder. Changes are heard of while the server runs.
+    analyzers: String = String::new();
     /// Threads that speak HTTP; 0 for one per processor.
     workers: usize = 0;
     /// Connections open at once, on each worker.

@@ -145,4 +145,12 @@ const PLACES: [(&str, &str); 8] = [
     ("90", "-170"),
 ];
 const RELATIONS: [&str; 3] = ["replaces", "appends", "signs"];
-const WORDS: [&str; 4] = ["severe asthma", "Asthma, mild", "no known allergy", "éclair"];
+const WORDS: [&str; 7] = [
+    "severe asthma",
+    "Asthma, mild",
+    "no known allergy",
+    "éclair",
+    "wheezing, HTN, seen by Dorjee",
+    "high blood pressure, wheezes",
+    "ཁྲག་ཤེད་མཐོ་ནི།",
+];

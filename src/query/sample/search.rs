@@ -192,10 +192,25 @@ fn of_the_version(random: &mut Random) -> (String, String) {
     match random.below(4) {
         0 => ("_id".into(), format!("a{},a{}", random.below(IDS), random.below(IDS))),
         1 => ("_lastUpdated".into(), date(random)),
-        2 => ("_text".into(), random.pick(&["asthma", "severe", "eclair"]).into()),
+        2 => (
+            "_text".into(),
+            random
+                .pick(&[
+                    "asthma",
+                    "severe",
+                    "eclair",
+                    "BP",
+                    "hypertension",
+                    "the dorji",
+                    "wheeze",
+                ])
+                .into(),
+        ),
         _ => (
             "_content".into(),
-            random.pick(&["asthma", "karma", "allergy known"]).into(),
+            random
+                .pick(&["asthma", "karma", "allergy known", "high BP", "ཁྲག་ཤེད", "dorjey"])
+                .into(),
         ),
     }
 }

@@ -80,7 +80,7 @@ impl Sample {
             id: Some(&self.id),
             updated: self.updated,
             values: &self.values,
-            words: &root,
+            words: &registry().words(root),
             contained: false,
         })
     }

@@ -3,7 +3,9 @@
 //! What <https://hl7.org/fhir/R4/search.html#string> asks of a string search. Apostrophes and full
 //! stops vanish (O'Brien is OBrien), other punctuation of the Latin scripts is a space, runs of space
 //! are one space, and combining marks are dropped from Latin, Greek and Cyrillic letters. Scripts whose
-//! marks are letters, Tibetan among them, keep every character.
+//! marks are letters keep every character. In Tibetan script the tsheg between syllables is a space like all other
+//! punctuation, digits are those of everybody, and letters that can be written in several ways are one: precomposed
+//! or not, in their fixed form or not, with marks of emphasis or without.
 
 use std::borrow::Cow;
 
@@ -49,7 +51,27 @@ impl Folded {
             'ı' => self.0.push('i'),
             'ς' => self.0.push('σ'),
             '\u{2010}'..='\u{2027}' => self.space(),
+            '\u{f01}'..='\u{fda}' => self.tibetan(character),
             _ if character.is_ascii() || character.is_whitespace() => self.space(),
+            _ => self.0.push(character),
+        }
+    }
+
+    /// A character of the Tibetan block, decomposed (the Unicode Standard, 13.4).
+    fn tibetan(&mut self, character: char) {
+        match character {
+            // Head marks, tsheg, shad, brackets, signs of astrology.
+            '\u{f01}'..='\u{f17}' | '\u{f1a}'..='\u{f1f}' | '\u{f34}' | '\u{f36}' | '\u{f38}' => self.space(),
+            '\u{f3a}'..='\u{f3d}' | '\u{f85}' | '\u{fbe}'..='\u{fc5}' | '\u{fc7}'..='\u{fda}' => self.space(),
+            // Marks of emphasis and of foreign sounds.
+            '\u{f18}' | '\u{f19}' | '\u{f35}' | '\u{f37}' | '\u{f39}' | '\u{f3e}' | '\u{f3f}' | '\u{fc6}' => {}
+            '\u{f20}'..='\u{f29}' => self.0.push(char::from(b'0' + (character as u32 - 0xf20) as u8)),
+            // The fixed forms of ra, wa and ya.
+            '\u{f6a}' => self.0.push('\u{f62}'),
+            '\u{fba}' => self.0.push('\u{fad}'),
+            '\u{fbb}' => self.0.push('\u{fb1}'),
+            '\u{fbc}' => self.0.push('\u{fb2}'),
+            '\u{f82}' | '\u{f83}' => self.0.push('\u{f7e}'),
             _ => self.0.push(character),
         }
     }
@@ -69,15 +91,22 @@ pub fn fold_code(code: &str) -> Cow<'_, str> {
     Cow::Owned(code.to_lowercase())
 }
 
-/// The words of a text, folded: runs of letters, digits and their marks. Tibetan words are syllables.
+/// The words of a text, folded: runs of letters, digits and their marks. In Tibetan script they are syllables.
 pub fn words(text: &str, each: &mut dyn FnMut(&str)) {
-    let folded = fold(text);
-    for word in folded
-        .split(|c: char| !c.is_alphanumeric())
+    fold(text)
+        .split(|c: char| !is_of_word(c))
         .filter(|word| !word.is_empty())
-    {
-        each(word);
-    }
+        .for_each(each);
+}
+
+/// Whether a character of a folded text is part of a word; the vowel killer of Tibetan script is no letter, but is.
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '\u{f84}'
+}
+
+/// Whether a word is of Tibetan script.
+pub fn is_tibetan(word: &str) -> bool {
+    word.starts_with(|c: char| ('\u{f00}'..='\u{fff}').contains(&c))
 }
 
 #[cfg(test)]
@@ -99,7 +128,17 @@ mod tests {
             ("Dr. Karma", "dr karma"),
             ("ﬁn", "fin"),
             ("Ἀθῆναι", "αθηναι"),
-            ("ཐིམ་ཕུ", "ཐིམ་ཕུ"),
+            ("ཐིམ་ཕུ", "ཐིམ ཕུ"),
+            ("ཐིམ༌ཕུ་", "ཐིམ ཕུ"),
+            ("༄༅། །བཀྲ་ཤིས།", "བཀྲ ཤིས"),
+            ("༢༠༢༥", "2025"),
+            // One stack, precomposed and not; a vowel, precomposed, and its parts in another order.
+            ("\u{f43}", "\u{f42}\u{fb7}"),
+            ("\u{f40}\u{f77}", "\u{f40}\u{fb2}\u{f71}\u{f80}"),
+            ("\u{f40}\u{f79}", "\u{f40}\u{fb3}\u{f71}\u{f80}"),
+            ("\u{f40}\u{f72}\u{f71}", "\u{f40}\u{f71}\u{f72}"),
+            ("\u{f6a}\u{f90}", "\u{f62}\u{f90}"),
+            ("ཕ༹ར", "ཕར"),
             ("รัก", "รัก"),
             ("- -", ""),
             ("", ""),

@@ -1,47 +1,51 @@
 //! Names as they count: folded, in whichever script and spelling they were written, by an editable table.
 
-use std::sync::OnceLock;
-
-use query::fold;
 use rustc_hash::FxHashMap;
 
-const TABLE: &str = include_str!("../../schema/names/spellings.tsv");
+use crate::fold::{self, is_tibetan};
+
 /// Tokens of one name that count.
 const TOKENS_MAX: usize = 6;
 /// Syllables that a name in Dzongkha has at most.
 const SYLLABLES_MAX: usize = 4;
+/// What the table calls words that stand for no name: titles and the like.
+const NO_NAME: &str = "-";
 
 /// The table of spellings.
+#[derive(Clone, Debug, Default)]
 pub struct Spellings(FxHashMap<String, String>);
 
 impl Spellings {
-    /// The table that is part of the program, `schema/names/spellings.tsv`.
-    pub fn built_in() -> &'static Spellings {
-        static BUILT_IN: OnceLock<Spellings> = OnceLock::new();
-        BUILT_IN.get_or_init(|| Spellings::read(TABLE).expect("a test reads it"))
-    }
-
-    /// Reads a table: of each line the name, a tab, and its other spellings with commas between.
+    /// Reads the lines of the table: the name, and its other spellings with commas between.
     ///
     /// # Errors
-    /// A sentence with the line where a spelling is given to two names, or a line has no tab.
-    pub fn read(table: &str) -> Result<Spellings, String> {
+    /// A sentence where a spelling is given to two names.
+    pub fn read<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Spellings, String> {
         let mut names: FxHashMap<String, String> = FxHashMap::default();
-        let lines = table.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
-        for (at, line) in lines.skip(1) {
-            let (name, spellings) = line
-                .split_once('\t')
-                .ok_or_else(|| format!("Line {} has no tab between the name and its spellings.", at + 1))?;
-            let counts_as = if name == "-" { String::new() } else { folded(name) };
+        for (name, spellings) in lines {
+            let counts_as = if name == NO_NAME { String::new() } else { folded(name) };
             for spelling in spellings.split(',').map(folded).chain([counts_as.clone()]) {
                 let before = names.insert(spelling.clone(), counts_as.clone());
-                if before.is_some_and(|before| before != counts_as) {
-                    return Err(format!("Line {}: \"{spelling}\" is given to two names.", at + 1));
+                if let Some(before) = before.filter(|before| *before != counts_as) {
+                    let of = |name: &str| match name {
+                        "" => "no name (-)".to_owned(),
+                        name => name.to_owned(),
+                    };
+                    return Err(format!(
+                        "The table names gives \"{spelling}\" to {} and to {}; a spelling is of one name.",
+                        of(&before),
+                        of(&counts_as)
+                    ));
                 }
             }
         }
         names.remove("");
         Ok(Spellings(names))
+    }
+
+    /// Every spelling with the name it counts as; that is empty for words that stand for no name.
+    pub fn each(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(spelling, name)| (spelling.as_str(), name.as_str()))
     }
 
     /// The tokens of a name, each as it counts, in the order they are written; at most six.
@@ -60,29 +64,27 @@ impl Spellings {
         tokens
     }
 
-    /// The first token and how many words it takes: a name in Dzongkha is several syllables.
+    /// The first token and how many words it takes.
     fn token(&self, words: &[String]) -> (String, usize) {
+        match self.at(words) {
+            Some((name, used)) => (name.to_owned(), used),
+            None => (words[0].clone(), 1),
+        }
+    }
+
+    /// The name that folded words begin with a spelling of, empty for none, and how many words that is: a name in Dzongkha
+    /// is several syllables. `None` where the table does not have it.
+    pub(crate) fn at(&self, words: &[String]) -> Option<(&str, usize)> {
         if is_tibetan(&words[0]) {
-            let most = words
-                .iter()
-                .take_while(|word| is_tibetan(word))
-                .count()
-                .min(SYLLABLES_MAX);
-            for used in (1..=most).rev() {
+            let tibetan = words.iter().take(SYLLABLES_MAX).take_while(|word| is_tibetan(word));
+            for used in (2..=tibetan.count()).rev() {
                 if let Some(name) = self.0.get(&words[..used].join(" ")) {
-                    return (name.clone(), used);
+                    return Some((name, used));
                 }
             }
         }
-        let word = &words[0];
-        (self.0.get(word).unwrap_or(word).clone(), 1)
+        self.0.get(&words[0]).map(|name| (name.as_str(), 1))
     }
-}
-
-fn is_tibetan(word: &str) -> bool {
-    word.chars()
-        .next()
-        .is_some_and(|c| ('\u{f00}'..='\u{fff}').contains(&c))
 }
 
 /// A spelling as [`Spellings::tokens`] meets it: its words with single spaces between.
@@ -95,10 +97,12 @@ fn folded(spelling: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Analysis;
 
     #[test]
     fn spellings_count_as_their_name() {
-        let spellings = Spellings::built_in();
+        let analysis = Analysis::built_in();
+        let spellings = &analysis.names;
         let table: [(&str, &[&str]); 9] = [
             ("Sonam Dorjee", &["sonam", "dorji"]),
             ("DORJI, Sonam", &["dorji", "sonam"]),
@@ -119,13 +123,13 @@ mod tests {
     #[test]
     fn a_table_that_contradicts_itself_is_refused() {
         let table = [
-            ("name\tspellings\na\tx\nb\tx\n", "Line 3"),
-            ("name\tspellings\na\tb\nb\tx\n", "Line 3"),
-            ("name\tspellings\nno tab\n", "Line 2"),
+            ([("a", "x"), ("b", "x")], "to a and to b"),
+            ([("a", "b"), ("b", "x")], "to a and to b"),
+            ([("-", "dr"), ("b", "dr")], "to no name (-) and to b"),
         ];
-        for (text, expected) in table {
-            let refused = Spellings::read(text).err().expect("it contradicts itself");
-            assert!(refused.starts_with(expected), "{refused}");
+        for (lines, expected) in table {
+            let refused = Spellings::read(lines.into_iter()).expect_err("it contradicts itself");
+            assert!(refused.contains(expected), "{refused}");
         }
     }
 }
