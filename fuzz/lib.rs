@@ -15,7 +15,7 @@ use fhirpath::expression::Expression;
 use fhirpath::value::Element;
 use query::{Handling, Registry};
 use terminology::{Answers, Library};
-use validation::{Asked, Given, Validator};
+use validation::{Asked, Given, Purpose, Validator};
 
 /// A moment in November 2026, in microseconds since 1970: time is handed in, so that a run can be had again.
 const NOW: i64 = 1_795_000_000_000_000;
@@ -146,7 +146,7 @@ pub fn validate(data: &[u8]) {
     let asked = Asked {
         profiles: &profiles,
         now: NOW,
-        unknown_extensions: fhir::outcome::Severity::Error,
+        purpose: Purpose::Asking,
     };
     let validator = VALIDATOR.get_or_init(|| Validator::new(Definitions::r4()));
     for issue in validator.validate(&given, &codes, &kind, record.root(), &asked) {

@@ -25,3 +25,4 @@ mod releases;
 mod scripts;
 mod searchable;
 mod streams;
+mod summary;

@@ -80,7 +80,7 @@ const PROFILES_AS_TYPES: [&str; 2] = ["MoneyQuantity", "SimpleQuantity"];
 /// Types whose value is any resource.
 const ANY_RESOURCE: [&str; 2] = ["DomainResource", "Resource"];
 
-/// Reads `StructureDefinition-resource`, `-type`, `-extension` and `-profile`, `SearchParameter`,
+/// Reads `StructureDefinition-resource`, `-type`, `-extension`, `-profile` and `-guide`, `SearchParameter`,
 /// `CompartmentDefinition`, `CodeSystem`, `ValueSet` and `ConceptMap` (`.ndjson` or `.ndjson.gz`, one resource a line) in
 /// `from` and writes the tables, the pack of terminology and the NOTICE into `to`.
 ///
@@ -100,6 +100,7 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     for name in ["StructureDefinition-extension", "StructureDefinition-profile"] {
         each(from, name, &mut |tree| rules.add_structure(tree))?;
     }
+    each(from, "StructureDefinition-guide", &mut |tree| rules.add_guide(tree))?;
     let quantity = |name: &&str| (name.to_string(), (format!("{name}\tcomplex\tQuantity\n"), Vec::new()));
     types.extend(PROFILES_AS_TYPES.iter().map(quantity));
     let mut parameters = BTreeMap::new();
@@ -142,6 +143,7 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
         "structures.ndjson",
         &rules.structures.into_values().collect::<String>(),
     )?;
+    save(to, "guides.ndjson", &rules.guides.into_values().collect::<String>())?;
     save(to, "NOTICE", NOTICE)?;
     Ok(written)
 }
@@ -161,9 +163,14 @@ The tables in this directory are facts taken from HL7 FHIR R4, version 4.0.1 (ht
 published by Health Level Seven International under Creative Commons CC0 1.0 (\"No Rights Reserved\").
 FHIR is a registered trademark of Health Level Seven International.
 
-They are made, not written. To make them again, from HL7's definitions as NDJSON files, one resource a line
-(StructureDefinition-resource, -type, -extension and -profile, SearchParameter, CompartmentDefinition, CodeSystem,
-ValueSet, ConceptMap; .ndjson or .ndjson.gz):
+guides.ndjson holds what rules in the profiles of two implementation guides of HL7 International, likewise under
+Creative Commons CC0 1.0: the International Patient Summary 2.0.0 (hl7.fhir.uv.ips, http://hl7.org/fhir/uv/ips) and
+International Patient Access 1.0.0 (hl7.fhir.uv.ipa, http://hl7.org/fhir/uv/ipa). Their value sets, which list codes of
+SNOMED CT and LOINC, are left out.
+
+The tables are made, not written. To make them again, from HL7's definitions as NDJSON files, one resource a line
+(StructureDefinition-resource, -type, -extension and -profile, StructureDefinition-guide with the profiles of the
+guides, SearchParameter, CompartmentDefinition, CodeSystem, ValueSet, ConceptMap; .ndjson or .ndjson.gz):
 
     epis definitions FROM TO
 
@@ -403,6 +410,8 @@ mod tests {
          "human":"Say  it.","expression":"a.matches('b')"}]}]}}"##;
     const EXTENSION: &str = r#"{"url":"http://a/e","type":"Extension","text":{},"differential":{"element":[{"path":
         "Extension","short":"x","max":"1"}]}}"#;
+    const GUIDE: &str = r#"{"url":"http://a/g","type":"X","differential":{"element":[{"id":"X.a","path":"X.a","min":1,
+        "extension":[{"url":"http://hl7.org/fhir/StructureDefinition/obligation"}]}]}}"#;
     const CODE_SYSTEM: &str = r#"{"resourceType":"CodeSystem","url":"http://a/cs","version":"1","content":"complete","caseSensitive":true,"concept":[
         {"code":"a","display":"A","concept":[{"code":"b"}]},{"code":"c","property":[{"code":"child","valueCode":"b"}]}]}"#;
     const VALUE_SET: &str = r#"{"resourceType":"ValueSet","url":"http://a/vs","compose":{"include":[{"system":"http://a/cs","filter":[
@@ -422,6 +431,7 @@ mod tests {
             ("StructureDefinition-resource", RESOURCE),
             ("StructureDefinition-extension", EXTENSION),
             ("StructureDefinition-profile", ""),
+            ("StructureDefinition-guide", GUIDE),
             ("SearchParameter", PARAMETER),
             ("CompartmentDefinition", COMPARTMENT),
             ("CodeSystem", CODE_SYSTEM),
@@ -456,6 +466,11 @@ mod tests {
                 "structures.ndjson",
                 "{\"resourceType\":\"StructureDefinition\",\"url\":\"http://a/e\",\"type\":\"Extension\",\
                  \"differential\":{\"element\":[{\"path\":\"Extension\",\"max\":\"1\"}]}}\n",
+            ),
+            (
+                "guides.ndjson",
+                "{\"resourceType\":\"StructureDefinition\",\"url\":\"http://a/g\",\"type\":\"X\",\
+                 \"differential\":{\"element\":[{\"path\":\"X.a\",\"min\":1}]}}\n",
             ),
         ] {
             assert_eq!(fs::read_to_string(at.join(name)).unwrap(), rows, "{name}");

@@ -4,6 +4,7 @@
 //! bindings.tsv       path  strength  value set  largest value set
 //! invariants.tsv     path  key  severity  expression  sentence
 //! structures.ndjson  one StructureDefinition a line: what rules, and none of the prose
+//! guides.ndjson      the same of implementation guides
 //! ```
 //!
 //! * path: as in `elements.tsv`, or the name of a type. Only where it is said; types inherit.
@@ -82,6 +83,7 @@ pub(crate) struct Rules {
     pub(crate) bindings: BTreeMap<String, String>,
     pub(crate) invariants: BTreeMap<(String, String), String>,
     pub(crate) structures: BTreeMap<String, String>,
+    pub(crate) guides: BTreeMap<String, String>,
 }
 
 impl Rules {
@@ -130,22 +132,36 @@ impl Rules {
 
     /// Takes an extension or a profile, without its prose.
     pub(crate) fn add_structure(&mut self, tree: &Tree) -> Step {
-        let url = string(tree, "url")?;
-        let mut members = vec![("resourceType".to_owned(), Tree::string("StructureDefinition"))];
-        let kept = |name: &&str| tree.get(name).map(|value| (name.to_string(), value.clone()));
-        members.extend(STRUCTURE.iter().filter_map(kept));
-        let elements = differential(tree).iter().map(ruling).collect();
-        members.push((
-            "differential".to_owned(),
-            Tree::object([("element", Tree::Array(elements))]),
-        ));
-        let mut text = String::from_utf8(Tree::Object(members).to_bytes()).map_err(|e| e.to_string())?;
-        for (_, wrong, right) in CONTEXTS.iter().filter(|(id, ..)| *id == optional(tree, "id")) {
-            text = text.replace(wrong, right);
-        }
-        self.structures.insert(url.to_owned(), text + "\n");
+        let (url, line) = ruled(tree)?;
+        self.structures.insert(url, line);
         Ok(())
     }
+
+    /// Takes a profile of an implementation guide, without its prose; a logical model describes no record of FHIR.
+    pub(crate) fn add_guide(&mut self, tree: &Tree) -> Step {
+        if optional(tree, "kind") != "logical" {
+            let (url, line) = ruled(tree)?;
+            self.guides.insert(url, line);
+        }
+        Ok(())
+    }
+}
+
+/// The address of a StructureDefinition, and what of it rules, as a line.
+fn ruled(tree: &Tree) -> Result<(String, String), String> {
+    let mut members = vec![("resourceType".to_owned(), Tree::string("StructureDefinition"))];
+    let kept = |name: &&str| tree.get(name).map(|value| (name.to_string(), value.clone()));
+    members.extend(STRUCTURE.iter().filter_map(kept));
+    let elements = differential(tree).iter().map(ruling).collect();
+    members.push((
+        "differential".to_owned(),
+        Tree::object([("element", Tree::Array(elements))]),
+    ));
+    let mut text = String::from_utf8(Tree::Object(members).to_bytes()).map_err(|e| e.to_string())?;
+    for (_, wrong, right) in CONTEXTS.iter().filter(|(id, ..)| *id == optional(tree, "id")) {
+        text = text.replace(wrong, right);
+    }
+    Ok((string(tree, "url")?.to_owned(), text + "\n"))
 }
 
 /// What is kept of a StructureDefinition besides its elements.
@@ -164,6 +180,8 @@ const STRUCTURE: [&str; 13] = [
     "baseDefinition",
     "derivation",
 ];
+
+const OBLIGATION: &str = "http://hl7.org/fhir/StructureDefinition/obligation";
 
 /// What of an element rules nothing.
 const PROSE: [&str; 13] = [
@@ -189,6 +207,14 @@ fn ruling(element: &Tree) -> Tree {
     let mut kept = Vec::new();
     for (name, value) in members.iter().filter(|(name, _)| !PROSE.contains(&name.as_str())) {
         match name.as_str() {
+            // What actors shall do with an element is no rule for a record.
+            "extension" => {
+                let own = value.items().iter().filter(|one| optional(one, "url") != OBLIGATION);
+                let own: Vec<Tree> = own.cloned().collect();
+                if !own.is_empty() {
+                    kept.push((name.clone(), Tree::Array(own)));
+                }
+            }
             // Only of an extension as a whole it rules something: where it may stand.
             "isModifier" if *value != Tree::Bool(true) || optional(element, "path") != "Extension" => {}
             "constraint" => {

@@ -15,7 +15,7 @@ use query::{ParamId, Registry, Value, Values, replaced};
 use search_index::{Clock, Gate, Index};
 use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Version, Write};
 use terminology::Library;
-use validation::Validator;
+use validation::{Purpose, Validator};
 
 use crate::cache::{Cached, ReadCache, VersionCache};
 use crate::canonical::Canonicals;
@@ -311,7 +311,7 @@ impl Engine {
             Judging::Reject => Some(Severity::Error),
         };
         if let Some(worst) = rest {
-            issues = validate::judged(self, Some(kind), record, &[], Severity::Warning);
+            issues = validate::judged(self, Some(kind), record, &[], Purpose::Writing);
             issues
                 .iter_mut()
                 .for_each(|issue| issue.severity = issue.severity.min(worst));

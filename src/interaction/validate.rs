@@ -7,7 +7,7 @@ use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue, Severity};
 use fhir::parse::Limits;
 use store::Expect;
-use validation::{Asked, Judging, Library};
+use validation::{Asked, Judging, Library, Purpose};
 
 use crate::canonical::escaped;
 use crate::engine::{Engine, now};
@@ -92,7 +92,7 @@ pub fn validate(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: 
         Mode::Create | Mode::Update => unacceptable(engine, request, call, mode, record)?,
         _ => Vec::new(),
     };
-    issues.extend(judged(engine, call.kind, record, &profiles, Severity::Error));
+    issues.extend(judged(engine, call.kind, record, &profiles, Purpose::Asking));
     if issues.is_empty() {
         issues.push(well("No issues were found."));
     }
@@ -219,13 +219,13 @@ fn misplaced(call: &Call<'_>, mode: Mode, given: Option<Node<'_>>, profiles: &[S
     Some(Refusal::because(Reason::Invalid, text))
 }
 
-/// Judges a record in full; how bad an extension is that nobody here knows is for whoever asks to say.
+/// Judges a record in full, for a purpose.
 pub(crate) fn judged(
     engine: &Engine,
     kind: Option<&Kind>,
     record: Node<'_>,
     profiles: &[String],
-    unknown_extensions: Severity,
+    purpose: Purpose,
 ) -> Vec<Issue> {
     let named = record.string("resourceType").and_then(|name| Kind::new(&name));
     let Some(kind) = kind.cloned().or(named) else {
@@ -237,7 +237,7 @@ pub(crate) fn judged(
     let asked = Asked {
         profiles,
         now: now(),
-        unknown_extensions,
+        purpose,
     };
     let terminology = engine.registry.terminology();
     engine

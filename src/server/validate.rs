@@ -12,7 +12,7 @@ use fhir::outcome::{Code, Issue, Severity, write_outcome};
 use fhir::parse::Limits;
 use interaction::engine::now;
 use terminology::{Answers, Library};
-use validation::{Asked, Given, Validator};
+use validation::{Asked, Given, Purpose, Validator};
 
 use crate::fhirpath::{read, resources};
 
@@ -40,7 +40,7 @@ pub fn validate(wish: &Wish) -> Result<ExitCode, String> {
     let asked = Asked {
         profiles: &wish.profiles,
         now: now(),
-        unknown_extensions: Severity::Error,
+        purpose: Purpose::Asking,
     };
     let (mut out, mut failed) = (Vec::new(), false);
     for path in &wish.files {

@@ -12,6 +12,7 @@ use crate::binding::is_absolute;
 use crate::focus::Focus;
 use crate::profiles::Known;
 use crate::shape::{ContextKind, Profile};
+use crate::validator::Purpose;
 use crate::walk::Walk;
 
 /// How far up the chain of elements a context is looked for.
@@ -66,12 +67,10 @@ impl Walk<'_> {
     /// valid; and none, where it is only to be kept: "Applications should not reject resources merely because they
     /// contain extensions" (<https://hl7.org/fhir/R4/extensibility.html>).
     fn unknown_extension(&mut self, focus: &Focus<'_, '_>, url: &str) {
-        let worst = if is_out_of_reach(url) {
-            Severity::Warning
-        } else {
-            Severity::Error
+        let severity = match self.purpose {
+            Purpose::Asking if !is_out_of_reach(url) => Severity::Error,
+            _ => Severity::Warning,
         };
-        let severity = self.unknown_extensions.min(worst);
         self.found.report(severity, Code::Extension, focus.place, || {
             format!(
                 "Nothing is known here of the extension {}; write its StructureDefinition here, and it is judged.",

@@ -10,7 +10,7 @@ use fhir::parse::Limits;
 use terminology::{Answers, Library};
 
 use crate::findings::{ISSUES_MAX, STEPS_MAX};
-use crate::{Asked, Given, Validator};
+use crate::{Asked, Given, Purpose, Validator};
 
 fn document(json: &str) -> Arc<Document> {
     let limits = Limits {
@@ -30,7 +30,7 @@ pub(crate) fn judged(definitions: &[String], record: &str, profile: &str) -> (u6
     let asked = Asked {
         profiles: &profiles,
         now: 1_795_660_000_000_000,
-        unknown_extensions: Severity::Error,
+        purpose: Purpose::Asking,
     };
     let found = Validator::new(Definitions::r4()).judge(&given, &codes, &kind, record.root(), &asked);
     (STEPS_MAX - found.steps_left(), found.finish())

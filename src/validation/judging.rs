@@ -1,7 +1,6 @@
 //! Answers `conformsTo()` and `slice()` for expressions that are evaluated on their own, not while a record is judged.
 
 use conformance::Terminology;
-use fhir::outcome::Severity;
 use fhirpath::evaluate::{Failure, Profiles};
 use fhirpath::value::Element;
 
@@ -10,7 +9,7 @@ use crate::findings::Findings;
 use crate::focus::Scope;
 use crate::invariant::Asking;
 use crate::library::{Library, Shelf};
-use crate::validator::Validator;
+use crate::validator::{Purpose, Validator};
 use crate::walk::Walk;
 
 /// Steps that one question may take.
@@ -46,10 +45,11 @@ impl Judging<'_> {
             shelf: &shelf,
             bundles: &bundles,
             now: self.now,
-            unknown_extensions: Severity::Warning,
+            purpose: Purpose::Writing,
             found: Findings::of_steps(STEPS_MAX),
             depth: 0,
             under_way: Vec::new(),
+            away: false,
         };
         let scope = Scope::alone(Element::resource(definitions, element.node.document().root()));
         let answer = ask(&Asking {

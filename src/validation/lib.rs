@@ -26,6 +26,8 @@ mod expression;
 mod extension;
 mod findings;
 mod focus;
+#[cfg(test)]
+mod followed;
 mod given;
 #[cfg(test)]
 mod hostile;
@@ -57,4 +59,4 @@ mod walk;
 pub use given::Given;
 pub use judging::Judging;
 pub use library::{Library, version_fits};
-pub use validator::{Asked, Validator};
+pub use validator::{Asked, Purpose, Validator};

@@ -44,7 +44,8 @@ struct Kept {
     by_address: HashMap<String, Known>,
 }
 
-/// The definitions that are part of the program: HL7's extensions and profiles, and the national ones.
+/// The definitions that are part of the program: HL7's extensions and profiles of R4, the profiles of its guides IPS and
+/// IPA, and the national ones.
 pub fn built_in() -> &'static BuiltIn {
     static READ: OnceLock<BuiltIn> = OnceLock::new();
     READ.get_or_init(BuiltIn::read)
@@ -58,6 +59,7 @@ pub struct BuiltIn {
 impl BuiltIn {
     fn read() -> BuiltIn {
         let standard = include_str!("../../schema/fhir/structures.ndjson").lines();
+        let guides = include_str!("../../schema/fhir/guides.ndjson").lines();
         let national = crate::national::DEFINITIONS.iter().copied();
         let url = |text: &'static str| {
             let (_, after) = text.split_once("\"url\"")?;
@@ -65,7 +67,7 @@ impl BuiltIn {
             Some((after.split_once('"')?.0.to_owned(), text))
         };
         BuiltIn {
-            by_url: standard.chain(national).filter_map(url).collect(),
+            by_url: standard.chain(guides).chain(national).filter_map(url).collect(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::binding::is_absolute;
 use crate::focus::{Focus, Scope};
 use crate::profiles::{Known, STANDARD};
 use crate::shape::{Aggregation, Profile, TypeRule};
+use crate::validator::Purpose;
 use crate::walk::Walk;
 
 impl Walk<'_> {
@@ -129,7 +130,10 @@ impl Walk<'_> {
         if addresses.is_empty() || rules.iter().any(|rule| rule.targets.is_empty()) {
             return;
         }
-        match found.element() {
+        // What is sent along belongs to what is judged; another record is followed only as far as the purpose asks.
+        let elsewhere = matches!(found, Found::Here(_));
+        let followed = !elsewhere || self.purpose == Purpose::Asking && !self.away;
+        match found.element().filter(|_| followed) {
             Some(element) => {
                 let scope = Scope {
                     resource: element,
@@ -142,7 +146,10 @@ impl Walk<'_> {
                 };
                 let Some(kind) = element.kind else { return };
                 let target = Focus::outermost(element, kind, focus.place, &scope);
+                let before = self.away;
+                self.away |= elsewhere;
                 self.target_conforms(&target, profile, &addresses, &text);
+                self.away = before;
             }
             None => self.target_is_said(focus, profile, &addresses, &text),
         }
@@ -171,7 +178,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Of a target that is not at hand, only its type can be judged.
+    /// Of a target that is not at hand, or not followed, only its type is judged.
     fn target_is_said(&mut self, focus: &Focus<'_, '_>, profile: &Profile, addresses: &[&str], text: &str) {
         let Reference::Literal { kind: name, .. } = Reference::parse(text) else {
             return;

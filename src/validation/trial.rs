@@ -7,7 +7,7 @@ use fhir::outcome::{Issue, Severity};
 use fhir::parse::Limits;
 
 use crate::library::Empty;
-use crate::{Asked, Validator};
+use crate::{Asked, Purpose, Validator};
 
 /// Judges a record, by a profile where one is named.
 fn judged(validator: &Validator, text: &str, profile: &str) -> Vec<Issue> {
@@ -20,7 +20,7 @@ fn judged(validator: &Validator, text: &str, profile: &str) -> Vec<Issue> {
     let asked = Asked {
         profiles: &profiles,
         now: 1_795_660_000_000_000,
-        unknown_extensions: Severity::Error,
+        purpose: Purpose::Asking,
     };
     let root = document.root();
     validator.validate(

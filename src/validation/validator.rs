@@ -6,7 +6,7 @@ use conformance::place::Place;
 use conformance::{Definitions, Terminology};
 use fhir::document::Node;
 use fhir::identity::Kind;
-use fhir::outcome::{Issue, Severity};
+use fhir::outcome::Issue;
 use fhirpath::model::{Model, TypeId};
 use fhirpath::value::Element;
 
@@ -86,8 +86,20 @@ pub struct Asked<'a> {
     pub profiles: &'a [String],
     /// The moment of `now()`, in microseconds since 1970.
     pub now: i64,
-    /// How bad it is that nobody here knows what an extension means: see [`Walk::unknown_extension`].
-    pub unknown_extensions: Severity,
+    /// What the judgement is for.
+    pub purpose: Purpose,
+}
+
+/// What a judgement is for: what others have defined and written, or not yet, is no reason to refuse a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Somebody asks whether the record is valid. An extension that nobody here knows is an error, and what the record
+    /// refers to is held against the profiles it should conform to, where it is a record of this server; what that refers
+    /// to is not followed further.
+    Asking,
+    /// The record is to be written. An extension that nobody here knows is a warning, and other records count by their
+    /// types alone, so that the order in which records come makes no difference.
+    Writing,
 }
 
 impl Validator {
@@ -137,10 +149,11 @@ impl Validator {
             shelf: &shelf,
             bundles: &bundles,
             now: asked.now,
-            unknown_extensions: asked.unknown_extensions,
+            purpose: asked.purpose,
             found,
             depth: 0,
             under_way: Vec::new(),
+            away: false,
         };
         let named = record.string("resourceType");
         let known = named.as_deref().and_then(|name| self.definitions.type_id(name));

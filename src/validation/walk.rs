@@ -3,7 +3,7 @@
 use conformance::place::{Place, quoted};
 use conformance::{Definitions, Terminology};
 use fhir::document::Node;
-use fhir::outcome::{Code, Severity};
+use fhir::outcome::Code;
 use fhirpath::model::Model;
 use fhirpath::value::Element;
 use rustc_hash::FxHashSet;
@@ -14,7 +14,7 @@ use crate::findings::Findings;
 use crate::focus::{Child, Focus, Scope, children, holder};
 use crate::library::{Library, Shelf};
 use crate::profiles::Known;
-use crate::validator::Validator;
+use crate::validator::{Purpose, Validator};
 
 /// How deep elements may nest within each other.
 pub(crate) const DEPTH_MAX: usize = 100;
@@ -31,11 +31,13 @@ pub(crate) struct Walk<'v> {
     pub(crate) shelf: &'v Shelf,
     pub(crate) bundles: &'v Bundles,
     pub(crate) now: i64,
-    pub(crate) unknown_extensions: Severity,
+    pub(crate) purpose: Purpose,
     pub(crate) found: Findings,
     pub(crate) depth: usize,
     /// The elements being held against a profile: their document, their place in it, and the profile.
     pub(crate) under_way: Vec<(usize, u32, usize)>,
+    /// Whether what is held against a profile is another record of this server: what that refers to is not followed.
+    pub(crate) away: bool,
 }
 
 impl<'v> Walk<'v> {

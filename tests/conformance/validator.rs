@@ -12,7 +12,7 @@ use fhir::parse::Limits;
 use serde_json::Value;
 use terminology::{Answers, Library};
 use tests::world::{Engine, World};
-use validation::{Asked, Given, Validator};
+use validation::{Asked, Given, Purpose, Validator};
 
 use super::Tally;
 
@@ -137,7 +137,7 @@ fn judged(validator: &Validator, number: u64, case: &Case) -> Vec<Found> {
     let asked = Asked {
         profiles: &case.profiles,
         now: NOW,
-        unknown_extensions: Severity::Error,
+        purpose: Purpose::Asking,
     };
     let kind = Kind::new(&case.kind()).expect("it names a type");
     let issues = validator.validate(&given, &codes, &kind, case.record.root(), &asked);

@@ -9,7 +9,7 @@ use fhir::identity::Kind;
 use fhir::moment::days_from_civil;
 use fhir::outcome::Severity;
 use fhir::parse::Limits;
-use validation::{Asked, Validator};
+use validation::{Asked, Purpose, Validator};
 
 use super::*;
 
@@ -66,7 +66,7 @@ fn every_record_is_valid_by_its_national_profile() {
         let asked = Asked {
             profiles: &[],
             now: 0,
-            unknown_extensions: Severity::Error,
+            purpose: Purpose::Asking,
         };
         let issues = validator.validate(
             &validation::library::Empty,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use conformance::Definitions;
 use fhir::document::Document;
 use fhir::identity::Kind;
-use fhir::outcome::{Severity, write_outcome};
+use fhir::outcome::write_outcome;
 use fhir::parse::Limits;
 use terminology::{Answers, Library};
-use validation::{Asked, Given, Validator};
+use validation::{Asked, Given, Purpose, Validator};
 
 fn document(value: &serde_json::Value) -> Arc<Document> {
     let limits = Limits {
@@ -39,7 +39,7 @@ fn main() {
         let asked = Asked {
             profiles: &profiles,
             now: 1_795_660_000_000_000,
-            unknown_extensions: Severity::Error,
+            purpose: Purpose::Asking,
         };
         let issues = validator.validate(&given, &codes, &kind.expect("a type"), record.root(), &asked);
         let mut outcome = Vec::new();
