@@ -1,0 +1,281 @@
+//! A record as its elements: what is compared, joined and kept apart, each at its address.
+//!
+//! An element is a value as a whole, or the fact that something is there which has elements of its own: the record, an
+//! item of a list. What may be joined inside is what the definitions call a backbone, and the items that
+//! `schema/sync/identity.tsv` tells apart; an amount or a coded concept is one value, so that no number ends up with
+//! another's unit. A choice (`value[x]`) is one element, whatever its type.
+
+use std::fmt;
+
+use conformance::Definitions;
+use conformance::definitions::Form;
+use fhir::tree::Tree;
+use fhirpath::model::{Model, TypeId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::rules::{Class, Identity, Rules};
+
+/// One step from a record to an element.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// A member by its element's name, without `[x]`.
+    Member(String),
+    /// An item of a list by what makes it the same on both sides.
+    Item(String),
+}
+
+/// The steps to an element; none for the record itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address(pub Vec<Step>);
+
+impl Address {
+    fn with(&self, step: Step) -> Address {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Address(steps)
+    }
+
+    /// Whether the element is this one or inside of it.
+    pub fn holds(&self, other: &Address) -> bool {
+        other.0.starts_with(&self.0)
+    }
+
+    /// The record's own member that the element belongs to; `None` for the record.
+    pub fn member(&self) -> Option<&str> {
+        match self.0.first() {
+            Some(Step::Member(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The records and items that the element is inside of, from the record on.
+    fn holders(&self) -> impl Iterator<Item = Address> + '_ {
+        let is_holder = |end: &usize| matches!(self.0[..*end].last(), None | Some(Step::Item(_)));
+        (0..self.0.len())
+            .filter(is_holder)
+            .map(|end| Address(self.0[..end].to_vec()))
+    }
+}
+
+impl fmt::Display for Address {
+    /// `telecom[phone 17654321].rank`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Member(name) if place == 0 => write!(f, "{name}")?,
+                Step::Member(name) => write!(f, ".{name}")?,
+                Step::Item(key) => write!(f, "[{key}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an element is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leaf {
+    /// It is there, and has elements of its own.
+    There,
+    /// Its value, written to the digit as it was, and the name that its member has in JSON; an item has none.
+    Value {
+        /// The member's name: `valueQuantity` for the element `value`.
+        name: String,
+        /// The JSON text.
+        json: String,
+    },
+}
+
+/// A record's elements, in its own order.
+#[derive(Clone, Debug, Default)]
+pub struct Elements {
+    list: Vec<(Address, Leaf)>,
+    places: FxHashMap<Address, usize>,
+}
+
+impl Elements {
+    /// The elements of a record.
+    pub fn of(record: &Tree, definitions: &Definitions, rules: &Rules) -> Elements {
+        let kind = record.get("resourceType").and_then(Tree::as_str).unwrap_or_default();
+        let mut found = Elements::default();
+        match (rules.of(kind).class, definitions.type_id(kind), record) {
+            (Class::Workflow | Class::Register, Some(of), Tree::Object(members)) => {
+                let mut walk = Walk {
+                    definitions,
+                    rules,
+                    found: &mut found,
+                };
+                walk.found.add(Address::default(), Leaf::There);
+                walk.object(of, members, &Address::default());
+            }
+            _ => found.add(Address::default(), value("", record)),
+        }
+        found
+    }
+
+    fn add(&mut self, address: Address, leaf: Leaf) {
+        self.places.insert(address.clone(), self.list.len());
+        self.list.push((address, leaf));
+    }
+
+    /// The elements in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Address, &Leaf)> {
+        self.list.iter().map(|(address, leaf)| (address, leaf))
+    }
+
+    /// What stands at an address.
+    pub fn get(&self, address: &Address) -> Option<&Leaf> {
+        self.places.get(address).map(|place| &self.list[*place].1)
+    }
+
+    /// The record that elements make up, without those whose holder is not there; `None` where there is no record.
+    pub fn record(&self) -> Option<Tree> {
+        let there: FxHashSet<&Address> = self.list.iter().map(|(address, _)| address).collect();
+        let held = |address: &Address| address.holders().all(|holder| there.contains(&holder));
+        let kept: Vec<(&[Step], &Leaf)> = self
+            .list
+            .iter()
+            .filter(|(address, _)| held(address))
+            .map(|(address, leaf)| (&address.0[..], leaf))
+            .collect();
+        kept.iter().any(|(steps, _)| steps.is_empty()).then(|| built(&kept))
+    }
+}
+
+impl FromIterator<(Address, Leaf)> for Elements {
+    fn from_iter<T: IntoIterator<Item = (Address, Leaf)>>(all: T) -> Elements {
+        let mut found = Elements::default();
+        all.into_iter().for_each(|(address, leaf)| found.add(address, leaf));
+        found
+    }
+}
+
+fn value(name: &str, value: &Tree) -> Leaf {
+    Leaf::Value {
+        name: name.to_owned(),
+        json: text(value),
+    }
+}
+
+fn text(value: &Tree) -> String {
+    String::from_utf8(value.to_bytes()).expect("JSON is text")
+}
+
+struct Walk<'a> {
+    definitions: &'a Definitions,
+    rules: &'a Rules,
+    found: &'a mut Elements,
+}
+
+impl Walk<'_> {
+    fn object(&mut self, of: TypeId, members: &[(String, Tree)], at: &Address) {
+        for (name, held) in members {
+            let element = match self.definitions.step(of, name) {
+                Some(step) if step.typed => step.element.name(),
+                _ => name,
+            };
+            let address = at.with(Step::Member(element.to_owned()));
+            let member = self.definitions.json_member(of, name);
+            match (member, held) {
+                (Some(member), Tree::Array(items)) if member.list => self.list(member.kind, name, items, address),
+                (Some(member), Tree::Object(members)) if member.form == Form::Object && self.is_open(member.kind) => {
+                    self.object(member.kind, members, &address);
+                }
+                _ => self.found.add(address, value(name, held)),
+            }
+        }
+    }
+
+    /// Whether a single value of the type is joined inside: a type that has no name but its place, and what is said about
+    /// the record.
+    fn is_open(&self, of: TypeId) -> bool {
+        let name = self.definitions.type_name(of);
+        name.contains('.') || name == "Meta"
+    }
+
+    fn list(&mut self, of: TypeId, name: &str, items: &[Tree], at: Address) {
+        let identity = self.rules.identity(self.definitions.type_name(of));
+        let objects = items.iter().all(|item| matches!(item, Tree::Object(_)));
+        let (Some(identity), true) = (identity, objects) else {
+            return self.found.add(at, value(name, &Tree::Array(items.to_vec())));
+        };
+        let mut seen: FxHashMap<String, usize> = FxHashMap::default();
+        for item in items {
+            let mut key = key(identity, item);
+            let before = seen.entry(key.clone()).or_default();
+            *before += 1;
+            if *before > 1 {
+                key = format!("{key} #{before}");
+            }
+            let address = at.with(Step::Item(key));
+            match (identity, item) {
+                (Identity::Members(_), Tree::Object(members)) => {
+                    self.found.add(address.clone(), Leaf::There);
+                    self.object(of, members, &address);
+                }
+                _ => self.found.add(address, value("", item)),
+            }
+        }
+    }
+}
+
+/// What makes an item the same on both sides, as a person can read it where it is made of plain members.
+fn key(identity: &Identity, item: &Tree) -> String {
+    let members = match identity {
+        Identity::Whole => return text(item),
+        Identity::Members(members) => members,
+    };
+    let told = members
+        .iter()
+        .filter_map(|name| item.get(name))
+        .map(|member| match member {
+            Tree::String(plain) => plain.clone(),
+            other => text(other),
+        });
+    told.collect::<Vec<_>>().join(" ")
+}
+
+/// A value from its elements, which have the steps from it.
+fn built(elements: &[(&[Step], &Leaf)]) -> Tree {
+    if let Some((_, Leaf::Value { json, .. })) = elements.iter().find(|(steps, _)| steps.is_empty()) {
+        return Tree::parse(json.as_bytes()).expect("it was written from a tree");
+    }
+    let inside: Vec<(&[Step], &Leaf)> = elements
+        .iter()
+        .copied()
+        .filter(|(steps, _)| !steps.is_empty())
+        .collect();
+    let groups = grouped(&inside);
+    if matches!(inside.first(), Some(([Step::Item(_), ..], _))) {
+        return Tree::Array(groups.iter().map(|(_, group)| built(group)).collect());
+    }
+    Tree::Object(
+        groups
+            .iter()
+            .map(|(step, group)| (name_of(step, group), built(group)))
+            .collect(),
+    )
+}
+
+type Group<'a> = Vec<(&'a [Step], &'a Leaf)>;
+
+/// The elements by their first step, in the order in which those first come.
+fn grouped<'a>(elements: &[(&'a [Step], &'a Leaf)]) -> Vec<(&'a Step, Group<'a>)> {
+    let mut groups: Vec<(&Step, Group<'_>)> = Vec::new();
+    let mut places: FxHashMap<&Step, usize> = FxHashMap::default();
+    for (steps, leaf) in elements {
+        let place = *places.entry(&steps[0]).or_insert_with(|| {
+            groups.push((&steps[0], Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push((&steps[1..], leaf));
+    }
+    groups
+}
+
+/// The name that a member has in JSON.
+fn name_of(step: &Step, group: &Group<'_>) -> String {
+    match (&group[..], step) {
+        ([([], Leaf::Value { name, .. })], _) => name.clone(),
+        (_, Step::Member(name) | Step::Item(name)) => name.clone(),
+    }
+}

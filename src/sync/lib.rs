@@ -1,0 +1,17 @@
+//! Brings what sites wrote without knowing of each other to agreement. Pure: no clock, no disk, no socket.
+//!
+//! What a record is after everything that was written to it is a function of the *set* of its versions ([`merge::state`]):
+//! each version is the changes it made to the one it was based on, and of the changes to one element those count that no
+//! other knew of. So it does not matter in which order sites hear of each other, or who joins what: they end alike.
+
+mod changes;
+pub mod element;
+pub mod history;
+pub mod merge;
+pub mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use history::{History, Invalid, Version};
+pub use merge::{Conflict, State, state};
+pub use rules::Rules;
