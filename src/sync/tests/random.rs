@@ -1,5 +1,4 @@
-//! Random sites that write, hear of each other in any order and are joined anyhow: all of them end alike, and nothing
-//! that was said is lost without a word.
+//! Random sites that write apart and are joined anyhow: all end alike, and nothing that was said is lost without a word.
 
 use fhir::identity::VersionId;
 use fhir::tree::Tree;
