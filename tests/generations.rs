@@ -122,6 +122,14 @@ fn tables_of_ones_own_are_heard_of_while_the_server_runs(engine: Engine) {
     let found = |world: &World, query: &str| world.get(&format!("Patient?_content={query}")).expect(200).ids("match");
     assert_eq!(found(&world, "pigeon"), ["n"]);
     assert!(found(&world, "sonam").is_empty() && found(&world, "hypertension").is_empty());
+    let how = |world: &World| {
+        let found = world.get("find?q=sonam").expect(200).json();
+        found["results"][0]["matched"][0]["how"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(how(&world), "name-near");
     let folder = world.folder().join("analyzers");
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join("names.tsv"), "# ours\nsonam\tsoenam,soonam\n").expect("a table");
@@ -131,6 +139,7 @@ fn tables_of_ones_own_are_heard_of_while_the_server_runs(engine: Engine) {
         assert_eq!(found(&world, "soonam"), ["n"], "it can be searched meanwhile");
         found(&world, "sonam") == ["n"]
     });
+    assert_eq!(how(&world), "name", "people are found by the new tables too");
     assert_eq!(found(&world, "htn"), ["n"]);
     assert!(found(&world, "pigeon").is_empty());
     world.kill();

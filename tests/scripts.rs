@@ -100,6 +100,10 @@ fn texts(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/texts.txt"));
 }
 
+fn find(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/find.txt"));
+}
+
 fn matching(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/match.txt"));
 }
@@ -113,6 +117,7 @@ on_both!(
     interactions,
     operations,
     matching,
+    find,
     texts,
     malformed,
     conditional,

@@ -13,7 +13,7 @@ use fhir::outcome::{Issue, Severity};
 use fhir::parse;
 use query::{ParamId, Registry, Value, Values, replaced};
 use search_index::{Clock, Gate, Index};
-use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Version, Write};
+use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Trouble, Version, Write};
 use terminology::Library;
 use validation::{Purpose, Validator};
 
@@ -174,8 +174,7 @@ impl Engine {
         store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
         let canonicals = Arc::new(Canonicals::default());
         store.follow(Arc::clone(&canonicals) as Arc<dyn Follower>);
-        let people = Arc::new(People::default());
-        store.follow(Arc::clone(&people) as Arc<dyn Follower>);
+        let people = People::new(Arc::clone(registry.analysis()), &store);
         let limits = settings.limits;
         let gate = match limits.long_searches {
             0 => Gate::for_half_the_processors(limits.long_searches_waiting),
@@ -209,8 +208,12 @@ impl Engine {
     }
 
     /// The engine of the next generation: the same data and caches, searched by other parameters or another index.
-    pub(crate) fn next(&self, registry: Arc<Registry>, index: Index) -> Engine {
-        Engine {
+    ///
+    /// # Errors
+    /// Those of the store, where the patients are read anew because their names are to be read otherwise.
+    pub(crate) fn next(&self, registry: Arc<Registry>, index: Index) -> Result<Engine, Trouble> {
+        let people = self.people.renewed(registry.analysis(), &self.store)?;
+        Ok(Engine {
             compartments: Compartments::new(&self.definitions, &registry),
             capabilities: OnceLock::new(),
             versions: Arc::clone(&self.versions),
@@ -229,11 +232,11 @@ impl Engine {
             upkeep: Arc::clone(&self.upkeep),
             cache: Arc::clone(&self.cache),
             canonicals: Arc::clone(&self.canonicals),
-            people: Arc::clone(&self.people),
+            people,
             weights: Arc::clone(&self.weights),
             library: Arc::clone(&self.library),
             unique_systems: Arc::clone(&self.unique_systems),
-        }
+        })
     }
 
     /// The kind of that name.

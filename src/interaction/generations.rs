@@ -289,7 +289,7 @@ impl House {
         }
         let before = std::mem::replace(&mut *wanted, heard);
         let offered = Arc::new(wanted.offered(&engine.registry, &self.upkeep, &self.terminology));
-        self.put(engine.next(offered, engine.index.clone()));
+        self.put(engine.next(offered, engine.index.clone())?);
         self.parameters.heard();
         drop(wanted);
         self.tell_unusable(&before.unusable);
@@ -409,7 +409,7 @@ impl House {
         };
         let wanted = self.wanted();
         let offered = Arc::new(wanted.offered(&registry, &self.upkeep, &self.terminology));
-        self.put(old.next(offered, index));
+        self.put(old.next(offered, index)?);
         drop(wanted);
         old.index.retire();
         Ok(Some(outcome))

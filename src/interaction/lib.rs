@@ -37,10 +37,12 @@ pub mod everything;
 pub mod expand;
 pub mod fhirpath;
 pub mod find;
+pub mod find_people;
 pub mod format;
 pub mod generations;
 #[cfg(test)]
 mod generations_tests;
+mod highlight;
 pub mod history;
 pub mod include;
 pub mod inputs;

@@ -30,7 +30,7 @@ pub fn match_patient(
 ) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
     inputs.only("match", &["resource", "onlyCertainMatches", "count", EXPLAIN])?;
-    let person = Person::read(patient(&inputs)?);
+    let person = Person::read(patient(&inputs)?, engine.people.names());
     let only_certain = inputs.flag("onlyCertainMatches")?.unwrap_or(false);
     let count = inputs.number("count")?.unwrap_or(COUNT).min(engine.limits.page_max);
     let explain = inputs.flag(EXPLAIN)?.unwrap_or(false);
@@ -132,7 +132,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::who`].
     pub(crate) fn likely_duplicates(&self, patient: Node<'_>) -> Result<Vec<Issue>, Refusal> {
-        let found = self.who(&Person::read(patient), DUPLICATES_NAMED)?;
+        let found = self.who(&Person::read(patient, self.people.names()), DUPLICATES_NAMED)?;
         let likely = found.into_iter().filter(|found| found.score.grade >= Grade::Probable);
         let issue = |found: Found| {
             let text = format!(

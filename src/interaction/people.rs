@@ -4,7 +4,7 @@
 //! up to its time. From then on a write only notes which record it changed; the next question reads those again before it
 //! is answered, so it sees every write before it. Where more changed than is worth that, all is thrown away and read anew.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use fhir::document::Document;
@@ -12,7 +12,8 @@ use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use person::{Person, Register};
 use rustc_hash::FxHashSet;
-use store::{Appended, Follower, Store, Version};
+use store::{Appended, Follower, Store, Trouble, Version};
+use text::{Analysis, Spellings};
 
 use crate::engine::spliced;
 use crate::refusal::{Reason, Refusal};
@@ -26,6 +27,7 @@ const CHANGED_MAX: usize = 100_000;
 
 /// All patients' particulars, and what is to be read of them again.
 pub struct People {
+    analysis: Arc<Analysis>,
     state: Mutex<State>,
     bell: Condvar,
     register: RwLock<Register>,
@@ -52,19 +54,61 @@ enum Progress {
     Failed(String),
 }
 
-impl Default for People {
-    fn default() -> People {
-        People {
+/// Tells people of what is written, as long as somebody asks them.
+struct Following(Weak<People>);
+
+impl Follower for Following {
+    fn committed(&self, appended: &[Appended]) {
+        if let Some(people) = self.0.upgrade() {
+            people.changed(appended);
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl People {
+    /// People whose names are read by these tables, and who are told of every change in the store from now on.
+    pub fn new(analysis: Arc<Analysis>, store: &Store) -> Arc<People> {
+        let people = Arc::new(People {
+            analysis,
             state: Mutex::default(),
             bell: Condvar::new(),
             register: RwLock::default(),
             following: Mutex::default(),
-        }
+        });
+        store.follow(Arc::new(Following(Arc::downgrade(&people))));
+        people
     }
-}
 
-impl Follower for People {
-    fn committed(&self, appended: &[Appended]) {
+    /// The people to ask where names are read by other tables: they are read before this returns where these were, so
+    /// that nobody waits for them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn renewed(self: &Arc<Self>, analysis: &Arc<Analysis>, store: &Store) -> Result<Arc<People>, Trouble> {
+        if self.analysis == *analysis {
+            return Ok(Arc::clone(self));
+        }
+        let people = People::new(Arc::clone(analysis), store);
+        if self.lock().progress == Progress::Read {
+            people.lock().progress = Progress::Reading;
+            people.read(store);
+            if let Progress::Failed(why) = &people.lock().progress {
+                return Err(Trouble::new(why.clone()));
+            }
+        }
+        Ok(people)
+    }
+
+    /// The tables that names are read by.
+    pub fn names(&self) -> &Spellings {
+        &self.analysis.names
+    }
+
+    fn changed(&self, appended: &[Appended]) {
         let mut patients = appended
             .iter()
             .filter(|appended| appended.kind.as_str() == PATIENT)
@@ -81,9 +125,7 @@ impl Follower for People {
             *state = State::default();
         }
     }
-}
 
-impl People {
     /// Asks the register, as of every write before.
     ///
     /// # Errors
@@ -140,7 +182,7 @@ impl People {
 
     /// Reads everybody. What changes meanwhile is noted, and read again by the first question.
     fn read(&self, store: &Store) {
-        let read = everybody(store);
+        let read = everybody(store, &self.analysis.names);
         let progress = match read {
             Ok(register) => {
                 *self.register.write().unwrap_or_else(PoisonError::into_inner) = register;
@@ -163,7 +205,10 @@ impl People {
         let mut now: Vec<(&Id, Option<Person>)> = Vec::with_capacity(changed.len());
         for id in &changed {
             match store.current(&kind, id) {
-                Ok(version) => now.push((id, version.as_ref().and_then(person_of))),
+                Ok(version) => now.push((
+                    id,
+                    version.as_ref().and_then(|version| person_of(version, self.names())),
+                )),
                 Err(trouble) => {
                     // They are still to be read.
                     self.lock().changed.extend(changed);
@@ -190,7 +235,7 @@ fn patient() -> Kind {
 ///
 /// # Errors
 /// A sentence where the log cannot be read.
-pub fn everybody(store: &Store) -> Result<Register, String> {
+pub fn everybody(store: &Store, names: &Spellings) -> Result<Register, String> {
     let kind = patient();
     let mut people = Vec::new();
     let mut after: Option<Id> = None;
@@ -201,7 +246,7 @@ pub fn everybody(store: &Store) -> Result<Register, String> {
         people.extend(
             versions
                 .iter()
-                .filter_map(|version| Some((version.id.clone(), person_of(version)?))),
+                .filter_map(|version| Some((version.id.clone(), person_of(version, names)?))),
         );
         match last {
             Some(last) => after = Some(last),
@@ -215,10 +260,10 @@ pub fn everybody(store: &Store) -> Result<Register, String> {
 }
 
 /// The particulars in a version of a Patient; `None` for a deletion.
-pub fn person_of(version: &Version) -> Option<Person> {
+pub fn person_of(version: &Version, names: &Spellings) -> Option<Person> {
     if !version.operation.is_live() {
         return None;
     }
     let document = Document::parse(&spliced(version), Limits::default()).ok()?;
-    Some(Person::read(document.root()))
+    Some(Person::read(document.root(), names))
 }

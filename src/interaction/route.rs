@@ -14,12 +14,14 @@ use crate::reply::Reply;
 use crate::request::{Caller, Method, Request};
 use crate::search::{self, Within};
 use crate::shape::Shape;
-use crate::{bundle, capabilities, create, delete, history, patch, read, update, vread};
+use crate::{bundle, capabilities, create, delete, find_people, history, patch, read, update, vread};
 
 /// A path, read (<https://hl7.org/fhir/R4/http.html#summary>).
 enum Place {
     Base,
     Metadata,
+    /// The box for finding people; it is no part of FHIR.
+    Find,
     History(Scope),
     Search(Option<Kind>),
     Kind(Kind),
@@ -158,6 +160,7 @@ fn place(engine: &Engine, path: &str) -> Result<Place, Refusal> {
     Ok(match segments.as_slice() {
         [""] | [] => Place::Base,
         ["metadata"] => Place::Metadata,
+        ["find"] => Place::Find,
         ["_history"] => Place::History(Scope::All),
         ["_search"] => Place::Search(None),
         [name] if name.starts_with('$') => Place::Operation(operation_at(name, At::System)?, None, None),
@@ -204,7 +207,7 @@ impl Place {
     fn methods(&self) -> &'static str {
         match self {
             Place::Base => "GET, HEAD, POST",
-            Place::Metadata | Place::History(_) | Place::Version(..) => "GET, HEAD",
+            Place::Metadata | Place::Find | Place::History(_) | Place::Version(..) => "GET, HEAD",
             Place::Search(_) | Place::Compartment(_, _, _, true) => "POST",
             Place::Kind(_) => "GET, HEAD, POST, PUT, PATCH, DELETE",
             Place::Record(..) => "GET, HEAD, PUT, PATCH, DELETE",
@@ -225,6 +228,7 @@ fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Co
     };
     match (method, &place) {
         (Method::Get, Place::Metadata) => capabilities::capabilities(engine, caller, request, shape),
+        (Method::Get, Place::Find) => find_people::find_people(engine, caller, request, &common.rest),
         (Method::Get, Place::Record(kind, id)) => {
             only_shape(common)?;
             read::read(engine, caller, request, kind, id, shape)

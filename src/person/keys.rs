@@ -145,7 +145,7 @@ pub(crate) fn sought(person: &Person) -> Vec<Key> {
 }
 
 /// The citizen numbers that one mistyped digit makes of a number, or two swapped.
-fn mistyped(number: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn mistyped(number: u64) -> impl Iterator<Item = u64> {
     let digits: Vec<u8> = format!("{number:011}").into_bytes();
     // A hash, in a register without readable particulars, is no number that can be mistyped.
     let length = if digits.len() == 11 { 11 } else { 0 };

@@ -7,16 +7,20 @@
 //!    the particulars are among the people at hand ([`Frequencies`]), grades it and explains it.
 //! 3. A [`Register`] keeps the particulars of many people in memory and finds those who may be a given person
 //!    ([`Register::best`]); it takes changes one by one.
+//!    [`Register::find`] does it as somebody types, by the beginnings of names and numbers.
 //! 4. [`train`](train::train) learns the weights from records alone; [`report`] measures matching where the truth is known.
 //! 5. A [`roster`] is a register as a small file, whole or what changed, readable or [`hidden`].
 
+pub mod asked;
 pub mod birth;
 mod columns;
 pub mod compare;
 pub mod feature;
+pub mod find;
 pub mod frequency;
 pub mod hidden;
 mod keys;
+mod lookup;
 mod pack;
 pub mod person;
 pub mod places;
@@ -30,6 +34,7 @@ pub mod train;
 mod trial;
 pub mod weights;
 
+pub use asked::Asked;
 pub use birth::Birth;
 pub use compare::{Agreement, compare};
 pub use feature::Feature;

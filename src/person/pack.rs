@@ -34,6 +34,16 @@ impl Lexicon {
             .map_or_else(String::new, |word| word.to_string())
     }
 
+    /// The number of a word, where it has one.
+    pub fn find(&self, word: &str) -> Option<u32> {
+        self.numbers.get(word).copied()
+    }
+
+    /// The words from a number on.
+    pub fn words_from(&self, number: usize) -> impl Iterator<Item = &str> {
+        self.words[number.min(self.words.len())..].iter().map(|word| &**word)
+    }
+
     /// How many people have the word in a name.
     pub fn count(&self, word: &str) -> u32 {
         self.numbers.get(word).map_or(0, |number| self.counts[*number as usize])

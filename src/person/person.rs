@@ -2,7 +2,7 @@
 
 use fhir::document::Node;
 use query::fold;
-use text::Analysis;
+use text::Spellings;
 
 use crate::birth::Birth;
 use crate::places::Place;
@@ -67,8 +67,9 @@ pub struct Person {
 }
 
 impl Person {
-    /// Reads a Patient; whatever it lacks is not known, whatever cannot be read is passed over.
-    pub fn read(patient: Node<'_>) -> Person {
+    /// Reads a Patient, spellings of names by the table; whatever it lacks is not known, whatever cannot be read is passed
+    /// over.
+    pub fn read(patient: Node<'_>, names: &Spellings) -> Person {
         let mut person = Person {
             birth: patient.string("birthDate").and_then(|text| Birth::read(&text)),
             sex: match patient.string("gender").as_deref() {
@@ -82,8 +83,8 @@ impl Person {
         };
         each(patient, "extension").for_each(|extension| person.read_extension(extension));
         each(patient, "identifier").for_each(|identifier| person.read_identifier(identifier));
-        each(patient, "contact").for_each(|contact| person.read_contact(contact));
-        each(patient, "name").for_each(|name| person.read_name(name));
+        each(patient, "contact").for_each(|contact| person.read_contact(contact, names));
+        each(patient, "name").for_each(|name| person.read_name(name, names));
         each(patient, "telecom").for_each(|telecom| person.read_telecom(telecom));
         let mut places = each(patient, "address")
             .map(read_address)
@@ -116,7 +117,7 @@ impl Person {
         }
     }
 
-    fn read_contact(&mut self, contact: Node<'_>) {
+    fn read_contact(&mut self, contact: Node<'_>, names: &Spellings) {
         let codings = each(contact, "relationship").flat_map(|relationship| each(relationship, "coding"));
         let mut codes = codings.filter_map(|coding| coding.string("code"));
         let at = codes.find_map(|code| match &*code {
@@ -125,12 +126,12 @@ impl Person {
             _ => None,
         });
         if let (Some(at), Some(name)) = (at, contact.get("name")) {
-            self.parents[at] = tokens(name);
+            self.parents[at] = tokens(name, names);
         }
     }
 
-    fn read_name(&mut self, name: Node<'_>) {
-        let mut tokens = tokens(name);
+    fn read_name(&mut self, name: Node<'_>, names: &Spellings) {
+        let mut tokens = tokens(name, names);
         if is_newborn(name) {
             // "Baby of Pema Lhamo", "B/O Pema Lhamo": the name is the mother's.
             tokens.retain(|token| token.len() > 1);
@@ -191,14 +192,14 @@ fn read_identifier(node: Node<'_>) -> Option<Identifier> {
 }
 
 /// The tokens of a HumanName: of its parts, or where it has none of its text.
-fn tokens(name: Node<'_>) -> Name {
+fn tokens(name: Node<'_>, names: &Spellings) -> Name {
     let parts = each(name, "given").chain(each(name, "family"));
     let parts: Vec<_> = parts.filter_map(|part| part.as_str()).collect();
     let text = match parts.is_empty() {
         true => name.string("text").unwrap_or_default().into_owned(),
         false => parts.join(" "),
     };
-    Analysis::built_in().names.tokens(&text)
+    names.tokens(&text)
 }
 
 /// Whether a name stands for a child that has none yet.
@@ -238,7 +239,8 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Person {
-        Person::read(Document::parse(json.as_bytes(), Limits::default()).unwrap().root())
+        let document = Document::parse(json.as_bytes(), Limits::default()).unwrap();
+        Person::read(document.root(), &text::Analysis::built_in().names)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where somebody lives, by place codes; names of dzongkhags and gewogs are read as their codes.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use query::fold;
@@ -77,7 +78,53 @@ impl Place {
     }
 }
 
+/// The places whose name the words begin with, the longest name first, and of how many words it is. Spellings that differ
+/// in an `h` or in doubled letters are one: every place here has several.
+pub fn spelled(words: &[String]) -> Option<(Vec<u32>, usize)> {
+    let spelled = &names().spelled;
+    (1..=words.len().min(WORDS_MAX)).rev().find_map(|used| {
+        let numbers = spelled.get(&plain(&words[..used].concat()))?;
+        Some((numbers.clone(), used))
+    })
+}
+
+/// The places whose name begins with a word of a few letters, at most a handful.
+pub fn begun(word: &str) -> Vec<u32> {
+    if word.chars().count() < BEGUN_MIN {
+        return Vec::new();
+    }
+    let word = plain(word);
+    let of_names = names().spelled.range(word.clone()..);
+    let begin = of_names.take_while(|(name, _)| name.starts_with(&word));
+    begin
+        .flat_map(|(_, numbers)| numbers)
+        .copied()
+        .take(BEGUN_MAX)
+        .collect()
+}
+
+/// Words of a name, at most.
+const WORDS_MAX: usize = 3;
+/// Letters that tell a place.
+const BEGUN_MIN: usize = 3;
+/// Places that a few letters stand for, at most.
+const BEGUN_MAX: usize = 16;
+
+/// A name without spaces, without any `h` but the first, doubled letters once.
+fn plain(name: &str) -> String {
+    let folded = fold(name);
+    let mut out = String::with_capacity(folded.len());
+    for letter in folded.chars().filter(|c| c.is_alphanumeric() || *c == '\u{f84}') {
+        if !out.ends_with(letter) && (letter != 'h' || out.is_empty()) {
+            out.push(letter);
+        }
+    }
+    out
+}
+
 struct Names {
+    /// By [`plain`] name.
+    spelled: BTreeMap<String, Vec<u32>>,
     dzongkhags: FxHashMap<String, u32>,
     /// Some names are those of gewogs in several dzongkhags.
     gewogs: FxHashMap<String, Vec<u32>>,
@@ -99,7 +146,18 @@ fn names() -> &'static Names {
                 }
             }
         }
+        let mut spelled: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let of_dzongkhags = rows(DZONGKHAGS).flat_map(|row| [(row[1], row[0]), (row[2], row[0])]);
+        let of_gewogs = rows(GEWOGS).flat_map(|row| [row[2], row[3], row[4]].map(|name| (name, row[0])));
+        for (name, code) in of_dzongkhags.chain(of_gewogs) {
+            let numbers = spelled.entry(plain(name)).or_default();
+            if !numbers.contains(&number(code)) {
+                numbers.push(number(code));
+            }
+        }
+        spelled.remove("");
         Names {
+            spelled,
             dzongkhags: dzongkhags.collect(),
             gewogs,
         }

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::birth::Birth;
 use crate::frequency::{Frequencies, Smoothed, USUAL_DAY, USUAL_TOKEN, USUAL_YEAR, usual_place};
 use crate::keys::{self, Key};
+use crate::lookup::Lookup;
 use crate::pack::{self, Lexicon};
 use crate::person::{Identifier, Person};
 use crate::places::Place;
@@ -49,6 +50,7 @@ pub struct Register {
     years: FxHashMap<u32, u32>,
     days: FxHashMap<Birth, u32>,
     places: FxHashMap<u32, u32>,
+    lookup: Lookup,
 }
 
 impl Register {
@@ -202,6 +204,7 @@ impl Register {
         self.starts.push(self.arena.len() as u32);
         self.gone.push(false);
         pack::write(&mut self.arena, id, person, &mut self.lexicon);
+        self.lookup.add(person, &self.lexicon);
         self.living += 1;
         self.count(person, 1);
         number
@@ -211,8 +214,23 @@ impl Register {
         &self.arena[self.starts[number as usize] as usize..]
     }
 
+    /// What people are looked up by.
+    pub(crate) fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
+    /// Whether the person of a number is there.
+    pub(crate) fn lives(&self, number: u32) -> bool {
+        !self.gone[number as usize]
+    }
+
+    /// Somebody by her number, with her id.
+    pub(crate) fn of_number(&self, number: u32) -> Option<(String, Person)> {
+        pack::read(self.bytes(number), &self.lexicon)
+    }
+
     /// Calls `each` with every living number under a key.
-    fn each_of(&self, key: Key, each: &mut dyn FnMut(u32)) {
+    pub(crate) fn each_of(&self, key: Key, each: &mut dyn FnMut(u32)) {
         let mut living = |number: u32| {
             if !self.gone[number as usize] {
                 each(number);
@@ -301,6 +319,7 @@ impl Register {
     pub(crate) fn sorted_anew(mut self) -> Register {
         self.sorted.sort_unstable();
         self.settled = self.starts.len();
+        self.lookup.settle();
         self
     }
 

@@ -70,7 +70,9 @@ pub(crate) fn nation(people: u64, seed: u64) -> Registered {
             Entry::Record(_, record) => {
                 let document = Document::parse(&record.to_bytes(), Limits::default()).expect("JSON");
                 let id = document.root().string("id").expect("an id").into_owned();
-                registered.people.push((id, Person::read(document.root())));
+                registered
+                    .people
+                    .push((id, Person::read(document.root(), &text::Analysis::built_in().names)));
             }
             Entry::Truth(second, first) => registered.truth.push((second.to_owned(), first.to_owned())),
             Entry::Person(_) => {}

@@ -24,6 +24,9 @@ use crate::stream::{Begun, Opening};
 /// Bytes of an answer at hand that are packed at once.
 const PACKED_AT_ONCE_MAX: usize = 16 << 10;
 
+/// The address of the box for finding people, which is no part of FHIR.
+const FIND: &str = "/find";
+
 /// Everything the door needs, shared by all workers.
 pub struct Door {
     /// What answers.
@@ -168,10 +171,13 @@ fn body_max(path: &str, settings: &Settings) -> (&'static str, usize) {
 
 /// The path below [`ROOT`], without the slash in front.
 fn below_root(path: &str) -> Result<&str, Refusal> {
+    if path == FIND {
+        return Ok(&path[1..]);
+    }
     let below = path
         .strip_prefix(ROOT)
         .filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let text = "There is nothing here: FHIR is at /fhir, and /fhir/metadata says what it can do.";
+    let text = "There is nothing here: FHIR is at /fhir, and /fhir/metadata says what it can do; people are found at /find?q=.";
     let below = below.ok_or_else(|| Refusal::because(Reason::NoSuchPath, text))?;
     Ok(below.strip_prefix('/').unwrap_or(below))
 }

@@ -41,6 +41,7 @@ pub(crate) fn made(people: u64, seed: u64) -> Result<(Register, Truth), String> 
         visits: None,
         today: TODAY,
     };
+    let names = text::Analysis::built_in();
     progress.show_during(|| {
         Nation::new(plan).each(&mut |entry| {
             match entry {
@@ -49,7 +50,7 @@ pub(crate) fn made(people: u64, seed: u64) -> Result<(Register, Truth), String> 
                     record.write(&mut bytes);
                     let document = Document::parse(&bytes, Limits::default()).expect("a nation's records are JSON");
                     let id = document.root().string("id").unwrap_or_default().into_owned();
-                    register.push((id, Person::read(document.root())));
+                    register.push((id, Person::read(document.root(), &names.names)));
                     progress.count(1);
                 }
                 Entry::Truth(second, first) => {

@@ -7,13 +7,15 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use fhir::identity::Id;
-use interaction::{Caller, Method, Request, match_weights, people};
+use interaction::{Caller, Method, Request, analyzers, match_weights, people};
 use person::hidden::Key;
 use person::roster::{Head, Roster, Writer, whole};
 use person::{Person, Register, Weights, train};
 use store::{Operation, Store};
+use text::Spellings;
 
 use crate::command::Set;
+use crate::engine::analyzers_folder;
 use crate::match_report::{self, made};
 
 /// What is to be done.
@@ -88,6 +90,8 @@ pub(crate) enum What {
         /// How many to print at most.
         #[arg(long, value_name = "NUMBER", default_value_t = 5)]
         count: usize,
+        #[command(flatten)]
+        set: Set,
     },
 }
 
@@ -135,8 +139,9 @@ pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
             rosters,
             hidden_by,
             count,
+            set,
         } => {
-            find(&patient, &rosters, hidden_by.as_deref(), count)?;
+            find(&set, &patient, &rosters, hidden_by.as_deref(), count)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -154,7 +159,7 @@ fn key(file: Option<&Path>) -> Result<Option<Key>, String> {
 /// Learns from the records and stores what was learned.
 fn learn(set: &Set, version: Option<String>) -> Result<(), String> {
     let engine = crate::engine::open(&set.gather(&[])?, false)?.now();
-    let register = people::everybody(&engine.store)?;
+    let register = people::everybody(&engine.store, &engine.registry.analysis().names)?;
     let before = engine.match_weights().map_err(|refusal| {
         refusal
             .issues
@@ -194,7 +199,9 @@ fn learn(set: &Set, version: Option<String>) -> Result<(), String> {
 
 /// Writes everybody, or what changed.
 fn roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) -> Result<(), String> {
-    let store = crate::engine::log(&set.gather(&[])?)?;
+    let settings = set.gather(&[])?;
+    let analysis = analyzers::read(&analyzers_folder(&settings))?;
+    let store = crate::engine::log(&settings)?;
     let key = key(hidden_by)?;
     let head = Head {
         after: after.unwrap_or(0),
@@ -203,8 +210,8 @@ fn roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) ->
     };
     let hide = |person: &Person| key.as_ref().map_or_else(|| person.clone(), |key| key.hide(person));
     let bytes = match after {
-        None => whole(&people::everybody(&store)?, head, &hide),
-        Some(after) => changes(&store, after, head, &hide)?,
+        None => whole(&people::everybody(&store, &analysis.names)?, head, &hide),
+        Some(after) => changes(&store, &analysis.names, after, head, &hide)?,
     };
     fs::write(to, &bytes).map_err(|e| format!("{} cannot be written: {e}.", to.display()))?;
     let roster = Roster::read(&bytes).map_err(|e| e.to_string())?;
@@ -219,7 +226,13 @@ fn roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) ->
 }
 
 /// Who changed or went after a place in the log.
-fn changes(store: &Store, after: u64, head: Head, hide: &dyn Fn(&Person) -> Person) -> Result<Vec<u8>, String> {
+fn changes(
+    store: &Store,
+    names: &Spellings,
+    after: u64,
+    head: Head,
+    hide: &dyn Fn(&Person) -> Person,
+) -> Result<Vec<u8>, String> {
     const BLOCK: usize = 1_000;
     let mut last: BTreeMap<Id, Option<Person>> = BTreeMap::new();
     let mut reached = after;
@@ -231,7 +244,7 @@ fn changes(store: &Store, after: u64, head: Head, hide: &dyn Fn(&Person) -> Pers
             .iter()
             .filter(|version| version.kind.as_str() == "Patient" && version.seq <= head.up_to)
         {
-            let person = people::person_of(version).filter(|_| version.operation != Operation::Delete);
+            let person = people::person_of(version, names).filter(|_| version.operation != Operation::Delete);
             last.insert(version.id.clone(), person);
         }
     }
@@ -246,10 +259,11 @@ fn changes(store: &Store, after: u64, head: Head, hide: &dyn Fn(&Person) -> Pers
 }
 
 /// Prints who a patient may be.
-fn find(patient: &Path, rosters: &[PathBuf], hidden_by: Option<&Path>, count: usize) -> Result<(), String> {
+fn find(set: &Set, patient: &Path, rosters: &[PathBuf], hidden_by: Option<&Path>, count: usize) -> Result<(), String> {
+    let analysis = analyzers::read(&analyzers_folder(&set.gather(&[])?))?;
     let key = key(hidden_by)?;
     let document = crate::fhirpath::read(patient)?;
-    let person = Person::read(document.root());
+    let person = Person::read(document.root(), &analysis.names);
     let person = key.as_ref().map_or_else(|| person.clone(), |key| key.hide(&person));
     let mut register = Register::default();
     let mut reached = 0;

@@ -9,6 +9,7 @@ use interaction::{Engine, Generations};
 const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (JSON and XML).\n\n\
     /fhir/metadata   what it can do\n\
     /fhir/Patient    records of one kind\n\
+    /find?q=sonam    people, by whatever is known of them\n\
     /health          whether it is well\n";
 
 /// The answer of `/ping`: about as long as a small record.

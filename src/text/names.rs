@@ -7,7 +7,7 @@ use crate::fold::{self, is_tibetan};
 /// Tokens of one name that count.
 const TOKENS_MAX: usize = 6;
 /// Syllables that a name in Dzongkha has at most.
-const SYLLABLES_MAX: usize = 4;
+pub const SYLLABLES_MAX: usize = 4;
 /// What the table calls words that stand for no name: titles and the like.
 const NO_NAME: &str = "-";
 
@@ -74,8 +74,8 @@ impl Spellings {
 
     /// The name that folded words begin with a spelling of, empty for none, and how many words that is: a name in Dzongkha
     /// is several syllables. `None` where the table does not have it.
-    pub(crate) fn at(&self, words: &[String]) -> Option<(&str, usize)> {
-        if is_tibetan(&words[0]) {
+    pub fn at(&self, words: &[String]) -> Option<(&str, usize)> {
+        if is_tibetan(words.first()?) {
             let tibetan = words.iter().take(SYLLABLES_MAX).take_while(|word| is_tibetan(word));
             for used in (2..=tibetan.count()).rev() {
                 if let Some(name) = self.0.get(&words[..used].join(" ")) {

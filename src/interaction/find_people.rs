@@ -1,0 +1,220 @@
+//! `GET /find?q=`: people by what a clerk types or scans, while she types; ranked, typed, with what matched and where.
+//!
+//! Not FHIR: plain JSON for whoever draws a list under a box. What is typed is read by [`person::asked`], people are found in
+//! memory by [`person::find`] as of every write before, and what is shown is taken from their records.
+//!
+//! ```text
+//! {"query": "sonam 1987", "results": [{"type": "Patient", "id": "17", "reference": "Patient/17", "score": 0.976,
+//!   "name": "Sonam Dorji", "birthDate": "1987-04-09", "gender": "male", "identifier": …, "telephone": …, "address": …,
+//!   "matched": [{"term": "sonam", "how": "name", "element": "name", "parts": [{"text": "Sonam", "hit": true}, …]}]}],
+//!  "more": true, "next": "/find?q=sonam%201987&_offset=10"}
+//! ```
+//!
+//! `score` is above 0 and at most 1, to compare the results of one answer by. A result that was found by a record which another
+//! replaces is the survivor, with `via` the record found.
+
+use fhir::document::{Document, Node};
+use fhir::identity::{Id, Kind};
+use fhir::moment::civil_from_days;
+use fhir::parse::Limits;
+use fhir::tree::Tree;
+use person::Asked;
+use person::asked::{CHARACTERS_MAX, TERMS_MAX};
+use person::find::Sighting;
+use query::replaced;
+
+use crate::address;
+use crate::engine::{Engine, now};
+use crate::highlight::{self, Person};
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+use crate::request::{Caller, Request};
+
+/// Results where nothing is said, and at most.
+const COUNT: usize = 10;
+const COUNT_MAX: usize = 50;
+/// Results that may be passed over: whoever needs more types more.
+const OFFSET_MAX: usize = 500;
+/// The media type of the answer.
+const JSON: &str = "application/json; charset=utf-8";
+/// Records that replace each other, followed from one to the next.
+const STEPS_MAX: usize = 16;
+const DAY: i64 = 86_400_000_000;
+
+/// Answers 200 with the results.
+///
+/// # Errors
+/// 400 where `q` is missing or too long, or another parameter cannot be read; 503 while the patients are being read.
+pub fn find_people(
+    engine: &Engine,
+    _caller: &Caller,
+    _request: &Request<'_>,
+    params: &[(String, String)],
+) -> Result<Reply, Refusal> {
+    let wish = Wish::read(params)?;
+    let minutes = i64::from(engine.zone) * 60_000_000;
+    let (year, ..) = civil_from_days((now() + minutes).div_euclid(DAY));
+    let asked = Asked::read(&wish.text, engine.people.names(), u32::try_from(year).unwrap_or(0));
+    let most = wish.offset + wish.count + 1;
+    let found = engine
+        .people
+        .ask(&engine.store, engine.limits.search_time, |register| {
+            register.find(&asked, engine.people.names(), most)
+        })?;
+    let more = found.len() == most;
+    let page = found.iter().skip(wish.offset).take(wish.count);
+    let mut results: Vec<(Id, Tree)> = Vec::new();
+    for sighting in page {
+        if let Some((id, result)) = result(engine, &wish.text, &asked, sighting)?
+            && !results.iter().any(|(known, _)| *known == id)
+        {
+            results.push((id, result));
+        }
+    }
+    let mut answer = Tree::object([
+        ("query", Tree::string(&wish.text)),
+        (
+            "results",
+            Tree::Array(results.into_iter().map(|(_, result)| result).collect()),
+        ),
+        ("more", Tree::Bool(more)),
+    ]);
+    let next = wish.offset + wish.count;
+    if more && next <= OFFSET_MAX {
+        answer.set("next", Tree::string(wish.at(next)));
+    }
+    if let Some(remark) = remark(&asked) {
+        answer.set("remark", Tree::string(remark));
+    }
+    Ok(Reply {
+        media: JSON,
+        ..Reply::json(200, answer.to_bytes())
+    })
+}
+
+fn remark(asked: &Asked) -> Option<String> {
+    if asked.terms.is_empty() {
+        let text =
+            "There is nothing in this to find anybody by; type part of a name, a number, a year of birth, or a place.";
+        return Some(text.to_owned());
+    }
+    asked
+        .cut
+        .then(|| format!("Only the first {TERMS_MAX} words counted; more make nothing narrower."))
+}
+
+/// What is wished for.
+struct Wish {
+    text: String,
+    count: usize,
+    offset: usize,
+}
+
+impl Wish {
+    fn read(params: &[(String, String)]) -> Result<Wish, Refusal> {
+        let refused = |name: &str, text: String| Refusal::because(Reason::Invalid, text).at(format!("http.{name}"));
+        let (mut text, mut count, mut offset) = (None, COUNT, 0);
+        for (name, value) in params {
+            let number = || {
+                let number: Option<usize> = value.parse().ok();
+                number.ok_or_else(|| refused(name, format!("{name} is \"{}\"; it is a number.", shown(value))))
+            };
+            match name.as_str() {
+                "q" if text.is_some() => {
+                    return Err(refused(name, "q is given twice; put all words into one.".to_owned()));
+                }
+                "q" => text = Some(value.clone()),
+                "_count" => count = number()?.min(COUNT_MAX),
+                "_offset" => offset = number()?,
+                _ => {
+                    let text = format!(
+                        "/find knows no parameter \"{}\"; it knows q, _count and _offset.",
+                        shown(name)
+                    );
+                    return Err(refused(name, text));
+                }
+            }
+        }
+        let Some(text) = text else {
+            let text =
+                "/find needs the parameter q: part of a name, a number, a year of birth, a place, or several of these.";
+            return Err(refused("q", text.to_owned()));
+        };
+        let characters = text.chars().count();
+        if characters > CHARACTERS_MAX {
+            let text = format!(
+                "q has {characters} characters; at most {CHARACTERS_MAX} are read, and a few words find anybody."
+            );
+            return Err(refused("q", text));
+        }
+        if offset > OFFSET_MAX {
+            let text =
+                format!("_offset is {offset}; at most {OFFSET_MAX} results are passed over. Type more to narrow them.");
+            return Err(refused("_offset", text));
+        }
+        Ok(Wish { text, count, offset })
+    }
+
+    /// The address of another part of the results.
+    fn at(&self, offset: usize) -> String {
+        let (count, offset) = (self.count.to_string(), offset.to_string());
+        let pairs = [("q", self.text.as_str()), ("_count", &count), ("_offset", &offset)];
+        address::with_query("/find", pairs)
+    }
+}
+
+/// The beginning of what was given, for a sentence.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+/// The result for somebody found, and the id it is of; `None` where she is gone since.
+fn result(engine: &Engine, text: &str, asked: &Asked, sighting: &Sighting) -> Result<Option<(Id, Tree)>, Refusal> {
+    let kind = replaced::kind();
+    let found = Id::new(&sighting.id).ok_or_else(|| Refusal::broken("A register has an id that is none."))?;
+    let Some(document) = read(engine, kind, &found)? else {
+        return Ok(None);
+    };
+    let mut survivor: Option<(Id, Document)> = None;
+    for _ in 0..STEPS_MAX {
+        let last = survivor.as_ref().map_or(&document, |(_, document)| document);
+        let Some(id) = replacing(last.root()) else { break };
+        let Some(next) = read(engine, kind, &id)? else { break };
+        survivor = Some((id, next));
+    }
+    let (id, shown) = match &survivor {
+        Some((id, document)) => (id.clone(), document.root()),
+        None => (found.clone(), document.root()),
+    };
+    let mut result = Tree::object([
+        ("type", Tree::string(kind.as_str())),
+        ("id", Tree::string(id.as_str())),
+        ("reference", Tree::string(format!("{kind}/{id}"))),
+        ("score", Tree::number((sighting.score * 1000.0).round() / 1000.0)),
+    ]);
+    if id != found {
+        result.set("via", Tree::string(format!("{kind}/{found}")));
+    }
+    highlight::summary(Person(shown), &mut result);
+    let names = engine.people.names();
+    let matched = highlight::matched(Person(document.root()), text, asked, sighting, names);
+    result.set("matched", Tree::Array(matched));
+    Ok(Some((id, result)))
+}
+
+fn read(engine: &Engine, kind: &Kind, id: &Id) -> Result<Option<Document>, Refusal> {
+    match engine.record(kind, id) {
+        Ok(record) => Ok(Document::parse(&record.json, Limits::default()).ok()),
+        // Deleted while the question was answered.
+        Err(refusal) if matches!(refusal.status, 404 | 410) => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// The record that replaces a patient's.
+fn replacing(patient: Node<'_>) -> Option<Id> {
+    let mut links = patient.get("link")?.each();
+    let link = links.find(|link| link.string("type").as_deref() == Some("replaced-by"))?;
+    let reference = link.get("other")?.string("reference")?;
+    Id::new(reference.strip_prefix("Patient/")?)
+}
