@@ -55,7 +55,3 @@ fn entries<'a>(engine: &Engine, root: Node<'a>) -> Result<Vec<Node<'a>>, Refusal
     }
     Ok(entries)
 }
-
-#[cfg(test)]
-#[path = "bundle_tests.rs"]
-mod tests;

@@ -8,16 +8,16 @@ use fhir::tree::Tree;
 
 use crate::{Caller, Engine, Generations, Method, Prefer, Request, Settings, answer};
 
-const BASE: &str = "http://x/fhir";
+pub(crate) const BASE: &str = "http://x/fhir";
 
 /// An engine in a folder of its own, which goes with it.
-struct World {
+pub(crate) struct World {
     generations: Option<Generations>,
     folder: PathBuf,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "epis-bundle-{}-{}",
@@ -34,11 +34,11 @@ impl World {
         }
     }
 
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         self.generations.as_ref().expect("open until dropped").now()
     }
 
-    fn ask(&self, request: &Request<'_>) -> (u16, Tree) {
+    pub(crate) fn ask(&self, request: &Request<'_>) -> (u16, Tree) {
         let reply = answer(&self.engine(), &Caller::Operator, request);
         let body = reply.body.bytes();
         let tree = if body.is_empty() {
@@ -65,7 +65,7 @@ impl World {
     }
 
     /// The record at a path, `Null` where there is none.
-    fn get(&self, address: &str) -> Tree {
+    pub(crate) fn get(&self, address: &str) -> Tree {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
         let (status, tree) = self.ask(&Request::new(Method::Get, path, query, BASE));
         if status == 200 { tree } else { Tree::Null }
@@ -85,7 +85,7 @@ impl Drop for World {
 }
 
 /// The text at a path such as `entry.0.response.status`; empty where there is none.
-fn at(tree: &Tree, path: &str) -> String {
+pub(crate) fn at(tree: &Tree, path: &str) -> String {
     let found = path
         .split('.')
         .try_fold(tree, |tree, step| match step.parse::<usize>() {

@@ -93,7 +93,7 @@ pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Resul
     let ids: Vec<Id> = answer.hits.into_iter().map(|hit| hit.id).collect();
     let predicate = query.predicate;
     // Where patients are merged, a reference to one is met by references to others.
-    let joined = !predicate.joins().is_empty() || engine.index.has_replaced();
+    let joined = !predicate.joins().is_empty() || predicate.names_persons() && engine.index.has_replaced();
     let depends = Depends {
         registry: Arc::clone(&engine.registry),
         kind: kind.clone(),

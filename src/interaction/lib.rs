@@ -14,6 +14,8 @@ mod bundle_links;
 mod bundle_plan;
 mod bundle_reply;
 mod bundle_search;
+#[cfg(test)]
+mod bundle_tests;
 mod bundle_transaction;
 mod bundle_value;
 mod cache;
@@ -57,6 +59,8 @@ mod measured;
 pub mod merge;
 mod merge_event;
 mod merge_party;
+#[cfg(test)]
+mod merge_tests;
 pub mod meta;
 pub mod meta_add;
 pub mod meta_delete;

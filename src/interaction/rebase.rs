@@ -50,19 +50,56 @@ fn members(from: &Members, to: &Members, onto: &Members) -> Vec<(String, Tree)> 
         .enumerate()
         .filter(|(_, (name, _))| find(onto, name).is_none())
     {
-        let value = match find(from, name) {
-            Some(from) if same(from, value) => continue,
-            Some(from) => rebase(from, value, &nothing_like(value)),
-            None => value.clone(),
-        };
-        let before = to[..place].iter().rev();
-        let before = before
-            .filter_map(|(name, _)| made.iter().position(|(known, _)| known == name))
-            .next();
-        made.insert(before.map_or(0, |place| place + 1), (name.clone(), value));
+        match find(from, name) {
+            Some(from) if same(from, value) => {}
+            // It came with what `onto` is without: there, it is written now.
+            Some(from) => made.push((name.clone(), rebase(from, value, &nothing_like(value)))),
+            None => {
+                let last = to[place..].iter().all(|(name, _)| find(from, name).is_none());
+                let before = to[..place].iter().rev();
+                let before = before
+                    .filter_map(|(name, _)| made.iter().position(|(known, _)| known == name))
+                    .next();
+                let at = if last {
+                    made.len()
+                } else {
+                    before.map_or(0, |place| place + 1)
+                };
+                made.insert(at, (name.clone(), value.clone()));
+            }
+        }
     }
     made.retain(|(_, value)| !matches!(value, Tree::Array(items) if items.is_empty()));
+    if in_other_order(from, to) {
+        order_as(to, &mut made);
+    }
     made
+}
+
+/// Whether members that both have stand in another order in the second.
+fn in_other_order(first: &Members, second: &Members) -> bool {
+    let of_both = first
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| find(second, name).is_some());
+    let again = second
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| find(first, name).is_some());
+    !of_both.eq(again)
+}
+
+/// Orders members as another object has them; one that it lacks stays behind the one it stands behind.
+fn order_as(other: &Members, members: &mut Vec<(String, Tree)>) {
+    let mut last = 0;
+    let placed = members.drain(..).map(|member| {
+        let place = other.iter().position(|(name, _)| *name == member.0);
+        last = place.unwrap_or(last);
+        (last, member)
+    });
+    let mut placed: Vec<(usize, (String, Tree))> = placed.collect();
+    placed.sort_by_key(|(place, _)| *place);
+    members.extend(placed.into_iter().map(|(_, member)| member));
 }
 
 /// What a list or an object is before anything was put into it.
@@ -193,7 +230,7 @@ mod tests {
                 r#"{"l":["m"]}"#,
                 r#"{"l":["m","y"]}"#,
                 r#"{"k":1}"#,
-                r#"{"l":["y"],"k":1}"#,
+                r#"{"k":1,"l":["y"]}"#,
             ),
             (
                 r#"{"k":1,"l":["m"]}"#,
@@ -225,6 +262,13 @@ mod tests {
                 r#"{"a":1,"b":5,"z":2,"m":0}"#,
                 r#"{"a":1,"z":2}"#,
                 r#"{"a":1,"b":5,"z":2}"#,
+            ),
+            // and goes where it went
+            (
+                r#"{"a":1,"b":2}"#,
+                r#"{"b":2,"a":1}"#,
+                r#"{"a":1,"c":3,"b":2}"#,
+                r#"{"b":2,"a":1,"c":3}"#,
             ),
             // digits count
             (

@@ -1,7 +1,7 @@
 //! `Patient/$unmerge`: two records that were merged are two persons again, whatever was written since.
 //!
 //! FHIR has no such operation. What refers to either record was never rewritten, so it is with its person already. Of each
-//! of the two, the version before the merge is taken, and every change that was made since is made again on it.
+//! of the two, the history is told again without the merge: every change that was made since is made on the version before.
 
 use fhir::identity::Id;
 use fhir::tree::Tree;
@@ -31,9 +31,11 @@ const KNOWN: [&str; 8] = [
     "reason",
     "key",
 ];
+/// The types of the links that merges write.
+const LINKS: [&str; 2] = ["replaces", "replaced-by"];
 /// Versions read from the log at once.
 const CHUNK: usize = 100;
-/// Versions since a merge that are made again at most.
+/// Versions that are told again at most.
 const VERSIONS_MAX: usize = 10_000;
 
 /// Undoes a merge: 200 with what was asked, an outcome, and what the target has become. `source-patient` is the record that
@@ -93,61 +95,93 @@ fn attempt(engine: &Engine, inputs: &Inputs, id: Option<&Id>, event: &Event<'_>)
     }
     // The target lets go of identifiers first, so that the source can hold them again.
     let mut after = Vec::new();
-    let own = undone(engine, &target, &|record| is_linked(record, "replaces", &source.id))?;
+    let own = undone(engine, &target, &("replaces".to_owned(), source.id.clone()))?;
     after.extend(own.map(|record| (&target, record)));
-    let own = undone(engine, &source, &|record| is_linked(record, "replaced-by", &target.id))?;
+    let own = undone(engine, &source, &("replaced-by".to_owned(), target.id.clone()))?;
     after.push((&source, own.unwrap_or_else(|| unlinked(&source, &target.id))));
     let text = format!("Patient/{} and Patient/{into} are two persons again.", source.id);
     event.carry_out(engine, (&source, &target), after, text)
 }
 
-fn is_linked(record: &Tree, kind: &str, to: &Id) -> bool {
+/// A link that a merge wrote: its type, and the id of the other patient.
+type Merged = (String, Id);
+
+/// The links of a record that merges wrote.
+fn merges(record: &Tree) -> Vec<Merged> {
     let links = record.get("link").map_or(&[][..], Tree::items);
-    links.iter().any(|link| leads(link, kind, to))
+    let merged = links.iter().filter_map(|link| {
+        let kind = link.get("type").and_then(Tree::as_str)?;
+        let other = link.get("other")?.get("reference").and_then(Tree::as_str)?;
+        let id = Id::new(other.rsplit('/').next()?)?;
+        (LINKS.contains(&kind) && leads(link, kind, &id)).then(|| (kind.to_owned(), id))
+    });
+    merged.collect()
 }
 
-/// What a record would be without the merge: its version before, and all that was changed since; `None` where it is not
-/// linked, or always was.
-fn undone(engine: &Engine, party: &Party, linked: &dyn Fn(&Tree) -> bool) -> Result<Option<Tree>, Refusal> {
-    if !linked(&party.record) {
+/// What a record would be without a merge; `None` where nothing tells of it, or it was there from the first version on.
+///
+/// From the last version that no merge had touched, the history is told again: a merge that was undone in between never
+/// happened, nor did the one that is undone now.
+fn undone(engine: &Engine, party: &Party, merge: &Merged) -> Result<Option<Tree>, Refusal> {
+    if !merges(&party.record).contains(merge) {
         return Ok(None);
     }
-    let Some(versions) = since(engine, &party.id, linked)? else {
-        return Ok(None);
-    };
-    let mut versions = versions.into_iter().rev();
-    let (Some(mut record), Some(mut merged)) = (versions.next(), versions.next()) else {
-        return Ok(None);
-    };
-    for later in versions {
-        record = rebase(&merged, &later, &record);
-        merged = later;
+    let mut versions = since_untouched(engine, &party.id)?.into_iter().rev();
+    let mut told: Vec<Tree> = versions.next().into_iter().collect();
+    for version in versions {
+        let now = merges(&version);
+        let before = told.last().map(merges).unwrap_or_default();
+        for gone in before.iter().filter(|merge| !now.contains(merge)) {
+            leave_out(&mut told, gone);
+        }
+        told.push(version);
     }
-    Ok(Some(record))
+    Ok(leave_out(&mut told, merge).then(|| told.pop()).flatten())
 }
 
-/// The versions of a record that are linked, newest first, and the one before them; `None` where there is none before.
-fn since(engine: &Engine, id: &Id, linked: &dyn Fn(&Tree) -> bool) -> Result<Option<Vec<Tree>>, Refusal> {
+/// Tells versions as they were without the merge they end with; false where they begin with it.
+fn leave_out(told: &mut Vec<Tree>, merge: &Merged) -> bool {
+    let merged = told
+        .iter()
+        .rev()
+        .take_while(|version| merges(version).contains(merge))
+        .count();
+    let from = told.len() - merged;
+    let Some(mut record) = from.checked_sub(1).map(|before| told[before].clone()) else {
+        return false;
+    };
+    let mut again = Vec::with_capacity(merged);
+    for pair in told[from..].windows(2) {
+        record = rebase(&pair[0], &pair[1], &record);
+        again.push(record.clone());
+    }
+    told.truncate(from);
+    told.extend(again);
+    true
+}
+
+/// The versions of a record, newest first, up to the last that no merge had touched, or that a deletion began.
+fn since_untouched(engine: &Engine, id: &Id) -> Result<Vec<Tree>, Refusal> {
     let scope = Scope::Record(replaced::kind().clone(), id.clone());
     let mut found = Vec::new();
     let mut range = HistoryRange::newest(CHUNK);
     loop {
         let versions = engine.store.history(&scope, &range)?;
         let Some(last) = versions.last() else {
-            return Ok(None);
+            return Ok(found);
         };
         range.before = Some(last.seq);
         for version in versions {
             if !version.operation.is_live() {
-                return Ok(None);
+                return Ok(found);
             }
             found.push(Tree::parse(&spliced(&version))?);
-            if !found.last().is_some_and(linked) {
-                return Ok(Some(found));
+            if found.last().is_some_and(|version| merges(version).is_empty()) {
+                return Ok(found);
             }
         }
         if found.len() > VERSIONS_MAX {
-            let text = format!("Patient/{id} has more than {VERSIONS_MAX} versions since the merge.");
+            let text = format!("Patient/{id} has more than {VERSIONS_MAX} versions since it was first merged.");
             return Err(Refusal::because(Reason::TooCostly, text));
         }
     }

@@ -58,6 +58,19 @@ pub trait Persons {
 }
 
 impl Predicate {
+    /// Whether the condition asks for a reference to a record that others may stand for.
+    pub fn names_persons(&self) -> bool {
+        let mut found = false;
+        self.walk(&mut |part| {
+            found |= match part {
+                Predicate::Test { param, test } => refers_to(*param, test).is_some(),
+                Predicate::RefersTo { .. } => true,
+                _ => false,
+            }
+        });
+        found
+    }
+
     /// The condition with every reference to a record read as one to any record of that person. Joins are left as they are:
     /// what they stand for is looked up first.
     ///
@@ -171,6 +184,8 @@ mod tests {
             (test(param(), KIND, "a", None), test(param(), KIND, "a", None)),
         ];
         for (asked, expected) in table {
+            let to_the_letter = matches!(&asked, Predicate::Test { param, test } if refers_to(*param, test).is_none());
+            assert_eq!(asked.names_persons(), !to_the_letter);
             let Ok(found) = asked.of_persons(&Two);
             assert_eq!(found, expected);
         }
