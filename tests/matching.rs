@@ -95,6 +95,42 @@ fn weights_are_learned_and_stored() {
     );
 }
 
+/// Everybody is looked for among all others; a pair comes onto the worklist once, and stays off it when decided.
+#[test]
+fn pairs_are_reviewed_once() {
+    let mut world = World::new(Engine::Sqlite);
+    let put = |world: &World, id: &str, text: &str| {
+        let address = format!("Patient/{id}");
+        world
+            .put(&address, &text.replacen('{', &format!("{{\"id\":\"{id}\","), 1))
+            .expect(201);
+    };
+    put(&world, "a", SONAM);
+    put(&world, "b", SONAM);
+    put(
+        &world,
+        "c",
+        r#"{"resourceType":"Patient","name":[{"text":"Pema"}],"birthDate":"1961"}"#,
+    );
+    assert_eq!(world.get("Task?_summary=count").json()["total"], 0);
+    for expected in ["1 pairs may be one person", "0 pairs may be one person"] {
+        world.kill();
+        let review = said(&mut matching(&world, "review"));
+        assert!(review.contains("Of 3 people") && review.contains(expected), "{review}");
+        world.start();
+    }
+    let page = world
+        .get("Task?status=requested&_include=Task:focus&_include=Task:patient")
+        .expect(200);
+    assert_eq!((page.ids("match").len(), page.ids("include").len()), (1, 2));
+    let merge = r#"{"resourceType":"Parameters","parameter":[{"name":"source-patient","valueReference":{"reference":"Patient/b"}},
+        {"name":"target-patient","valueReference":{"reference":"Patient/a"}}]}"#;
+    world.post("Patient/$merge", merge).expect(200);
+    world.kill();
+    let review = said(&mut matching(&world, "review"));
+    assert!(review.contains("Of 2 people") && review.contains("0 pairs"), "{review}");
+}
+
 /// Everybody is written to a file, then what changed; a patient is found in both, readable and hidden.
 #[test]
 fn everybody_is_carried_and_brought_up_to_date() {

@@ -76,8 +76,9 @@ fn every_script_in_xml() {
         .flatten()
         .map(|file| file.path());
     let mut ran = 0;
-    // What is malformed as JSON cannot be said in XML, and what is about XML or tables says its formats itself.
-    let own = ["malformed.txt", "views.txt", "xml.txt"];
+    // What is malformed as JSON cannot be said in XML, what is about XML or tables says its formats itself, and what is about
+    // duplicates wants a server of its own.
+    let own = ["malformed.txt", "views.txt", "xml.txt", "duplicates.txt"];
     for path in scripts.filter(|path| !own.iter().any(|name| path.ends_with(name))) {
         run_in_xml(
             &World::new(Engine::Sqlite),
@@ -108,6 +109,11 @@ fn matching(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/match.txt"));
 }
 
+fn duplicates(engine: Engine) {
+    let world = World::with(engine, &["--duplicates", "refuse"]);
+    run(&world, include_str!("scripts/duplicates.txt"));
+}
+
 fn operations(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/operations.txt"));
 }
@@ -119,6 +125,7 @@ on_both!(
     matching,
     find,
     texts,
+    duplicates,
     malformed,
     conditional,
     patch,

@@ -23,6 +23,7 @@ use crate::bundle_search::Searches;
 use crate::bundle_value;
 use crate::conditional::{self, Attempt};
 use crate::delete::deletion;
+use crate::duplicates::Likely;
 use crate::engine::{Engine, Prepared};
 use crate::patch::{self, Patch};
 use crate::refusal::{Reason, Refusal, of_refused};
@@ -71,20 +72,26 @@ struct Piece {
     step: usize,
     write: Write,
     issues: Vec<Issue>,
+    /// Whom the patient may be whom it registers.
+    likely: Likely,
 }
 
 fn attempt(engine: &Engine, request: &Request<'_>, entries: &[Entry<'_>]) -> Result<Attempt<Vec<Answer>>, Refusal> {
     let searches = Searches::new(engine);
     let plan = Plan::make(engine, &searches, entries)?;
     check_reads(engine, &plan, entries)?;
-    let pieces = prepare(engine, &searches, &plan)?;
+    let mut pieces = prepare(engine, request, &searches, &plan)?;
     let Some(mut answers) = unwritten(engine, request, &plan, entries.len())? else {
         return Ok(Attempt::Disturbed);
     };
     let Some(done) = submit(engine, &searches, &plan, &pieces)? else {
         return Ok(Attempt::Disturbed);
     };
-    for (piece, done) in pieces.iter().zip(done) {
+    for (piece, done) in pieces.iter_mut().zip(done) {
+        piece
+            .issues
+            .extend(engine.put_on_worklist(&piece.write.id, &piece.likely));
+        piece.issues.append(&mut piece.likely.issues);
         let step = &plan.steps[piece.step];
         answers[step.entry.index] = answer(request, step, piece, done);
     }
@@ -139,23 +146,43 @@ fn check_reads(engine: &Engine, plan: &Plan<'_, '_>, entries: &[Entry<'_>]) -> R
 }
 
 /// Makes the writes, in the order of processing.
-fn prepare(engine: &Engine, searches: &Searches<'_>, plan: &Plan<'_, '_>) -> Result<Vec<Piece>, Refusal> {
+fn prepare(
+    engine: &Engine,
+    request: &Request<'_>,
+    searches: &Searches<'_>,
+    plan: &Plan<'_, '_>,
+) -> Result<Vec<Piece>, Refusal> {
     let mut order: Vec<usize> = (0..plan.steps.len()).collect();
     order.sort_by_key(|at| plan.steps[*at].act.rank());
     let mut pieces = Vec::with_capacity(order.len());
     let mut refusals = Vec::new();
     for at in order {
         let step = &plan.steps[at];
-        match writes(engine, searches, plan, step) {
-            Ok(made) => pieces.extend(made.into_iter().map(|(write, issues)| Piece {
+        let made = likely(engine, request, step).and_then(|likely| Ok((writes(engine, searches, plan, step)?, likely)));
+        match made {
+            Ok((made, mut likely)) => pieces.extend(made.into_iter().map(|(write, issues)| Piece {
                 step: at,
                 write,
                 issues,
+                likely: std::mem::take(&mut likely),
             })),
             Err(refusal) => refusals.push(at_entry(step.entry, refusal)),
         }
     }
     together(refusals).map_or(Ok(pieces), Err)
+}
+
+/// Whom the patient may be whom a step registers.
+fn likely(engine: &Engine, request: &Request<'_>, step: &Step<'_, '_>) -> Result<Likely, Refusal> {
+    let id = match &step.act {
+        Act::Create(_) => None,
+        Act::Put(id) if engine.registers(&step.kind, id)? => Some(id),
+        _ => return Ok(Likely::default()),
+    };
+    let Some(resource) = step.entry.resource else {
+        return Ok(Likely::default());
+    };
+    engine.likely_duplicates(&request.prefer, &step.kind, id, resource)
 }
 
 fn writes(

@@ -2,15 +2,13 @@
 
 use fhir::document::Node;
 use fhir::identity::{Id, Kind};
-use fhir::outcome::{Code, Issue, Severity};
 use store::{Done, Expect, Guard, Operation, Refused};
 
 use crate::conditional::{self, Attempt, Found};
 use crate::engine::{Engine, Prepared};
-use crate::policy::Duplicates;
-use crate::refusal::{Reason, Refusal, of_refused};
+use crate::refusal::{Refusal, of_refused};
 use crate::reply::Reply;
-use crate::request::{Caller, Handling, Request};
+use crate::request::{Caller, Request};
 use crate::written::{Written, submit};
 
 /// How often a new id is asked for where somebody else took the minted one by PUT in between.
@@ -25,10 +23,10 @@ pub fn create(engine: &Engine, _caller: &Caller, request: &Request<'_>, kind: &K
     let document = engine.parse(request, engine.limits.body_bytes)?;
     let mut prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     let Some(criteria) = request.if_none_exist else {
-        prepared
-            .issues
-            .extend(duplicates(engine, request, kind, document.root())?);
+        let likely = engine.likely_duplicates(&request.prefer, kind, None, document.root())?;
         let (id, done) = add(engine, kind, &prepared, &mut || None).map_err(|(id, r)| refused(r, kind, id))?;
+        prepared.issues.extend(engine.put_on_worklist(&id, &likely));
+        prepared.issues.extend(likely.issues);
         return Ok(created(request, kind, &id, done, &prepared));
     };
     conditional::persist(engine, || {
@@ -36,44 +34,29 @@ pub fn create(engine: &Engine, _caller: &Caller, request: &Request<'_>, kind: &K
         if let Some(id) = found.at_most_one()? {
             return existing(engine, request, kind, &id, &prepared);
         }
-        add_guarded(engine, request, kind, &prepared, &found)
+        add_guarded(engine, request, (kind, document.root()), &prepared, &found)
     })
 }
 
-/// What is to be said of a patient who may be registered already, as the policy has it.
+/// Creates the record unless the answer to `found` changed.
 ///
 /// # Errors
-/// 409 with everybody she may be, where that is the policy and the caller has not looked yet.
-fn duplicates(engine: &Engine, request: &Request<'_>, kind: &Kind, record: Node<'_>) -> Result<Vec<Issue>, Refusal> {
-    let looked = request.prefer.handling == Some(Handling::Lenient);
-    let refuse = engine.duplicates == Duplicates::Refuse && !looked;
-    let tell = engine.duplicates != Duplicates::Off && request.prefer.wants_remarks();
-    if kind.as_str() != "Patient" || !(refuse || tell) {
-        return Ok(Vec::new());
-    }
-    let mut issues = engine.likely_duplicates(record)?;
-    if !refuse || issues.is_empty() {
-        return Ok(issues);
-    }
-    for issue in &mut issues {
-        issue.severity = Severity::Error;
-    }
-    let text = "Nothing is registered yet: look at those records first. To register the patient all the same, send it again \
-                with Prefer: handling=lenient.";
-    issues.push(Issue::information(Code::Informational, text));
-    Err(Refusal::with(Reason::Duplicate, issues))
-}
-
-/// Creates the record unless the answer to `found` changed.
+/// As [`create`].
 pub(crate) fn add_guarded(
     engine: &Engine,
     request: &Request<'_>,
-    kind: &Kind,
+    (kind, record): (&Kind, Node<'_>),
     prepared: &Prepared,
     found: &Found,
 ) -> Result<Attempt<Reply>, Refusal> {
+    let likely = engine.likely_duplicates(&request.prefer, kind, None, record)?;
     match add(engine, kind, prepared, &mut || Some(found.guard())) {
-        Ok((id, done)) => Ok(Attempt::Done(created(request, kind, &id, done, prepared))),
+        Ok((id, done)) => {
+            let mut prepared = prepared.clone();
+            prepared.issues.extend(engine.put_on_worklist(&id, &likely));
+            prepared.issues.extend(likely.issues);
+            Ok(Attempt::Done(created(request, kind, &id, done, &prepared)))
+        }
         Err((_, Refused::Disturbed)) => Ok(Attempt::Disturbed),
         Err((id, other)) => Err(refused(other, kind, id)),
     }

@@ -58,8 +58,8 @@ pub fn find_people(
     let most = wish.offset + wish.count + 1;
     let found = engine
         .people
-        .ask(&engine.store, engine.limits.search_time, |register| {
-            register.find(&asked, engine.people.names(), most)
+        .ask(&engine.store, engine.limits.search_time, |everybody| {
+            everybody.register().find(&asked, engine.people.names(), most)
         })?;
     let more = found.len() == most;
     let page = found.iter().skip(wish.offset).take(wish.count);

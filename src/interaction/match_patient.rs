@@ -116,36 +116,15 @@ fn explanation(found: &Found) -> Vec<String> {
 }
 
 impl Engine {
-    /// Those whose records may be of this person, the likeliest first, at most `most`.
+    /// Those whose records may be of this person, the likeliest first, at most `most`. Who was merged into another is found by
+    /// either record, and is that other.
     ///
     /// # Errors
     /// 503 while the patients are being read into memory; those of the store and of a search.
     pub fn who(&self, person: &Person, most: usize) -> Result<Vec<Found>, Refusal> {
         let weights = self.match_weights()?;
-        self.people.ask(&self.store, self.limits.search_time, |register| {
-            register.best(person, &weights, most)
+        self.people.ask(&self.store, self.limits.search_time, |everybody| {
+            everybody.best(person, &weights, most)
         })
     }
-
-    /// Those who are likely the person that is about to be registered: issues that name them.
-    ///
-    /// # Errors
-    /// As [`Engine::who`].
-    pub(crate) fn likely_duplicates(&self, patient: Node<'_>) -> Result<Vec<Issue>, Refusal> {
-        let found = self.who(&Person::read(patient, self.people.names()), DUPLICATES_NAMED)?;
-        let likely = found.into_iter().filter(|found| found.score.grade >= Grade::Probable);
-        let issue = |found: Found| {
-            let text = format!(
-                "This may be the person of Patient/{}: {}, probability {:.3}.",
-                found.id,
-                found.score.grade.code(),
-                found.score.probability
-            );
-            Issue::warning(Code::Duplicate, text)
-        };
-        Ok(likely.map(issue).collect())
-    }
 }
-
-/// Likely duplicates that are named at most.
-const DUPLICATES_NAMED: usize = 5;

@@ -10,7 +10,7 @@ use fhir::tree::Tree;
 use crate::conditional::{self, Attempt};
 use crate::engine::Engine;
 use crate::inputs::Inputs;
-use crate::merge_event::Event;
+use crate::merge_event::{Event, MERGE};
 use crate::merge_party::{Party, reference, refused};
 use crate::operation::Call;
 use crate::refusal::Refusal;
@@ -40,7 +40,7 @@ const KNOWN: [&str; 9] = [
 pub fn merge(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
     inputs.only("merge", &KNOWN)?;
-    let event = Event::read("merge", &inputs)?;
+    let event = Event::read(MERGE, &inputs)?;
     conditional::persist(engine, || attempt(engine, &inputs, &event))
 }
 

@@ -13,15 +13,20 @@ use crate::merge_party::{Party, document, reference, refused};
 use crate::outputs;
 use crate::refusal::{Reason, Refusal, of_refused};
 use crate::reply::Reply;
+use crate::worklist::{Decision, Pair};
 
 /// Where the codes of what happens to records come from (ISO 21089).
 const LIFECYCLE: &str = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle";
+/// The code of merging.
+pub(crate) const MERGE: &str = "merge";
+/// The code of its undoing.
+pub(crate) const UNMERGE: &str = "unmerge";
 /// Who did it, where the request does not say.
 const OPERATOR: &str = "The operator of this server";
 
 /// What is to happen, and what is to be told of it.
 pub(crate) struct Event<'a> {
-    /// `merge` or `unmerge`.
+    /// [`MERGE`] or [`UNMERGE`].
     pub(crate) code: &'static str,
     inputs: &'a Inputs,
     /// The caller's name for this request: asked again under it, nothing happens twice.
@@ -78,10 +83,7 @@ impl<'a> Event<'a> {
     fn provenance(&self, source: &Party, target: &Party) -> Tree {
         let entity =
             |role: &str, party: &Party| Tree::object([("role", Tree::string(role)), ("what", party.versioned())]);
-        let who = match self.inputs.object("agent") {
-            Some(agent) => Tree::from_node(agent),
-            None => Tree::object([("display", Tree::string(OPERATOR))]),
-        };
+        let who = who(self.inputs);
         let mut told = Tree::object([
             ("resourceType", Tree::string("Provenance")),
             ("target", targets(&source.id, &target.id)),
@@ -123,6 +125,7 @@ impl<'a> Event<'a> {
             ));
         }
         writes.push(self.provenance_write(engine, source, target)?);
+        writes.extend(self.decision(engine, source, target)?);
         let names: Vec<(Kind, Id)> = writes
             .iter()
             .map(|write| (write.kind.clone(), write.id.clone()))
@@ -133,6 +136,15 @@ impl<'a> Event<'a> {
             Err(Refused::Expectation { .. } | Refused::Disturbed) => Ok(Attempt::Disturbed),
             Err(refused) => Err(of_refused(refused, &names)),
         }
+    }
+
+    /// What the worklist says from then on. Who undoes a merge has decided that they are two.
+    fn decision(&self, engine: &Engine, source: &Party, target: &Party) -> Result<Option<Write>, Refusal> {
+        let parts = self.code == UNMERGE;
+        let decision = if parts { Decision::NotSame } else { Decision::Same };
+        let reason = self.inputs.text("reason");
+        let pair = Pair::new(&source.id, &target.id);
+        pair.decided(engine, decision, (who(self.inputs), reason.as_deref()), parts)
     }
 
     fn provenance_write(&self, engine: &Engine, source: &Party, target: &Party) -> Result<Write, Refusal> {
@@ -165,6 +177,14 @@ impl<'a> Event<'a> {
         all.push(outputs::resource("outcome", outcome));
         all.push(outputs::resource("result", result));
         outputs::reply(all)
+    }
+}
+
+/// Who did it.
+pub(crate) fn who(inputs: &Inputs) -> Tree {
+    match inputs.object("agent") {
+        Some(agent) => Tree::from_node(agent),
+        None => Tree::object([("display", Tree::string(OPERATOR))]),
     }
 }
 

@@ -10,9 +10,9 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::{
-    batch_validate_code, closure, convert, diff, document, everything, expand, fhirpath, find, lastn, lookup,
-    match_patient, merge, meta, meta_add, meta_delete, reindex, stats, subsumes, summary, translate, unmerge, validate,
-    validate_code, viewdefinition_run,
+    batch_validate_code, closure, convert, diff, document, everything, expand, fhirpath, find, keep_apart, lastn,
+    lookup, match_patient, merge, meta, meta_add, meta_delete, reindex, stats, subsumes, summary, translate, unmerge,
+    validate, validate_code, viewdefinition_run,
 };
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
@@ -172,6 +172,17 @@ pub const OPERATIONS: &[Operation] = &[
         records: &[],
         safe: true,
         answer: find::find,
+    },
+    Operation {
+        name: "keep-apart",
+        definition: None,
+        text: "Remembers that the records `patient` and `other` are of two persons, with who says so (agent) and why (reason): \
+               they are never proposed as duplicates again. Answers the Task of the pair.",
+        system: false,
+        kinds: &["Patient"],
+        records: &["Patient"],
+        safe: false,
+        answer: keep_apart::keep_apart,
     },
     Operation {
         name: "lastn",

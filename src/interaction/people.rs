@@ -7,11 +7,11 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use fhir::document::Document;
-use fhir::identity::{Id, Kind};
+use fhir::document::{Document, Node};
+use fhir::identity::{Id, Kind, Reference};
 use fhir::parse::Limits;
-use person::{Person, Register};
-use rustc_hash::FxHashSet;
+use person::{Found, Person, Register, Weights};
+use rustc_hash::{FxHashMap, FxHashSet};
 use store::{Appended, Follower, Store, Trouble, Version};
 use text::{Analysis, Spellings};
 
@@ -22,6 +22,8 @@ use crate::refusal::{Reason, Refusal};
 const PATIENT: &str = "Patient";
 /// Records read from the log at once.
 const CHUNK: usize = 1_000;
+/// Records that replace each other, followed from one to the next.
+const STEPS_MAX: usize = 1_000;
 /// Beyond so many changed records all are read anew.
 const CHANGED_MAX: usize = 100_000;
 
@@ -30,15 +32,86 @@ pub struct People {
     analysis: Arc<Analysis>,
     state: Mutex<State>,
     bell: Condvar,
-    register: RwLock<Register>,
+    everybody: RwLock<Everybody>,
     /// Held while changed records are read: one after the other, or an older version could come last.
     following: Mutex<()>,
+}
+
+/// All patients' particulars, and who of them was merged into whom.
+#[derive(Default)]
+pub struct Everybody {
+    register: Register,
+    replaced: FxHashMap<String, String>,
+}
+
+impl Everybody {
+    /// Those who may be this person, as [`Register::best`] has it. Who is found by a record that another replaces is that
+    /// other, and nobody is named twice.
+    pub fn best(&self, person: &Person, weights: &Weights, most: usize) -> Vec<Found> {
+        let mut found = self.register.best(person, weights, most);
+        let mut named = FxHashSet::default();
+        found
+            .iter_mut()
+            .for_each(|found| found.id = self.survivor(&found.id).to_owned());
+        found.retain(|found| named.insert(found.id.clone()));
+        found
+    }
+
+    /// The particulars of all records, also of those that others replace.
+    pub fn register(&self) -> &Register {
+        &self.register
+    }
+
+    /// How many there are whom nobody replaces.
+    pub fn len(&self) -> usize {
+        self.register.len() - self.replaced.len()
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `each` with everybody whom nobody replaces, by id.
+    pub fn each(&self, each: &mut dyn FnMut(&str, &Person)) {
+        self.register.each(&mut |id, person| {
+            if !self.replaced.contains_key(id) {
+                each(id, person);
+            }
+        });
+    }
+
+    /// The last of the records that replace one, one after the other; where they go round in a circle, some of them.
+    fn survivor<'a>(&'a self, id: &'a str) -> &'a str {
+        let mut last = id;
+        for _ in 0..STEPS_MAX {
+            match self.replaced.get(last) {
+                Some(next) => last = next,
+                None => break,
+            }
+        }
+        last
+    }
+
+    fn put(&mut self, id: &Id, now: Option<Told>) {
+        self.replaced.remove(id.as_str());
+        let Some((person, replaced_by)) = now else {
+            self.register.remove(id.as_str());
+            return;
+        };
+        self.register.put(id.as_str(), &person);
+        if let Some(other) = replaced_by {
+            self.replaced.insert(id.as_str().to_owned(), other.as_str().to_owned());
+        }
+    }
 }
 
 #[derive(Default)]
 struct State {
     progress: Progress,
     changed: FxHashSet<Id>,
+    /// More changed while they were read than is worth reading again.
+    overtaken: bool,
 }
 
 #[derive(Default, PartialEq)]
@@ -76,7 +149,7 @@ impl People {
             analysis,
             state: Mutex::default(),
             bell: Condvar::new(),
-            register: RwLock::default(),
+            everybody: RwLock::default(),
             following: Mutex::default(),
         });
         store.follow(Arc::new(Following(Arc::downgrade(&people))));
@@ -121,8 +194,12 @@ impl People {
             return;
         }
         state.changed.extend(patients.map(|appended| appended.id.clone()));
-        if state.changed.len() > CHANGED_MAX && state.progress == Progress::Read {
-            *state = State::default();
+        if state.changed.len() > CHANGED_MAX {
+            state.changed = FxHashSet::default();
+            match state.progress {
+                Progress::Reading => state.overtaken = true,
+                _ => *state = State::default(),
+            }
         }
     }
 
@@ -134,12 +211,12 @@ impl People {
         self: &Arc<Self>,
         store: &Store,
         patience: Duration,
-        question: impl FnOnce(&Register) -> T,
+        question: impl FnOnce(&Everybody) -> T,
     ) -> Result<T, Refusal> {
         self.wait(store, patience)?;
         self.follow(store)?;
-        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(question(&register))
+        let everybody = self.everybody.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(question(&everybody))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -180,17 +257,23 @@ impl People {
         }
     }
 
-    /// Reads everybody. What changes meanwhile is noted, and read again by the first question.
+    /// Reads everybody. What changes meanwhile is noted, and read again by the first question; where that is too much, they
+    /// are read once more.
     fn read(&self, store: &Store) {
         let read = everybody(store, &self.analysis.names);
-        let progress = match read {
-            Ok(register) => {
-                *self.register.write().unwrap_or_else(PoisonError::into_inner) = register;
+        let mut state = self.lock();
+        state.progress = match read {
+            Ok(_) if state.overtaken => Progress::Idle,
+            Ok(everybody) => {
+                *self.everybody.write().unwrap_or_else(PoisonError::into_inner) = everybody;
                 Progress::Read
             }
             Err(why) => Progress::Failed(why),
         };
-        self.lock().progress = progress;
+        state.overtaken = false;
+        if state.progress == Progress::Idle {
+            state.changed = FxHashSet::default();
+        }
         self.bell.notify_all();
     }
 
@@ -202,13 +285,10 @@ impl People {
             return Ok(());
         }
         let kind = patient();
-        let mut now: Vec<(&Id, Option<Person>)> = Vec::with_capacity(changed.len());
+        let mut now: Vec<(&Id, Option<Told>)> = Vec::with_capacity(changed.len());
         for id in &changed {
             match store.current(&kind, id) {
-                Ok(version) => now.push((
-                    id,
-                    version.as_ref().and_then(|version| person_of(version, self.names())),
-                )),
+                Ok(version) => now.push((id, version.as_ref().and_then(|version| told_by(version, self.names())))),
                 Err(trouble) => {
                     // They are still to be read.
                     self.lock().changed.extend(changed);
@@ -216,13 +296,8 @@ impl People {
                 }
             }
         }
-        let mut register = self.register.write().unwrap_or_else(PoisonError::into_inner);
-        for (id, person) in now {
-            match person {
-                Some(person) => register.put(id.as_str(), &person),
-                None => register.remove(id.as_str()),
-            }
-        }
+        let mut everybody = self.everybody.write().unwrap_or_else(PoisonError::into_inner);
+        now.into_iter().for_each(|(id, now)| everybody.put(id, now));
         Ok(())
     }
 }
@@ -231,39 +306,70 @@ fn patient() -> Kind {
     Kind::new(PATIENT).expect("it is a kind's name")
 }
 
-/// A register of all patients in the log.
+/// All patients in the log.
 ///
 /// # Errors
 /// A sentence where the log cannot be read.
-pub fn everybody(store: &Store, names: &Spellings) -> Result<Register, String> {
+pub fn everybody(store: &Store, names: &Spellings) -> Result<Everybody, String> {
     let kind = patient();
-    let mut people = Vec::new();
+    let (mut people, mut replaced) = (Vec::new(), FxHashMap::default());
     let mut after: Option<Id> = None;
     loop {
         // Whatever is there, also what the head has not passed yet: the follower was told of it before.
         let page = store.records_of(&kind, after.as_ref(), u64::MAX, CHUNK);
         let (versions, last) = page.map_err(|trouble| trouble.to_string())?;
-        people.extend(
-            versions
-                .iter()
-                .filter_map(|version| Some((version.id.clone(), person_of(version, names)?))),
-        );
+        for version in &versions {
+            let id = version.id.as_str();
+            let Some((person, replaced_by)) = told_by(version, names) else {
+                continue;
+            };
+            people.push((id.to_owned(), person));
+            replaced.extend(replaced_by.map(|other| (id.to_owned(), other.as_str().to_owned())));
+        }
         match last {
             Some(last) => after = Some(last),
             None => break,
         }
     }
-    Ok(people
-        .into_iter()
-        .map(|(id, person)| (id.as_str().to_owned(), person))
-        .collect())
+    Ok(Everybody {
+        register: people.into_iter().collect(),
+        replaced,
+    })
+}
+
+/// The particulars of everybody in the log.
+///
+/// # Errors
+/// As [`everybody`].
+pub fn register(store: &Store, names: &Spellings) -> Result<Register, String> {
+    Ok(everybody(store, names)?.register)
 }
 
 /// The particulars in a version of a Patient; `None` for a deletion.
 pub fn person_of(version: &Version, names: &Spellings) -> Option<Person> {
+    Some(told_by(version, names)?.0)
+}
+
+/// What a version of a Patient says: the particulars, and the record that replaces it.
+type Told = (Person, Option<Id>);
+
+/// The particulars in a version of a Patient, and the record that replaces it; `None` for a deletion.
+fn told_by(version: &Version, names: &Spellings) -> Option<Told> {
     if !version.operation.is_live() {
         return None;
     }
     let document = Document::parse(&spliced(version), Limits::default()).ok()?;
-    Some(Person::read(document.root(), names))
+    Some((Person::read(document.root(), names), replaced_by(document.root())))
+}
+
+/// The record that a patient's link names as replacing hers.
+fn replaced_by(patient: Node<'_>) -> Option<Id> {
+    let links = patient.get("link").into_iter().flat_map(|links| links.each());
+    let mut others = links
+        .filter(|link| link.string("type").is_some_and(|kind| kind == "replaced-by"))
+        .filter_map(|link| link.get("other")?.string("reference"));
+    others.find_map(|reference| match Reference::parse(&reference) {
+        Reference::Literal { kind: PATIENT, id, .. } => Id::new(id),
+        _ => None,
+    })
 }

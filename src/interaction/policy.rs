@@ -23,7 +23,8 @@ pub enum Judging {
     Reject,
 }
 
-/// What is done when a patient is registered (POST) who may be registered already.
+/// What is done when a patient is registered who may be registered already. Who is registered all the same is put on the
+/// worklist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Duplicates {
     /// Nothing.

@@ -12,7 +12,7 @@ use crate::conditional::{self, Attempt};
 use crate::engine::{Engine, spliced};
 use crate::inputs::Inputs;
 use crate::merge::leads;
-use crate::merge_event::Event;
+use crate::merge_event::{Event, UNMERGE};
 use crate::merge_party::{Party, refused};
 use crate::operation::Call;
 use crate::rebase::rebase;
@@ -47,7 +47,7 @@ const VERSIONS_MAX: usize = 10_000;
 pub fn unmerge(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
     inputs.only("unmerge", &KNOWN)?;
-    let event = Event::read("unmerge", &inputs)?;
+    let event = Event::read(UNMERGE, &inputs)?;
     conditional::persist(engine, || attempt(engine, &inputs, call.id, &event))
 }
 

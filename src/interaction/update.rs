@@ -6,6 +6,7 @@ use store::{Expect, Guard, Operation, Refused};
 
 use crate::conditional::{self, Attempt};
 use crate::create;
+use crate::duplicates::Likely;
 use crate::engine::{Engine, Prepared};
 use crate::refusal::{Reason, Refusal, of_refused};
 use crate::reply::Reply;
@@ -27,7 +28,22 @@ pub fn update(
     let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     check_id(document.root(), kind, id)?;
     let expect = expectation(request.if_match, request.if_none_match)?;
-    put(engine, request, (kind, id), &prepared, expect, None).map_err(|r| of_refused(r, &[(kind.clone(), id.clone())]))
+    let likely = new_duplicates(engine, request, (kind, id), document.root())?;
+    put(engine, request, (kind, id), (&prepared, &likely), expect, None)
+        .map_err(|r| of_refused(r, &[(kind.clone(), id.clone())]))
+}
+
+/// Whom a patient may be who is registered by an update, where no live record is there; nobody for any other.
+fn new_duplicates(
+    engine: &Engine,
+    request: &Request<'_>,
+    (kind, id): (&Kind, &Id),
+    record: Node<'_>,
+) -> Result<Likely, Refusal> {
+    match engine.registers(kind, id)? {
+        true => engine.likely_duplicates(&request.prefer, kind, Some(id), record),
+        false => Ok(Likely::default()),
+    }
 }
 
 /// Writes the record that a search finds: 200; 201 where it finds none; 412 where it finds several
@@ -58,11 +74,19 @@ pub fn update_conditionally(
                 let text = "The search finds no record, but If-Match expects one.";
                 return Err(Refusal::because(Reason::PreconditionFailed, text));
             }
-            (None, None) => return create::add_guarded(engine, request, kind, &prepared, &found),
+            (None, None) => return create::add_guarded(engine, request, (kind, document.root()), &prepared, &found),
             // No match with an id: an update as create, but never over a record that does not match (R4: 409 or 412).
             (None, Some(id)) => (id.clone(), Expect::Absent),
         };
-        match put(engine, request, (kind, &id), &prepared, expect, Some(found.guard())) {
+        let likely = new_duplicates(engine, request, (kind, &id), document.root())?;
+        match put(
+            engine,
+            request,
+            (kind, &id),
+            (&prepared, &likely),
+            expect,
+            Some(found.guard()),
+        ) {
             Ok(reply) => Ok(Attempt::Done(reply)),
             Err(Refused::Disturbed) => Ok(Attempt::Disturbed),
             Err(refused) => Err(of_refused(refused, &[(kind.clone(), id)])),
@@ -74,7 +98,7 @@ fn put(
     engine: &Engine,
     request: &Request<'_>,
     (kind, id): (&Kind, &Id),
-    prepared: &Prepared,
+    (prepared, likely): (&Prepared, &Likely),
     expect: Expect,
     guard: Option<Guard>,
 ) -> Result<Reply, Refused> {
@@ -82,13 +106,16 @@ fn put(
         .clone()
         .into_write(kind.clone(), id.clone(), Operation::Update, expect);
     let done = submit(engine, write, guard)?;
+    let mut issues = prepared.issues.clone();
+    issues.extend(engine.put_on_worklist(id, likely));
+    issues.extend_from_slice(&likely.issues);
     let written = Written {
         kind,
         id,
         done,
         status: if done.existed { 200 } else { 201 },
         body: &prepared.body,
-        issues: &prepared.issues,
+        issues: &issues,
     };
     Ok(written.reply(request))
 }

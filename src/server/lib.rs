@@ -15,6 +15,7 @@ mod journal;
 mod load;
 mod log;
 mod match_report;
+mod match_review;
 mod matching;
 mod offline;
 mod pages;

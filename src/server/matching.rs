@@ -17,6 +17,7 @@ use text::Spellings;
 use crate::command::Set;
 use crate::engine::analyzers_folder;
 use crate::match_report::{self, made};
+use crate::match_review;
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
@@ -59,6 +60,13 @@ pub(crate) enum What {
         /// The folder to write to.
         #[arg(long, value_name = "FOLDER", default_value = "docs/reference")]
         to: PathBuf,
+    },
+    /// Looks for everybody among all others and puts pairs that may be one person on the worklist, a Task each.
+    ///
+    /// A pair that is or was on it is left alone, whatever was decided. No server may be running on the same data.
+    Review {
+        #[command(flatten)]
+        set: Set,
     },
     /// Writes everybody's particulars to a small file that a clinic can carry, or what changed since an earlier one.
     ///
@@ -128,6 +136,7 @@ pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
             };
             match_report::report(people, seed, [twice_one_in.max(1), one_in.max(1)], &weights, &to)?;
         }
+        What::Review { set } => match_review::review(&set)?,
         What::Roster {
             to,
             after,
@@ -159,7 +168,7 @@ fn key(file: Option<&Path>) -> Result<Option<Key>, String> {
 /// Learns from the records and stores what was learned.
 fn learn(set: &Set, version: Option<String>) -> Result<(), String> {
     let engine = crate::engine::open(&set.gather(&[])?, false)?.now();
-    let register = people::everybody(&engine.store, &engine.registry.analysis().names)?;
+    let register = people::register(&engine.store, &engine.registry.analysis().names)?;
     let before = engine.match_weights().map_err(|refusal| {
         refusal
             .issues
@@ -210,7 +219,7 @@ fn roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) ->
     };
     let hide = |person: &Person| key.as_ref().map_or_else(|| person.clone(), |key| key.hide(person));
     let bytes = match after {
-        None => whole(&people::everybody(&store, &analysis.names)?, head, &hide),
+        None => whole(&people::register(&store, &analysis.names)?, head, &hide),
         Some(after) => changes(&store, &analysis.names, after, head, &hide)?,
     };
     fs::write(to, &bytes).map_err(|e| format!("{} cannot be written: {e}.", to.display()))?;

@@ -90,8 +90,9 @@ settings! {
     /// codes outside required bindings, and tell of the rest by Prefer: return=OperationOutcome; reject, refuse them. Of
     /// one kind as in "Patient=reject".
     validate: Vec<String> = vec!["warn".to_owned()];
-    /// What is done when a patient is registered (POST) who may be registered already: off, nothing; warn, tell whoever asks
-    /// by Prefer: return=OperationOutcome; refuse, answer 409 with those it may be, unless Prefer: handling=lenient.
+    /// What is done when a patient is registered who may be registered already: off, nothing; warn, tell whoever asks by
+    /// Prefer: return=OperationOutcome; refuse, answer 409 with those it may be, unless Prefer: handling=lenient. Who is
+    /// registered all the same is put on the worklist.
     duplicates: String = "warn".to_owned();
     /// The folder with tables of your own by which texts are broken into words (names.tsv, synonyms.tsv, words.tsv,
     /// elements.tsv); empty for the folder analyzers in the data folder. Changes are heard of while the server runs.

@@ -18,6 +18,7 @@ pub(crate) const DEFINITIONS: &[&str] = &[
     include_str!("../../schema/fhir/profiles/bt-patient.json"),
     include_str!("../../schema/fhir/profiles/bt-service-request.json"),
     include_str!("../../schema/fhir/profiles/bt-vital-signs.json"),
+    include_str!("../../schema/fhir/profiles/code-system-bt-duplicate-review.json"),
     include_str!("../../schema/fhir/profiles/code-system-bt-facility-level.json"),
     include_str!("../../schema/fhir/profiles/value-set-bt-dzongkhag.json"),
     include_str!("../../schema/fhir/profiles/value-set-bt-facility-level.json"),
