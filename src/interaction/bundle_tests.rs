@@ -49,7 +49,7 @@ impl World {
         (reply.status, tree)
     }
 
-    fn post(&self, kind: &str, entries: &[String]) -> (u16, Tree) {
+    pub(crate) fn post(&self, kind: &str, entries: &[String]) -> (u16, Tree) {
         self.prefer(kind, entries, "")
     }
 

@@ -219,6 +219,7 @@ fn writes(
         }
     };
     let mut prepared = prepared;
+    engine.stays_merged(kind, id, &prepared)?;
     let issues = std::mem::take(&mut prepared.issues);
     Ok(vec![(
         prepared.into_write(kind.clone(), id.clone(), operation, expect),

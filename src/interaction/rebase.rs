@@ -211,79 +211,80 @@ fn written(items: &[Tree]) -> Vec<Vec<u8>> {
 mod tests {
     use super::*;
 
+    /// From, to, onto, what comes out.
+    const TABLE: &[[&str; 4]] = &[
+        [r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":1,"b":3}"#, r#"{"a":2,"b":3}"#],
+        [r#"{"a":1,"b":2}"#, r#"{"b":2}"#, r#"{"a":1,"c":3}"#, r#"{"c":3}"#],
+        // the later write counts
+        [r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#, r#"{"a":2}"#],
+        // what came with the merge goes, what was added beside it stays
+        [
+            r#"{"l":["x","m"]}"#,
+            r#"{"l":["x","m","y"]}"#,
+            r#"{"l":["x"]}"#,
+            r#"{"l":["x","y"]}"#,
+        ],
+        [
+            r#"{"l":["m"]}"#,
+            r#"{"l":["m","y"]}"#,
+            r#"{"k":1}"#,
+            r#"{"k":1,"l":["y"]}"#,
+        ],
+        [
+            r#"{"k":1,"l":["m"]}"#,
+            r#"{"k":1,"l":["m"],"n":2}"#,
+            r#"{"k":1}"#,
+            r#"{"k":1,"n":2}"#,
+        ],
+        [r#"{"l":["x","m"]}"#, r#"{"l":["m"]}"#, r#"{"l":["x"]}"#, r#"{}"#],
+        // an item is changed beside the one that goes
+        [
+            r#"{"l":[{"v":1},{"v":2}]}"#,
+            r#"{"l":[{"v":1,"e":9},{"v":2}]}"#,
+            r#"{"l":[{"v":1}]}"#,
+            r#"{"l":[{"v":1,"e":9}]}"#,
+        ],
+        // and so is the one that goes: somebody wanted it
+        [
+            r#"{"l":[{"v":1},{"v":2}]}"#,
+            r#"{"l":[{"v":1},{"v":2,"e":9}]}"#,
+            r#"{"l":[{"v":1}]}"#,
+            r#"{"l":[{"v":1},{"v":2,"e":9}]}"#,
+        ],
+        // both added
+        [r#"{}"#, r#"{"l":["y"]}"#, r#"{"l":["x"]}"#, r#"{"l":["x","y"]}"#],
+        [r#"{}"#, r#"{"l":["y"]}"#, r#"{"l":["y"]}"#, r#"{"l":["y"]}"#],
+        // a member stands where it was written
+        [
+            r#"{"a":1,"z":2,"m":0}"#,
+            r#"{"a":1,"b":5,"z":2,"m":0}"#,
+            r#"{"a":1,"z":2}"#,
+            r#"{"a":1,"b":5,"z":2}"#,
+        ],
+        // and goes where it went
+        [
+            r#"{"a":1,"b":2}"#,
+            r#"{"b":2,"a":1}"#,
+            r#"{"a":1,"c":3,"b":2}"#,
+            r#"{"b":2,"a":1,"c":3}"#,
+        ],
+        // digits count
+        [
+            r#"{"a":1.0}"#,
+            r#"{"a":1.00}"#,
+            r#"{"a":1.0,"b":1}"#,
+            r#"{"a":1.00,"b":1}"#,
+        ],
+    ];
+
     #[test]
     fn what_changed_is_made_again_elsewhere() {
-        let table = [
-            // from, to, onto, what comes out
-            (r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":1,"b":3}"#, r#"{"a":2,"b":3}"#),
-            (r#"{"a":1,"b":2}"#, r#"{"b":2}"#, r#"{"a":1,"c":3}"#, r#"{"c":3}"#),
-            // the later write counts
-            (r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#, r#"{"a":2}"#),
-            // what came with the merge goes, what was added beside it stays
-            (
-                r#"{"l":["x","m"]}"#,
-                r#"{"l":["x","m","y"]}"#,
-                r#"{"l":["x"]}"#,
-                r#"{"l":["x","y"]}"#,
-            ),
-            (
-                r#"{"l":["m"]}"#,
-                r#"{"l":["m","y"]}"#,
-                r#"{"k":1}"#,
-                r#"{"k":1,"l":["y"]}"#,
-            ),
-            (
-                r#"{"k":1,"l":["m"]}"#,
-                r#"{"k":1,"l":["m"],"n":2}"#,
-                r#"{"k":1}"#,
-                r#"{"k":1,"n":2}"#,
-            ),
-            (r#"{"l":["x","m"]}"#, r#"{"l":["m"]}"#, r#"{"l":["x"]}"#, r#"{}"#),
-            // an item is changed beside the one that goes
-            (
-                r#"{"l":[{"v":1},{"v":2}]}"#,
-                r#"{"l":[{"v":1,"e":9},{"v":2}]}"#,
-                r#"{"l":[{"v":1}]}"#,
-                r#"{"l":[{"v":1,"e":9}]}"#,
-            ),
-            // and so is the one that goes: somebody wanted it
-            (
-                r#"{"l":[{"v":1},{"v":2}]}"#,
-                r#"{"l":[{"v":1},{"v":2,"e":9}]}"#,
-                r#"{"l":[{"v":1}]}"#,
-                r#"{"l":[{"v":1},{"v":2,"e":9}]}"#,
-            ),
-            // both added
-            (r#"{}"#, r#"{"l":["y"]}"#, r#"{"l":["x"]}"#, r#"{"l":["x","y"]}"#),
-            (r#"{}"#, r#"{"l":["y"]}"#, r#"{"l":["y"]}"#, r#"{"l":["y"]}"#),
-            // a member stands where it was written
-            (
-                r#"{"a":1,"z":2,"m":0}"#,
-                r#"{"a":1,"b":5,"z":2,"m":0}"#,
-                r#"{"a":1,"z":2}"#,
-                r#"{"a":1,"b":5,"z":2}"#,
-            ),
-            // and goes where it went
-            (
-                r#"{"a":1,"b":2}"#,
-                r#"{"b":2,"a":1}"#,
-                r#"{"a":1,"c":3,"b":2}"#,
-                r#"{"b":2,"a":1,"c":3}"#,
-            ),
-            // digits count
-            (
-                r#"{"a":1.0}"#,
-                r#"{"a":1.00}"#,
-                r#"{"a":1.0,"b":1}"#,
-                r#"{"a":1.00,"b":1}"#,
-            ),
-        ];
         let read = |text: &str| Tree::parse(text.as_bytes()).unwrap();
-        for (from, to, onto, expected) in table {
+        for [from, to, onto, expected] in TABLE {
             let made = rebase(&read(from), &read(to), &read(onto));
             assert_eq!(
                 String::from_utf8(made.to_bytes()).unwrap(),
-                expected,
+                *expected,
                 "{from} -> {to} onto {onto}"
             );
         }

@@ -28,18 +28,22 @@ pub fn update(
     let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     check_id(document.root(), kind, id)?;
     let expect = expectation(request.if_match, request.if_none_match)?;
-    let likely = new_duplicates(engine, request, (kind, id), document.root())?;
+    let likely = allowed(engine, request, (kind, id), (document.root(), &prepared))?;
     put(engine, request, (kind, id), (&prepared, &likely), expect, None)
         .map_err(|r| of_refused(r, &[(kind.clone(), id.clone())]))
 }
 
 /// Whom a patient may be who is registered by an update, where no live record is there; nobody for any other.
-fn new_duplicates(
+///
+/// # Errors
+/// 422 where it would take back a merge of patients; 409 for a likely duplicate, where that is the policy.
+fn allowed(
     engine: &Engine,
     request: &Request<'_>,
     (kind, id): (&Kind, &Id),
-    record: Node<'_>,
+    (record, prepared): (Node<'_>, &Prepared),
 ) -> Result<Likely, Refusal> {
+    engine.stays_merged(kind, id, prepared)?;
     match engine.registers(kind, id)? {
         true => engine.likely_duplicates(&request.prefer, kind, Some(id), record),
         false => Ok(Likely::default()),
@@ -78,7 +82,7 @@ pub fn update_conditionally(
             // No match with an id: an update as create, but never over a record that does not match (R4: 409 or 412).
             (None, Some(id)) => (id.clone(), Expect::Absent),
         };
-        let likely = new_duplicates(engine, request, (kind, &id), document.root())?;
+        let likely = allowed(engine, request, (kind, &id), (document.root(), &prepared))?;
         match put(
             engine,
             request,

@@ -8,6 +8,7 @@ use std::time::Instant;
 use fhir::document::Document;
 use fhir::parse::Limits;
 use person::report::{Asked, LOOKED_AT, Report};
+use person::roster::{Head, Writer, whole};
 use person::{Person, Register, Weights};
 use synth::{Entry, Nation, Plan};
 
@@ -71,6 +72,7 @@ pub(crate) fn made(people: u64, seed: u64) -> Result<(Register, Truth), String> 
 pub(crate) fn report(people: u64, seed: u64, one_in: [usize; 2], weights: &Weights, to: &Path) -> Result<(), String> {
     let (register, truth) = made(people, seed)?;
     let report = measured(&register, &truth, one_in, weights);
+    let [everybody, day] = carried(&register);
     let points: Vec<String> = report
         .calibration()
         .iter()
@@ -86,7 +88,8 @@ pub(crate) fn report(people: u64, seed: u64, one_in: [usize; 2], weights: &Weigh
          writes this page and its picture: a synthetic nation (`synthetic-nation.md`) of {people} people, {} records; a tenth \
          of the people are registered a second time, with mistakes. One in {} of the second registrations is looked for among \
          all records but itself, and one in {} of the people who are registered once; each stands for as many. The weights are \
-         \"{}\"; times are of one core and of the build that ran.\n\n{}\nWhat the evidence turned out to be in this run, as lines of \
+         \"{}\"; times are of one core and of the build that ran.\n\n{}\nEverybody in one file (`epis match roster`): {:.1} MB \
+         (goal: at most 20). What changed in a day, {} records that were written: {:.1} kB (goal: at most 20).\n\nWhat the evidence turned out to be in this run, as lines of \
          the weights:\n\n{}\n![Evidence, precision and recall](matching.svg)\n",
         one_in[0],
         one_in[1],
@@ -95,6 +98,9 @@ pub(crate) fn report(people: u64, seed: u64, one_in: [usize; 2], weights: &Weigh
         one_in[1],
         weights.version,
         report.tables(),
+        everybody as f64 / 1e6,
+        changed(&register),
+        day as f64 / 1e3,
         points.concat(),
     );
     fs::create_dir_all(to).map_err(|e| format!("{} cannot be made: {e}.", to.display()))?;
@@ -110,6 +116,37 @@ pub(crate) fn report(people: u64, seed: u64, one_in: [usize; 2], weights: &Weigh
         100.0 * report.among_first(5)
     );
     Ok(())
+}
+
+/// How many records change in a day: each once in five years, as people move, call by another number, are born.
+fn changed(register: &Register) -> usize {
+    (register.len() / (5 * 365)).max(1)
+}
+
+/// The bytes of everybody in a small file, and of those who changed in a day.
+fn carried(register: &Register) -> [usize; 2] {
+    let head = Head {
+        after: 0,
+        up_to: 1,
+        key: [0; 16],
+    };
+    let everybody = whole(register, head, &|person| person.clone()).len();
+    let (mut day, mut number) = (
+        Writer::new(Head {
+            after: 1,
+            up_to: 2,
+            ..head
+        }),
+        0,
+    );
+    register.each(&mut |id, person| {
+        // Evenly over the country and the years in which they were registered.
+        if number % (5 * 365) == 0 {
+            day.put(id, person);
+        }
+        number += 1;
+    });
+    [everybody, day.finish().len()]
 }
 
 fn measured(register: &Register, truth: &Truth, [twice_one_in, one_in]: [usize; 2], weights: &Weights) -> Report {
