@@ -300,6 +300,11 @@ fn word(pieces: &[Piece], names: &Spellings) -> (Option<Term>, usize) {
     if name.is_empty() {
         return (None, used);
     }
+    if known.is_none()
+        && let Some((numbers, used)) = begun_place(&words)
+    {
+        return (term(used, vec![Meaning::Places { numbers, begun: true }]), used);
+    }
     let typed = words[..used].join(" ");
     let mut meanings = vec![Meaning::Name { typed, name }];
     match place {
@@ -313,6 +318,15 @@ fn word(pieces: &[Piece], names: &Spellings) -> (Option<Term>, usize) {
         }
     }
     (term(used, meanings), used)
+}
+
+/// The places that several syllables begin, as "ཐིམ་ཕུ" does.
+fn begun_place(words: &[String]) -> Option<(Vec<u32>, usize)> {
+    let syllables = words.iter().take_while(|word| fold::is_tibetan(word)).count();
+    (2..=syllables.min(PLACE_WORDS)).rev().find_map(|used| {
+        let numbers = places::begun(&words[..used].concat());
+        (!numbers.is_empty()).then_some((numbers, used))
+    })
 }
 
 /// A name that the table does not have: one word, or as many syllables as begin one in Dzongkha that it has.
@@ -380,7 +394,8 @@ mod tests {
             ("samdrup jongkhar", "place 11"),
             ("thimpu", "name thimpu | place 14"),
             ("thim", "name thim | place begun 14"),
-            ("ཐིམ་ཕུ", "place 14"),
+            ("ཐིམ་ཕུག", "place 14"),
+            ("ཐིམ་ཕུ", "place begun 14"),
             ("gewog Chang", "name chang | place 1401"),
             ("O'Brien", "name obrien"),
             ("baby of Pema Lhamo", "name pema; name lhamo"),

@@ -119,15 +119,19 @@ impl Register {
             plans: asked
                 .terms
                 .iter()
-                .map(|term| Plan::of(self, term, names, false))
+                .map(|term| Plan::of(self, term, names, Reach::AsTyped))
                 .collect(),
             best: Best::new(most),
             left: LOOKED_AT,
         };
         search.all_words();
         if search.best.found.len() < most {
+            let reach = match asked.terms.len() {
+                1 => Reach::Near,
+                _ => Reach::NearWithOthers,
+            };
             for (plan, term) in search.plans.iter_mut().zip(&asked.terms) {
-                *plan = Plan::of(self, term, names, true);
+                *plan = Plan::of(self, term, names, reach);
             }
             search.left = LOOKED_AT;
             search.all_words();
@@ -137,6 +141,17 @@ impl Register {
         }
         search.sightings()
     }
+}
+
+/// How far a word reaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// As it was typed.
+    AsTyped,
+    /// Also what is nearly that.
+    Near,
+    /// Also what is nearly that, and so for a citizen number that somebody has: other words tell who is meant.
+    NearWithOthers,
 }
 
 /// What one word asks, ready to be compared.
@@ -154,7 +169,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(register: &Register, term: &Term, names: &Spellings, near: bool) -> Plan {
+    fn of(register: &Register, term: &Term, names: &Spellings, reach: Reach) -> Plan {
+        let near = reach != Reach::AsTyped;
         let lookup = register.lookup();
         let mut plan = Plan::default();
         for meaning in &term.meanings {
@@ -170,7 +186,7 @@ impl Plan {
                     }
                 }
                 Meaning::Born(birth) => plan.born = Some(*birth),
-                Meaning::Number(number) => plan.number(register, number, near),
+                Meaning::Number(number) => plan.number(register, number, reach),
                 Meaning::Places { numbers, begun } => plan.places(lookup, numbers, *begun),
             }
         }
@@ -223,7 +239,7 @@ impl Plan {
         }
     }
 
-    fn number(&mut self, register: &Register, number: &str, near: bool) {
+    fn number(&mut self, register: &Register, number: &str, reach: Reach) {
         if number.len() < NUMBER_MIN {
             return;
         }
@@ -266,12 +282,14 @@ impl Plan {
                 }
             }
         }
-        let slipped = near && digits && number.len() == CITIZEN_DIGITS && self.numbers.is_empty();
+        let near = reach == Reach::NearWithOthers || reach == Reach::Near && self.numbers.is_empty();
+        let slipped = near && digits && number.len() == CITIZEN_DIGITS;
         if let Some(number) = number.parse().ok().filter(|_| slipped) {
             for other in keys::mistyped(number) {
                 let people = lookup.citizens.people(other..other + 1, BY_NUMBER);
-                self.numbers
-                    .extend(people.into_iter().map(|person| (person, How::NumberNear)));
+                for person in people {
+                    self.numbers.entry(person).or_insert(How::NumberNear);
+                }
             }
         }
     }

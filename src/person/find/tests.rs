@@ -18,7 +18,7 @@ const PEOPLE: &[(&str, &str)] = &[
     ("g", "Jigme Tshultrim, m, 1950, tel 77000002, at BT0104"),
     ("h", "Tashi Sonma, f, 1987-01-01, book HB-0012/24"),
     ("i", "Dorji Wangmo, f, 1960, at BT11"),
-    ("j", "Kencho Tashi, m, 2001-05-05, at BT0204"),
+    ("j", "Kencho Tashi, m, 2001-05-05, cid 11404000003, at BT0204"),
 ];
 
 fn population() -> Register {
@@ -56,6 +56,10 @@ fn what_is_typed_finds_whom_it_should_first() {
         ("1-14-04-000581", "a"),
         ("1140400058", "a b"),
         ("11404000518", "a"),
+        // The number of another, and a name that is not hers.
+        ("11404000582", "b"),
+        ("pema 11404000003", "e"),
+        ("karma 11404000582", "b"),
         ("17123456", "a"),
         ("+975 17 12 34 56", "a"),
         ("7700", "e g"),
