@@ -13,6 +13,7 @@ mod conformance;
 mod crash;
 mod fuzz;
 mod generations;
+mod hostile;
 mod house;
 mod import;
 mod licences;
