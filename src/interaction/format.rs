@@ -227,6 +227,7 @@ fn weight(range: &str) -> f32 {
 /// The body of a request as JSON, and its Content-Type.
 pub struct Sent<'a> {
     body: Cow<'a, [u8]>,
+    xml: Option<&'a [u8]>,
     content_type: Option<&'a str>,
 }
 
@@ -243,6 +244,7 @@ impl<'a> Sent<'a> {
         if !xml {
             return Ok(Sent {
                 body: Cow::Borrowed(request.body),
+                xml: None,
                 content_type: request.content_type,
             });
         }
@@ -261,6 +263,7 @@ impl<'a> Sent<'a> {
         };
         Ok(Sent {
             body,
+            xml: Some(request.body).filter(|xml| !xml.is_empty()),
             content_type: Some("application/fhir+json"),
         })
     }
@@ -269,6 +272,7 @@ impl<'a> Sent<'a> {
     pub fn request<'b>(&'b self, request: &Request<'b>) -> Request<'b> {
         Request {
             body: &self.body,
+            xml: self.xml,
             content_type: self.content_type,
             ..*request
         }

@@ -113,6 +113,8 @@ pub struct Request<'a> {
     pub form: Option<&'a str>,
     /// The body otherwise; empty for none.
     pub body: &'a [u8],
+    /// The body as it was sent, where that was XML: `body` is then the JSON it says.
+    pub xml: Option<&'a [u8]>,
     /// `Content-Type`
     pub content_type: Option<&'a str>,
     /// `Accept`
@@ -146,6 +148,7 @@ impl<'a> Request<'a> {
             query,
             form: None,
             body: &[],
+            xml: None,
             content_type: None,
             accept: None,
             accept_language: None,

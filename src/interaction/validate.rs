@@ -92,11 +92,26 @@ pub fn validate(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: 
         Mode::Create | Mode::Update => unacceptable(engine, request, call, mode, record)?,
         _ => Vec::new(),
     };
+    // Of a resource within Parameters, the XML has other places.
+    if inputs.root().is_some_and(|root| Some(root) == given) {
+        issues.extend(out_of_order(engine, request));
+    }
     issues.extend(judged(engine, call.kind, record, &profiles, Purpose::Asking));
     if issues.is_empty() {
         issues.push(well("No issues were found."));
     }
     Ok(Reply::outcome(200, &issues))
+}
+
+/// What of the XML that was sent stands out of its order.
+fn out_of_order(engine: &Engine, request: &Request<'_>) -> Vec<Issue> {
+    let Some(xml) = request.xml else { return Vec::new() };
+    let limits = xml::Limits {
+        depth: engine.limits.json_depth,
+        bytes: xml.len(),
+    };
+    // It was read before, so it can be.
+    xml::misplaced(&engine.definitions, xml, limits).unwrap_or_default()
 }
 
 /// Whether the record in the address may be deleted: it is there, in the version that is meant.

@@ -9,6 +9,7 @@ mod fragment;
 mod name;
 mod namespace;
 mod narrative;
+pub mod order;
 pub mod parse;
 pub mod patch;
 pub mod read;
@@ -18,6 +19,7 @@ pub mod write;
 
 pub use document::{Document, Node, What};
 pub use namespace::{FHIR, XHTML};
+pub use order::misplaced;
 pub use parse::{Limits, Malformed};
 pub use read::read;
 pub use write::{Unwritable, write};

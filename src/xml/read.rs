@@ -12,7 +12,8 @@
 //! Which names repeat and which values are numbers, booleans, narratives and resources is read off the definitions.
 //! This is no judgement: an element the definitions do not have, one too many and a number that is none become JSON that
 //! says so, for the judge to report with everything else. Refused is what JSON could not say: text between elements,
-//! attributes out of place, foreign namespaces. The order of elements and the comments are lost, as they mean nothing.
+//! attributes out of place, foreign namespaces. The order of elements and the comments are lost, as they mean nothing;
+//! whether elements stand in their order is told by [`misplaced`](crate::misplaced).
 
 use conformance::{Definitions, Form, JsonMember};
 use fhir::parse::{is_number, write_string};
