@@ -48,7 +48,9 @@ fn attempt(engine: &Engine, inputs: &Inputs, event: &Event<'_>) -> Result<Attemp
     let target = Party::named(engine, inputs, "target-patient", None)?;
     let source = Party::named(engine, inputs, "source-patient", Some(&target.id))?;
     let (from, into) = (format!("Patient/{}", source.id), format!("Patient/{}", target.id));
-    if event.happened(engine, &source.id, &target.id)? || source.replaced_by.as_ref() == Some(&target.id) {
+    if event.happened(engine, &source.id, Some(&target.id))?.is_some()
+        || source.replaced_by.as_ref() == Some(&target.id)
+    {
         return event.done(
             engine,
             &target.id,

@@ -7,7 +7,7 @@ use fhir::tree::Tree;
 use store::{Expect, Operation, Refused, Unit, Write};
 
 use crate::conditional::Attempt;
-use crate::engine::{Engine, now};
+use crate::engine::{Engine, now, spliced};
 use crate::inputs::Inputs;
 use crate::merge_party::{Party, document, reference, refused};
 use crate::outputs;
@@ -52,26 +52,34 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// Whether it happened already, by its key.
+    /// The target where it happened already, by its key; `None` where it did not, or there is no key.
     ///
     /// # Errors
     /// 422 where the key stands for something else.
-    pub(crate) fn happened(&self, engine: &Engine, source: &Id, target: &Id) -> Result<bool, Refusal> {
+    pub(crate) fn happened(&self, engine: &Engine, source: &Id, target: Option<&Id>) -> Result<Option<Id>, Refusal> {
         let Some(key) = &self.key else {
-            return Ok(false);
+            return Ok(None);
         };
-        let kind = provenance_kind(engine)?;
-        let Some(version) = engine.store.current(&kind, key)? else {
-            return Ok(false);
+        let Some(version) = engine.store.current(&provenance_kind(engine)?, key)? else {
+            return Ok(None);
         };
         let told = match version.operation.is_live() {
-            true => Tree::parse(&crate::engine::spliced(&version))?,
+            true => Tree::parse(&spliced(&version))?,
             false => Tree::Null,
         };
-        if told.get("target") == Some(&targets(source, target)) && told.get("activity") == Some(&self.activity()) {
-            return Ok(true);
+        let second = told
+            .get("target")
+            .and_then(|targets| targets.items().get(1)?.get("reference")?.as_str());
+        let second = second.and_then(|reference| Id::new(reference.strip_prefix("Patient/")?));
+        let meant = second.filter(|second| {
+            target.is_none_or(|target| target == second)
+                && told.get("target") == Some(&targets(source, second))
+                && told.get("activity") == Some(&self.activity())
+        });
+        match meant {
+            Some(target) => Ok(Some(target)),
+            None => Err(refused(format!("The key {key} stands for something else; take another.")).at("http.key")),
         }
-        Err(refused(format!("The key {key} stands for something else; take another.")).at("http.key"))
     }
 
     fn activity(&self) -> Tree {
@@ -120,9 +128,10 @@ impl<'a> Event<'a> {
         if self.preview {
             let result = after.into_iter().find(|(party, _)| party.id == target.id);
             let result = result.map_or_else(|| target.record.clone(), |(_, record)| record);
-            return Ok(Attempt::Done(
-                self.answer(&format!("In a preview nothing is written. {text}"), result),
-            ));
+            return Ok(Attempt::Done(self.answer(
+                &format!("This is a preview; nothing is written. Else: {text}"),
+                result,
+            )));
         }
         writes.push(self.provenance_write(engine, source, target)?);
         writes.extend(self.decision(engine, source, target)?);

@@ -67,10 +67,8 @@ fn attempt(engine: &Engine, inputs: &Inputs, id: Option<&Id>, event: &Event<'_>)
             target.as_ref().map(|target| &target.id),
         )?,
     };
-    if let Some(target) = &target
-        && event.happened(engine, &source.id, &target.id)?
-    {
-        return event.done(engine, &target.id, "The merge was undone before; nothing was written.");
+    if let Some(target) = event.happened(engine, &source.id, target.as_ref().map(|target| &target.id))? {
+        return event.done(engine, &target, "The merge was undone before; nothing was written.");
     }
     let Some(into) = source.replaced_by.clone() else {
         return Err(refused(format!(

@@ -53,7 +53,7 @@ pub(crate) fn review(set: &Set) -> Result<(), String> {
         failed.and_then(|()| review.write())
     })?;
     println!(
-        "Of {total} people, {} pairs may be one person and were not on the worklist yet; {} were looked at.",
+        "{total} people: {} of {} pairs that may be one person are new on the worklist.",
         review.put,
         review.seen.len()
     );
