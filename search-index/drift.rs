@@ -20,6 +20,7 @@ fn everything<'a>() -> Query<'a> {
         limit: 10_000,
         place: crate::Place::First,
         at: None,
+        under: false,
         total: query::Total::Accurate,
         clock: Clock::until(soon()),
     }

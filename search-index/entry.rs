@@ -12,6 +12,8 @@ use query::registry::Registry;
 use query::{Subject, Values, Words};
 use store::{Appended, Version};
 
+use crate::ground::UNDER;
+
 /// How deep a stored record may be nested: more than any server lets in.
 const STORED_DEPTH_MAX: usize = 512;
 
@@ -187,6 +189,28 @@ impl Entry {
             values: Arc::new(values),
             again: false,
             words: Arc::new(words),
+        }
+    }
+
+    /// A record under the log.
+    pub(crate) fn under(
+        registry: &Registry,
+        record: u64,
+        (kind, id): (Kind, Id),
+        updated: i64,
+        root: Node<'_>,
+    ) -> Entry {
+        Entry {
+            seq: UNDER,
+            record,
+            updated,
+            live: true,
+            before: Before::Nothing,
+            values: Arc::new(registry.extract(&kind, root)),
+            again: false,
+            words: Arc::new(WordLists::of(&registry.words(root))),
+            kind,
+            id,
         }
     }
 

@@ -471,6 +471,7 @@ mod tests {
             limit: 5,
             place: crate::Place::First,
             at: None,
+            under: false,
             total: query::Total::Accurate,
             clock: clock.clone(),
         };

@@ -16,6 +16,7 @@ use crate::counted::Question;
 use crate::cursor::Cursor;
 use crate::entry::Entry;
 use crate::explain::Outcome;
+use crate::ground::Under;
 use crate::order::Rank;
 use crate::orders::{Layout, Orders};
 use crate::part::{Tally, Wanted, is_lasting, score_value};
@@ -48,6 +49,8 @@ pub struct Query<'a> {
     pub place: Place<'a>,
     /// The log position whose state is asked for; the newest where there is none.
     pub at: Option<u64>,
+    /// Whether what lies under the log is found too: of the kinds that are named.
+    pub under: bool,
     /// Whether to count all matches. An estimate counts up to some ten thousand, and extrapolates beyond.
     pub total: Total,
     /// When to give up, and how much work may be done until then.
@@ -91,6 +94,8 @@ pub(crate) struct Run<'a> {
     pub(crate) store: &'a Store,
     pub(crate) registry: &'a Registry,
     pub(crate) orders: &'a Orders,
+    /// What lies under the log, where it is asked for too.
+    pub(crate) under: Option<&'a Under>,
     pub(crate) clock: Clock,
 }
 
@@ -306,7 +311,11 @@ impl Run<'_> {
     pub(crate) fn matching(&self, among: &Among<'_>, predicate: &Predicate) -> Result<Vec<&Arc<Entry>>, Trouble> {
         let mut found = Vec::new();
         let mut matched = 0;
-        let entries = self.snapshot.entries(among);
+        let mut entries = self.snapshot.entries(among);
+        if let Some(under) = self.under {
+            let with = (self.registry, self.store, &self.clock);
+            entries.extend(under.entries(among.named(), self.snapshot.at, with)?);
+        }
         let all = entries.len();
         for entry in entries {
             matched += 1;

@@ -80,6 +80,7 @@ impl Inner {
         let (Some(first), Some(last)) = (appended.first(), appended.last()) else {
             return Ok(());
         };
+        self.under.cover(appended);
         // While the log is being read, extracting what will be read again would only hold up the writers.
         if leaves(&mut self.shared.lock(), first.seq, last.seq) {
             return Ok(());

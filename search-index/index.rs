@@ -18,6 +18,7 @@ use crate::columns::Fields;
 use crate::containers::Containers;
 use crate::find::{Found, Query, Run};
 use crate::following::Following;
+use crate::ground::Under;
 use crate::indexing::Indexing;
 use crate::order;
 use crate::orders::Orders;
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) fields: Arc<Fields>,
     pub(crate) orders: Orders,
     pub(crate) place: Place,
+    pub(crate) under: Under,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -211,7 +213,7 @@ impl Index {
     /// # Errors
     /// [`Trouble`]; nothing is ever answered short.
     pub fn find(&self, query: &Query<'_>) -> Result<Found, Trouble> {
-        let found = self.run(query.at, &query.clock, |run| run.page(query));
+        let found = self.run(query.at, &query.clock, |run| run.page(query), query.under);
         found.map_err(|trouble| trouble.advised(&query::advice(&query.kinds, &query.predicate, &self.inner.registry)))
     }
 
@@ -226,7 +228,7 @@ impl Index {
         at: Option<u64>,
         clock: &Clock,
     ) -> Result<Containers, Trouble> {
-        let found = self.run(at, clock, |run| run.containers(kinds, inner));
+        let found = self.run(at, clock, |run| run.containers(kinds, inner), false);
         found.map_err(|trouble| trouble.advised(&query::advice(kinds, inner, &self.inner.registry)))
     }
 
@@ -240,6 +242,7 @@ impl Index {
         at: Option<u64>,
         clock: &Clock,
         work: impl FnOnce(&Run<'_>) -> Result<T, Trouble>,
+        under: bool,
     ) -> Result<T, Trouble> {
         let inner = &self.inner;
         let snapshot = inner.snapshot(at, clock)?;
@@ -249,6 +252,7 @@ impl Index {
             store: &inner.store,
             registry: &inner.registry,
             orders: &inner.orders,
+            under: under.then_some(&inner.under),
             clock: clock.clone(),
         };
         // Reading a damaged file may panic.
@@ -333,6 +337,7 @@ impl Parts {
             fields: self.fields,
             index,
             orders: Orders::new(settings.orders_bytes, settings.orders_from),
+            under: Under::new(settings.ground.clone()),
             settings,
             place: self.place,
             thread: Mutex::new(Some(thread)),

@@ -13,6 +13,7 @@ use crate::among::Among;
 use crate::compile::record_named;
 use crate::entry::document_of;
 use crate::find::{Run, STEPS_PER_RECORD, damaged};
+use crate::ground::UNDER;
 use crate::slots::Family;
 use crate::stored::reference_text;
 use crate::trouble::Trouble;
@@ -229,11 +230,24 @@ impl Run<'_> {
                 Ok(places.len() <= CANONICALS_MAX)
             })?;
         }
-        places.extend(self.matching(among, predicate)?.iter().map(|entry| entry.seq));
-        if places.len() > CANONICALS_MAX {
+        let (under, after): (Vec<_>, Vec<_>) = self
+            .matching(among, predicate)?
+            .into_iter()
+            .partition(|entry| entry.seq == UNDER);
+        places.extend(after.iter().map(|entry| entry.seq));
+        if places.len() + under.len() > CANONICALS_MAX {
             return Err(too_many());
         }
         let mut set = AddressSet::default();
+        for entry in under {
+            self.clock.wait()?;
+            self.clock.check(STEPS_PER_RECORD)?;
+            if let Some(document) = self.under.and_then(|under| under.document(entry)) {
+                each_key(document.root(), &mut |key| {
+                    set.insert(key.into());
+                });
+            }
+        }
         for some in places.chunks(BODIES) {
             self.clock.wait()?;
             self.clock.check(some.len() as u64 * STEPS_PER_RECORD)?;

@@ -54,6 +54,7 @@ fn count(world: &World, date: &str, clock: &Clock) -> Result<Found, Trouble> {
         limit: 0,
         place: Place::First,
         at: None,
+        under: false,
         total: Total::Accurate,
         clock: clock.clone(),
     })

@@ -338,6 +338,7 @@ impl World {
             limit,
             place,
             at: (at < question.head || total != Total::None).then_some(at),
+            under: false,
             total,
             clock: Clock::until(soon()),
         };

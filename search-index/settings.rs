@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::ground::Ground;
+
 /// Settings of an index. Every limit is a positive number.
 #[derive(Clone)]
 pub struct Settings {
@@ -19,6 +21,8 @@ pub struct Settings {
     pub orders_bytes: usize,
     /// Fewer documents than this are sorted, counted, and looked up by name, as they come.
     pub orders_from: usize,
+    /// What lies under the log, where anything does.
+    pub ground: Option<Arc<dyn Ground>>,
     /// Told, in a sentence, whenever something had to be put right or cannot be done just now.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -33,6 +37,7 @@ impl Default for Settings {
             changes_max: 10_000,
             orders_bytes: 256 << 20,
             orders_from: 64,
+            ground: None,
             notice: Arc::new(|_| {}),
         }
     }

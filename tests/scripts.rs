@@ -76,9 +76,9 @@ fn every_script_in_xml() {
         .flatten()
         .map(|file| file.path());
     let mut ran = 0;
-    // What is malformed as JSON cannot be said in XML, what is about XML or tables says its formats itself, and what is about
-    // duplicates wants a server of its own.
-    let own = ["malformed.txt", "views.txt", "xml.txt", "duplicates.txt"];
+    // What is malformed as JSON cannot be said in XML, what is about XML, tables or content says its formats
+    // itself, and what is about duplicates wants a server of its own.
+    let own = ["binary.txt", "malformed.txt", "views.txt", "xml.txt", "duplicates.txt"];
     for path in scripts.filter(|path| !own.iter().any(|name| path.ends_with(name))) {
         run_in_xml(
             &World::new(Engine::Sqlite),
@@ -114,6 +114,14 @@ fn duplicates(engine: Engine) {
     run(&world, include_str!("scripts/duplicates.txt"));
 }
 
+fn built_in(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/built-in.txt"));
+}
+
+fn binary(engine: Engine) {
+    run(&World::new(engine), include_str!("scripts/binary.txt"));
+}
+
 fn operations(engine: Engine) {
     run(&World::new(engine), include_str!("scripts/operations.txt"));
 }
@@ -121,6 +129,8 @@ fn operations(engine: Engine) {
 on_both!(
     xml,
     interactions,
+    built_in,
+    binary,
     operations,
     matching,
     find,

@@ -5,13 +5,14 @@
 //! their type), lists divided by `|`:
 //!
 //! ```text
-//! types.tsv              name  sort  base
+//! types.tsv              name  sort  base  status
 //! elements.tsv           path  min  max  types  flags  system
 //! search-parameters.tsv  url  code  type  bases  targets  comparators  modifiers  multiple  expression  components
 //! compartments.tsv       code  resource  parameters
 //! ```
 //!
 //! * sort: `primitive`, `complex`, `any` (Resource, DomainResource) or `resource`.
+//! * status: of the type's definition, `draft` or `active`.
 //! * path: with `[x]` for a choice. Only where it is defined; what a type inherits is not repeated.
 //! * types: `Reference(Patient,Group)` with targets; `#Path` is the content of another element.
 //! * system: of a code with a required binding, the system all codes of the value set come from, where that is one.
@@ -20,7 +21,8 @@
 //! * multiple: `or`, `-or`, `and`, `-and`: what the definition says about several values; empty where it is silent.
 //! * components: `definition=expression`, divided by ` ; `.
 //!
-//! The tables of rules are described in `compact_rules.rs`, the pack of HL7's terminology in `compact_records.rs`.
+//! The tables of rules are described in `compact_rules.rs`, the pack of HL7's terminology and operations in
+//! `compact_records.rs`, the table of words in `compact_words.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -33,6 +35,7 @@ use fhir::tree::Tree;
 use crate::compact_records::Records;
 use crate::compact_rules::Rules;
 use crate::compact_terms::ValueSets;
+use crate::compact_words::Words;
 
 /// How many rows were written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,12 +80,14 @@ impl std::error::Error for Trouble {}
 
 /// Profiles of Quantity that FHIRPath and the definitions use like types.
 const PROFILES_AS_TYPES: [&str; 2] = ["MoneyQuantity", "SimpleQuantity"];
+/// The table of words.
+const WORDS: &str = "words.tsv.gz";
 /// Types whose value is any resource.
 const ANY_RESOURCE: [&str; 2] = ["DomainResource", "Resource"];
 
 /// Reads `StructureDefinition-resource`, `-type`, `-extension`, `-profile` and `-guide`, `SearchParameter`,
-/// `CompartmentDefinition`, `CodeSystem`, `ValueSet` and `ConceptMap` (`.ndjson` or `.ndjson.gz`, one resource a line) in
-/// `from` and writes the tables, the pack of terminology and the NOTICE into `to`.
+/// `CompartmentDefinition`, `OperationDefinition`, `CodeSystem`, `ValueSet` and `ConceptMap` (`.ndjson` or `.ndjson.gz`, one
+/// resource a line) in `from` and writes the tables, the packs and the NOTICE into `to`.
 ///
 /// # Errors
 /// [`Trouble`], naming the file and, for a definition that is not as expected, the line.
@@ -90,10 +95,11 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
     let mut written = Written::default();
     let mut value_sets = ValueSets::default();
     each(from, "ValueSet", &mut |tree| value_sets.add(tree))?;
-    let (mut types, mut rules) = (BTreeMap::new(), Rules::default());
+    let (mut types, mut rules, mut words) = (BTreeMap::new(), Rules::default(), Words::default());
     for name in ["StructureDefinition-type", "StructureDefinition-resource"] {
         each(from, name, &mut |tree| {
             rules.add_type(tree)?;
+            words.add_type(tree)?;
             structure(tree, &value_sets, &mut types)
         })?;
     }
@@ -101,11 +107,17 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
         each(from, name, &mut |tree| rules.add_structure(tree))?;
     }
     each(from, "StructureDefinition-guide", &mut |tree| rules.add_guide(tree))?;
-    let quantity = |name: &&str| (name.to_string(), (format!("{name}\tcomplex\tQuantity\n"), Vec::new()));
+    let quantity = |name: &&str| {
+        (
+            name.to_string(),
+            (format!("{name}\tcomplex\tQuantity\tdraft\n"), Vec::new()),
+        )
+    };
     types.extend(PROFILES_AS_TYPES.iter().map(quantity));
     let mut parameters = BTreeMap::new();
     let any = any_target(&types);
     each(from, "SearchParameter", &mut |tree| {
+        words.add_parameter(tree)?;
         parameter(tree, &any, &mut parameters)
     })?;
     pack(from, to)?;
@@ -132,25 +144,28 @@ pub fn write(from: &Path, to: &Path) -> Result<Written, Trouble> {
         &parameters.into_values().collect::<String>(),
     )?;
     save(to, "compartments.tsv", &compartments.into_values().collect::<String>())?;
-    save(to, "bindings.tsv", &rules.bindings.into_values().collect::<String>())?;
+    save_rules(to, rules)?;
+    let packed = words.into_file().map_err(|e| Trouble::File(to.join(WORDS), e))?;
+    save_bytes(to, WORDS, &packed)?;
+    save(to, "NOTICE", NOTICE)?;
+    Ok(written)
+}
+
+fn save_rules(to: &Path, rules: Rules) -> Result<(), Trouble> {
+    let all = |rows: BTreeMap<String, String>| rows.into_values().collect::<String>();
+    save(to, "bindings.tsv", &all(rules.bindings))?;
     save(
         to,
         "invariants.tsv",
         &rules.invariants.into_values().collect::<String>(),
     )?;
-    save(
-        to,
-        "structures.ndjson",
-        &rules.structures.into_values().collect::<String>(),
-    )?;
-    save(to, "guides.ndjson", &rules.guides.into_values().collect::<String>())?;
-    save(to, "NOTICE", NOTICE)?;
-    Ok(written)
+    save(to, "structures.ndjson", &all(rules.structures))?;
+    save(to, "guides.ndjson", &all(rules.guides))
 }
 
 fn pack(from: &Path, to: &Path) -> Result<(), Trouble> {
     let mut records = Records::default();
-    for name in ["CodeSystem", "ConceptMap", "ValueSet"] {
+    for name in ["CodeSystem", "ConceptMap", "OperationDefinition", "ValueSet"] {
         each(from, name, &mut |tree| records.add(tree))?;
     }
     let (pack, index) = records.into_files();
@@ -170,11 +185,13 @@ SNOMED CT and LOINC, are left out.
 
 The tables are made, not written. To make them again, from HL7's definitions as NDJSON files, one resource a line
 (StructureDefinition-resource, -type, -extension and -profile, StructureDefinition-guide with the profiles of the
-guides, SearchParameter, CompartmentDefinition, CodeSystem, ValueSet, ConceptMap; .ndjson or .ndjson.gz):
+guides, SearchParameter, CompartmentDefinition, OperationDefinition, CodeSystem, ValueSet, ConceptMap; .ndjson or
+.ndjson.gz):
 
     epis definitions FROM TO
 
-What the columns mean stands at the top of src/conformance/compact.rs, compact_rules.rs and compact_records.rs.
+What the columns mean stands at the top of src/conformance/compact.rs, compact_rules.rs, compact_records.rs
+and compact_words.rs.
 ";
 
 fn save(to: &Path, name: &str, text: &str) -> Result<(), Trouble> {
@@ -259,7 +276,8 @@ fn structure(tree: &Tree, sets: &ValueSets, types: &mut Types) -> Step {
             rows.push(element_row(path, element, sets)?);
         }
     }
-    types.insert(name.to_owned(), (format!("{name}\t{sort}\t{base}\n"), rows));
+    let row = format!("{name}\t{sort}\t{base}\t{}\n", optional(tree, "status"));
+    types.insert(name.to_owned(), (row, rows));
     Ok(())
 }
 
@@ -396,7 +414,7 @@ fn compartment(tree: &Tree, rows: &mut BTreeMap<(String, String), String>) -> St
 mod tests {
     use super::*;
 
-    const TYPE: &str = r#"{"type":"Element","kind":"complex-type","snapshot":{"element":[{"path":"Element"},
+    const TYPE: &str = r#"{"type":"Element","kind":"complex-type","status":"active","snapshot":{"element":[{"path":"Element","short":"Base"},
         {"path":"Element.id","base":{"path":"Element.id"},"min":0,"max":"1","type":[{"code":
         "http://hl7.org/fhirpath/System.String","extension":[{"valueUrl":"string"}]}]}]}}"#;
     const RESOURCE: &str = r##"{"type":"X","kind":"resource","baseDefinition":"http://a/Resource","snapshot":{"element":[
@@ -412,15 +430,43 @@ mod tests {
         "Extension","short":"x","max":"1"}]}}"#;
     const GUIDE: &str = r#"{"url":"http://a/g","type":"X","differential":{"element":[{"id":"X.a","path":"X.a","min":1,
         "extension":[{"url":"http://hl7.org/fhir/StructureDefinition/obligation"}]}]}}"#;
-    const CODE_SYSTEM: &str = r#"{"resourceType":"CodeSystem","url":"http://a/cs","version":"1","content":"complete","caseSensitive":true,"concept":[
+    const CODE_SYSTEM: &str = r#"{"resourceType":"CodeSystem","id":"cs","url":"http://a/cs","version":"1","content":"complete","caseSensitive":true,"concept":[
         {"code":"a","display":"A","concept":[{"code":"b"}]},{"code":"c","property":[{"code":"child","valueCode":"b"}]}]}"#;
-    const VALUE_SET: &str = r#"{"resourceType":"ValueSet","url":"http://a/vs","compose":{"include":[{"system":"http://a/cs","filter":[
+    const VALUE_SET: &str = r#"{"resourceType":"ValueSet","id":"vs","url":"http://a/vs","compose":{"include":[{"system":"http://a/cs","filter":[
         {"property":"concept","op":"is-a","value":"a"}]},{"valueSet":["http://a/vs"]}],
         "exclude":[{"system":"http://a/cs","version":"1","concept":[{"code":"b"},{"code":"c"}]}]}}"#;
     const PARAMETER: &str = r#"{"url":"u","code":"c","type":"token","base":["X","Y"],"target":["X"],"expression":"X.a\n | Y.a",
         "multipleOr":false,"component":[{"definition":"d","expression":"e"}]}"#;
     const COMPARTMENT: &str =
         r#"{"code":"X","resource":[{"code":"X","param":["{def}"]},{"code":"Y","param":["p","q"]}]}"#;
+
+    fn packs_hold_what_was_written(at: &Path) {
+        let unpacked = |name: &str| open(at, name).unwrap().1;
+        fs::rename(at.join(WORDS), at.join("words.ndjson.gz")).unwrap();
+        assert_eq!(
+            unpacked("words"),
+            "Element\tBase\t\nElement.id\t\t\nX.a\t\t\nX.b\t\t\nX.c\t\t\nu\t\t\n"
+        );
+        let operation =
+            "{\"resourceType\":\"OperationDefinition\",\"id\":\"op\",\"url\":\"http://a/op\",\"description\":\"d\"}";
+        assert!(unpacked("terminology").contains(operation));
+    }
+
+    fn what_cannot_be_read_is_named(at: &Path) {
+        fs::write(at.join("SearchParameter.ndjson"), "{}").unwrap();
+        let trouble = write(at, at).unwrap_err().to_string();
+        assert!(
+            trouble.contains("SearchParameter.ndjson, line 1") && trouble.contains("`url` is missing"),
+            "{trouble}"
+        );
+        fs::remove_file(at.join("SearchParameter.ndjson")).unwrap();
+        assert!(
+            write(at, at)
+                .unwrap_err()
+                .to_string()
+                .contains("SearchParameter.ndjson.gz")
+        );
+    }
 
     #[test]
     fn writes_a_row_for_each_fact() {
@@ -438,7 +484,11 @@ mod tests {
             ("ValueSet", VALUE_SET),
             (
                 "ConceptMap",
-                r#"{"resourceType":"ConceptMap","url":"http://a/cm","status":"active"}"#,
+                r#"{"resourceType":"ConceptMap","id":"cm","url":"http://a/cm","status":"active"}"#,
+            ),
+            (
+                "OperationDefinition",
+                r#"{"resourceType":"OperationDefinition","id":"op","url":"http://a/op","description":"d","purpose":"p"}"#,
             ),
         ] {
             fs::write(at.join(format!("{name}.ndjson")), text.replace('\n', " ")).unwrap();
@@ -448,7 +498,7 @@ mod tests {
         for (name, rows) in [
             (
                 "types.tsv",
-                "Element\tcomplex\t\nMoneyQuantity\tcomplex\tQuantity\nSimpleQuantity\tcomplex\tQuantity\nX\tresource\tResource\n",
+                "Element\tcomplex\t\tactive\nMoneyQuantity\tcomplex\tQuantity\tdraft\nSimpleQuantity\tcomplex\tQuantity\tdraft\nX\tresource\tResource\t\n",
             ),
             (
                 "elements.tsv",
@@ -475,19 +525,8 @@ mod tests {
         ] {
             assert_eq!(fs::read_to_string(at.join(name)).unwrap(), rows, "{name}");
         }
-        fs::write(at.join("SearchParameter.ndjson"), "{}").unwrap();
-        let trouble = write(&at, &at).unwrap_err().to_string();
-        assert!(
-            trouble.contains("SearchParameter.ndjson, line 1") && trouble.contains("`url` is missing"),
-            "{trouble}"
-        );
-        fs::remove_file(at.join("SearchParameter.ndjson")).unwrap();
-        assert!(
-            write(&at, &at)
-                .unwrap_err()
-                .to_string()
-                .contains("SearchParameter.ndjson.gz")
-        );
+        packs_hold_what_was_written(&at);
+        what_cannot_be_read_is_named(&at);
         fs::remove_dir_all(&at).unwrap();
     }
 

@@ -1,8 +1,8 @@
-//! Makes the pack of HL7's own terminology: its CodeSystems, ValueSets and ConceptMaps, without what nobody asks for.
+//! Makes the pack of HL7's terminology and operations: CodeSystems, ValueSets and the like, without what nobody asks for.
 //!
 //! ```text
 //! terminology.ndjson.gz   one resource a line, each line packed by itself; `gzip -dc` reads the whole
-//! terminology.tsv         kind  url  version  offset  length: where each packed line lies
+//! terminology.tsv         kind  url  version  id  offset  length: where each packed line lies
 //! ```
 //!
 //! Left out are narratives, contacts and the like, the displays of codes of others that a value set lists (many belong to
@@ -45,8 +45,14 @@ impl Records {
             string(&tree, "resourceType")?.to_owned(),
             string(&tree, "url")?.to_owned(),
         );
-        let row = format!("{kind}\t{url}\t{}", optional(&tree, "version"));
-        LEFT_OUT.iter().for_each(|name| drop(tree.remove(name)));
+        let row = format!(
+            "{kind}\t{url}\t{}\t{}",
+            optional(&tree, "version"),
+            string(&tree, "id")?
+        );
+        let described = kind == "OperationDefinition";
+        let left_out = LEFT_OUT.iter().filter(|name| !(described && **name == "description"));
+        left_out.for_each(|name| drop(tree.remove(name)));
         keep_standards_status(&mut tree);
         if url.starts_with(DICOM) {
             without_definitions(tree.get_mut("concept"));

@@ -165,13 +165,14 @@ fn ruled(tree: &Tree) -> Result<(String, String), String> {
 }
 
 /// What is kept of a StructureDefinition besides its elements.
-const STRUCTURE: [&str; 13] = [
+const STRUCTURE: [&str; 14] = [
     "id",
     "url",
     "version",
     "name",
     "title",
     "status",
+    "description",
     "kind",
     "abstract",
     "context",
@@ -184,7 +185,7 @@ const STRUCTURE: [&str; 13] = [
 const OBLIGATION: &str = "http://hl7.org/fhir/StructureDefinition/obligation";
 
 /// What of an element rules nothing.
-const PROSE: [&str; 13] = [
+const PROSE: [&str; 12] = [
     "id",
     "alias",
     "base",
@@ -192,7 +193,6 @@ const PROSE: [&str; 13] = [
     "condition",
     "definition",
     "example",
-    "isModifierReason",
     "isSummary",
     "label",
     "mapping",
@@ -204,6 +204,7 @@ fn ruling(element: &Tree) -> Tree {
     let Tree::Object(members) = element else {
         return element.clone();
     };
+    let modifies = element.get("isModifier") == Some(&Tree::Bool(true)) && optional(element, "path") == "Extension";
     let mut kept = Vec::new();
     for (name, value) in members.iter().filter(|(name, _)| !PROSE.contains(&name.as_str())) {
         match name.as_str() {
@@ -216,7 +217,7 @@ fn ruling(element: &Tree) -> Tree {
                 }
             }
             // Only of an extension as a whole it rules something: where it may stand.
-            "isModifier" if *value != Tree::Bool(true) || optional(element, "path") != "Extension" => {}
+            "isModifier" | "isModifierReason" if !modifies => {}
             "constraint" => {
                 let own = value.items().iter().filter(|c| !JUDGED.contains(&optional(c, "key")));
                 let own: Vec<Tree> = own.map(corrected).collect();

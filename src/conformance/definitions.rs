@@ -124,6 +124,8 @@ pub(crate) struct Type {
     pub(crate) name: &'static str,
     pub(crate) base: Option<TypeId>,
     pub(crate) sort: Sort,
+    /// The status of its definition; empty for a backbone element.
+    pub(crate) status: &'static str,
     /// Its elements in order, inherited ones first, as places in `Definitions::elements`.
     pub(crate) elements: Box<[u32]>,
     /// A bit for each of its elements that must be there.

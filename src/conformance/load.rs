@@ -104,12 +104,13 @@ fn split_path(path: &str) -> (&str, &str) {
 }
 
 impl Reader {
-    fn add_type(&mut self, name: &'static str, sort: Sort) {
+    fn add_type(&mut self, name: &'static str, sort: Sort, status: &'static str) {
         self.named.insert(name, TypeId(self.types.len() as u32));
         self.types.push(Type {
             name,
             base: None,
             sort,
+            status,
             elements: Box::default(),
             required: 0,
         });
@@ -126,7 +127,7 @@ impl Reader {
         let mut rows: Vec<&str> = rows.lines().collect();
         rows.sort_unstable();
         for row in &rows {
-            let [name, sort, _] = columns(row);
+            let [name, sort, _, status] = columns(row);
             let sort = match sort {
                 "primitive" => Sort::Primitive(Primitive::from_name(name).unwrap_or_else(|| panic!("{name}"))),
                 "complex" => Sort::Complex,
@@ -134,10 +135,10 @@ impl Reader {
                 "resource" => Sort::Resource,
                 _ => panic!("no such sort of type: {row}"),
             };
-            self.add_type(name, sort);
+            self.add_type(name, sort, status);
         }
         for (at, row) in rows.iter().enumerate() {
-            let [_, _, base] = columns(row);
+            let [_, _, base, _] = columns(row);
             self.types[at].base = (!base.is_empty()).then(|| self.find(base));
         }
     }
@@ -149,7 +150,7 @@ impl Reader {
             if let Some("BackboneElement" | "Element") = types {
                 let [path, _, _, types] = columns(row);
                 let base = self.find(types);
-                self.add_type(path, Sort::Complex);
+                self.add_type(path, Sort::Complex, "");
                 let added = self.types.last_mut().expect("just added");
                 added.base = Some(base);
             }

@@ -7,8 +7,10 @@ use fhir::identity::Kind;
 use fhir::moment;
 use fhir::tree::Tree;
 
+use crate::built_in;
 use crate::engine::Engine;
 use crate::operation::{self, At, Operation};
+use crate::operation_definition;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
@@ -150,12 +152,11 @@ fn limits(engine: &Engine) -> String {
     )
 }
 
-/// The operations that a test picks. One that is this server's own is defined by what is said of it here.
+/// The operations that a test picks.
 fn operations(picks: impl Fn(&Operation) -> bool) -> Tree {
     let picked = operation::OPERATIONS.iter().filter(|operation| picks(operation));
     let entry = |operation: &Operation| {
-        let own = || format!("{BASE}/OperationDefinition/{}", operation.name);
-        let definition = operation.definition.map_or_else(own, str::to_owned);
+        let definition = operation_definition::address(operation);
         let mut members = vec![
             ("name".to_owned(), Tree::string(operation.name)),
             ("definition".to_owned(), Tree::string(definition)),
@@ -191,8 +192,11 @@ fn resource(engine: &Engine, kind: &Kind) -> Tree {
             .map(|p| parameter(&p.code, p.kind.as_str(), Some(&p.url))),
     );
     let single = engine.limits.conditional_delete_max <= 1;
+    let profiles = built_in::national_profiles(kind.as_str()).iter();
     let mut members = vec![
         ("type", Tree::string(kind.as_str())),
+        ("profile", Tree::string(engine.definitions.address(kind.as_str()))),
+        ("supportedProfile", Tree::Array(profiles.map(Tree::string).collect())),
         ("interaction", codes(&INTERACTIONS)),
         ("versioning", Tree::string("versioned")),
         ("readHistory", Tree::Bool(true)),

@@ -86,6 +86,7 @@ pub fn find(engine: &Engine, kind: &Kind, criteria: &str, limit: usize) -> Resul
         limit,
         place: search_index::Place::First,
         at: None,
+        under: false,
         total: query::Total::None,
         clock: engine.clock(false),
     };

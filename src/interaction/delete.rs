@@ -4,6 +4,7 @@ use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
 use store::{Done, Expect, Operation, Refused, Unit, Write};
 
+use crate::built_in;
 use crate::conditional::{self, Attempt};
 use crate::engine::Engine;
 use crate::refusal::{Reason, Refusal, of_refused};
@@ -14,7 +15,7 @@ use crate::written::{expectation, submit};
 /// Deletes a record: 204, also where there is none; 200 with an OperationOutcome where Prefer asks for one.
 ///
 /// # Errors
-/// 412 where If-Match does not hold.
+/// 405 where it is part of the program, 412 where If-Match does not hold.
 pub fn delete(
     engine: &Engine,
     _caller: &Caller,
@@ -23,6 +24,10 @@ pub fn delete(
     id: &Id,
 ) -> Result<Reply, Refusal> {
     let expect = expectation(request.if_match, None)?;
+    if built_in::has(kind, id) && engine.store.number(kind, id)?.is_none() {
+        let text = format!("{kind}/{id} is part of the program and cannot be deleted.");
+        return Err(Refusal::because(Reason::MethodNotAllowed, text));
+    }
     let write = deletion(kind, id, expect);
     let done = submit(engine, write, None).map_err(|r| of_refused(r, &[(kind.clone(), id.clone())]))?;
     Ok(reply(request, &[done]))

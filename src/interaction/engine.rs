@@ -17,6 +17,7 @@ use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Trou
 use terminology::Library;
 use validation::{Purpose, Validator};
 
+use crate::built_in;
 use crate::cache::{Cached, ReadCache, VersionCache};
 use crate::canonical::Canonicals;
 use crate::compartment::Compartments;
@@ -392,7 +393,7 @@ impl Engine {
     pub fn record(&self, kind: &Kind, id: &Id) -> Result<Cached, Refusal> {
         self.cache.get_or(kind, id, || match self.store.current(kind, id)? {
             Some(version) => cached_of(&version).ok_or_else(|| deleted(&version)),
-            None => Err(not_found(kind, id)),
+            None => built_in::record(kind, id).ok_or_else(|| not_found(kind, id)),
         })
     }
 
@@ -458,9 +459,16 @@ pub fn header(version: &Version) -> Header<'_> {
     }
 }
 
-/// The refusal to read what was never there.
+/// The refusal to read or change what was never there.
 pub fn not_found(kind: &Kind, id: &Id) -> Refusal {
-    Refusal::because(Reason::NotFound, format!("There is no {kind}/{id}."))
+    let text = match built_in::has(kind, id) {
+        true => format!(
+            "{kind}/{id} is part of the program and cannot be changed; PUT a {kind} of your own with the same url, which \
+             counts before it."
+        ),
+        false => format!("There is no {kind}/{id}."),
+    };
+    Refusal::because(Reason::NotFound, text)
 }
 
 /// The refusal to read what was deleted.

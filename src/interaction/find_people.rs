@@ -87,7 +87,7 @@ pub fn find_people(
         answer.set("remark", Tree::string(remark));
     }
     Ok(Reply {
-        media: JSON,
+        media: JSON.into(),
         ..Reply::json(200, answer.to_bytes())
     })
 }

@@ -62,6 +62,26 @@ fn named(media: &str) -> Option<Named> {
     parts.all(right_version).then_some((found.1, found.2))
 }
 
+/// Whether a media type, or a value of `_format`, is one of FHIR's.
+pub(crate) fn is_fhir(media: &str) -> bool {
+    named(&media.replace("fhir ", "fhir+")).is_some()
+}
+
+/// Whether an `Accept` header wants a resource, where the resource itself holds a content of some type: it names one of
+/// FHIR's formats, or nothing but JSON or XML that are not the content's type.
+pub(crate) fn wants_resource(accept: Option<&str>, content: &str) -> bool {
+    let ranges = || {
+        accept
+            .unwrap_or_default()
+            .split(',')
+            .filter(|range| weight(range) > 0.0)
+    };
+    let name = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let explicit = |range: &str| name(range).starts_with("application/fhir+") && named(range).is_some();
+    let general = |range: &str| named(range).is_some() && !name(range).eq_ignore_ascii_case(content);
+    ranges().any(explicit) || ranges().next().is_some() && ranges().all(general)
+}
+
 /// How an answer shall be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -120,7 +140,7 @@ impl Wanted {
 
     /// The answer, written so. Answers of another type than FHIR JSON stay as they are.
     pub fn write(self, definitions: &Definitions, reply: Reply) -> Reply {
-        if reply.media != FHIR_JSON {
+        if reply.media != FHIR_JSON || reply.disposition.is_some() {
             return reply;
         }
         let body = match (&reply.body, self.format, self.pretty) {
@@ -134,14 +154,14 @@ impl Wanted {
             (body, Format::Json, true) => Body::Owned(pretty(body.bytes())),
             (_, Format::Json, false) => {
                 return Reply {
-                    media: self.media,
+                    media: self.media.into(),
                     ..reply
                 };
             }
         };
         Reply {
             body,
-            media: self.media,
+            media: self.media.into(),
             ..reply
         }
     }
@@ -402,6 +422,29 @@ mod tests {
             };
             let found = Wanted::of(&request, parameter).ok().map(|wanted| wanted.format);
             assert_eq!(found, expected, "{header:?} {parameter:?}");
+        }
+    }
+
+    #[test]
+    fn the_content_of_a_binary_is_wanted_unless_the_resource_is() {
+        let table = [
+            (None, "image/png", false),
+            (Some("*/*"), "image/png", false),
+            (Some("image/png"), "image/png", false),
+            (Some("application/fhir+json"), "image/png", true),
+            (Some("application/fhir+xml;q=0.5, */*"), "image/png", true),
+            (Some("application/fhir+json;q=0, */*"), "image/png", false),
+            (Some("application/json"), "image/png", true),
+            (Some("application/json"), "application/json", false),
+            (Some("application/fhir+json"), "application/fhir+json", true),
+            (
+                Some("text/html,application/xml;q=0.9,*/*;q=0.8"),
+                "application/pdf",
+                false,
+            ),
+        ];
+        for (accept, content, expected) in table {
+            assert_eq!(wants_resource(accept, content), expected, "{accept:?} {content}");
         }
     }
 

@@ -24,6 +24,7 @@ use terminology::{Answers, Library};
 use text::Analysis;
 
 use crate::analyzers::Analyzers;
+use crate::built_in::UnderTheLog;
 use crate::engine::{Engine, Settings};
 use crate::parameters::Parameters;
 use crate::shelf::Shelf;
@@ -142,6 +143,8 @@ impl Generations {
     /// # Errors
     /// [`Trouble`], a sentence, where either cannot be opened.
     pub fn open(settings: Settings) -> Result<Generations, Trouble> {
+        let mut settings = settings;
+        settings.index.ground = Some(Arc::new(UnderTheLog));
         let definitions = Definitions::r4();
         let store = Store::open(settings.store.clone())?;
         let parameters = Parameters::open(&store, &definitions)?;

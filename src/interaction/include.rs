@@ -277,6 +277,8 @@ impl Gathering<'_> {
         from: usize,
         found: &mut Vec<Record>,
     ) -> Result<(), Refusal> {
+        // Where kinds are named, what lies under the log is meant too.
+        let under = kinds.len() < self.engine.registry.kinds().len();
         let query = Query {
             kinds,
             predicate,
@@ -284,6 +286,7 @@ impl Gathering<'_> {
             limit: self.engine.limits.includes_max + from,
             place: search_index::Place::First,
             at: Some(self.at),
+            under,
             total: query::Total::None,
             clock: self.clock.clone(),
         };

@@ -5,7 +5,7 @@
 
 use fhir::body;
 use fhir::document::Node;
-use fhir::identity::{Id, Kind};
+use fhir::identity::{Id, Kind, VersionId};
 use fhir::tree::Tree;
 use store::{Expect, Operation, Refused};
 
@@ -19,6 +19,7 @@ use crate::record::parsed;
 use crate::refusal::{Reason, Refusal, of_refused};
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::vread::version_of;
 use crate::written::{expectation, submit};
 
 /// The members of `meta` that are sets of labels.
@@ -55,7 +56,7 @@ pub(crate) fn take_out(set: &mut Vec<Tree>, label: &Tree) {
 /// Nothing is written where nothing changes. Answers 200 with the resulting `meta`.
 ///
 /// # Errors
-/// 400 where there is no `meta`, 404, 410 where there is no such record, 412 where If-Match does not hold, 422 where
+/// 400 where there is no `meta`, 404, 410 where there is no such record, 405 for a version that is past, 412 where If-Match does not hold, 422 where
 /// the record would not conform.
 pub(crate) fn change(
     engine: &Engine,
@@ -71,10 +72,32 @@ pub(crate) fn change(
         return Err(Refusal::because(Reason::Invalid, text).at("Parameters.parameter"));
     };
     let given = Tree::from_node(given);
-    let expect = expectation(request.if_match, request.if_none_match)?;
+    let mut expect = expectation(request.if_match, request.if_none_match)?;
+    if let Some(version) = call.version {
+        expect = Expect::Version(only_current(engine, (kind, id), version, operation)?);
+    }
     conditional::persist(engine, || {
         attempt(engine, (kind, id), expect, &|meta| apply(meta, &given, with))
     })
+}
+
+/// The version in an address, which must be the record's current one. The standard lets labels of past versions be changed
+/// in place; here a version is sealed once it is written, and copies of the log elsewhere would never hear of it.
+fn only_current(
+    engine: &Engine,
+    (kind, id): (&Kind, &Id),
+    version: &str,
+    operation: &str,
+) -> Result<VersionId, Refusal> {
+    let named = version_of(engine, kind, id, version)?.version;
+    if engine.record(kind, id)?.version == named {
+        return Ok(named);
+    }
+    let text = format!(
+        "Version {named} of {kind}/{id} is past, and what was written is never changed; ask for {kind}/{id}/${operation}, \
+         which labels a new version."
+    );
+    Err(Refusal::because(Reason::MethodNotAllowed, text))
 }
 
 fn apply(meta: &mut Tree, given: &Tree, with: fn(&mut Vec<Tree>, &Tree)) {

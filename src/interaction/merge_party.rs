@@ -270,6 +270,7 @@ fn search(engine: &Engine, criteria: &[(String, String)]) -> Result<Vec<Hit>, Re
         limit: CANDIDATES_MAX,
         place: Place::First,
         at: None,
+        under: false,
         total: Total::None,
         clock: engine.clock(false),
     };

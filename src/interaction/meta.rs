@@ -14,20 +14,24 @@ use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::search::Wanted;
 use crate::sweep::sweep;
+use crate::vread::version_of;
 
 /// Different labels that are listed.
 const LABELS_MAX: usize = 10_000;
 /// Records read at once.
 const CHUNK: usize = 500;
 
-/// Of a record, its `meta`; of a kind or of all, every profile, tag and security label that some record has now.
+/// Of a record or one version of it, its `meta`; of a kind or of all, every profile, tag and security label that some record has now.
 ///
 /// # Errors
 /// 404, 410 where there is no such record; 422 where too many records have labels, or there are too many labels.
 pub fn meta(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     Inputs::read(engine, request, call)?.only("meta", &[])?;
     if let (Some(kind), Some(id)) = (call.kind, call.id) {
-        let record = engine.record(kind, id)?;
+        let record = match call.version {
+            Some(version) => version_of(engine, kind, id, version)?,
+            None => engine.record(kind, id)?,
+        };
         let document = parsed(&record.json)?;
         let meta = labels::of_record(document.root());
         return Ok(labels::answer(meta).of_version(record.version, record.updated));

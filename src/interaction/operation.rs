@@ -16,10 +16,13 @@ use crate::{
 };
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
-const EVERY: &str = "Resource";
+pub(crate) const EVERY: &str = "Resource";
 
 /// The operations that answer in formats of their own, and look themselves at what the caller accepts.
 const OF_OWN_FORMATS: [&str; 2] = ["run", "viewdefinition-run"];
+
+/// The operations that can be asked of one version of a record too, as well as of the record.
+const OF_VERSIONS: [&str; 3] = ["meta", "meta-add", "meta-delete"];
 
 /// What an operation is asked, besides the request itself.
 pub struct Call<'a> {
@@ -27,6 +30,8 @@ pub struct Call<'a> {
     pub kind: Option<&'a Kind>,
     /// The id in the address, where there is one.
     pub id: Option<&'a Id>,
+    /// The version in the address, as it stands there, where there is one.
+    pub version: Option<&'a str>,
     /// The parameters in the address, but `_format` and `_pretty`.
     pub params: &'a [(String, String)],
     /// `_format` in the address.
@@ -379,6 +384,8 @@ pub enum At<'a> {
     Kind(&'a str),
     /// Of a record of a kind.
     Record(&'a str),
+    /// Of one version of a record of a kind.
+    Version(&'a str),
 }
 
 impl Operation {
@@ -389,6 +396,7 @@ impl Operation {
             At::System => self.system,
             At::Kind(kind) => among(self.kinds, kind),
             At::Record(kind) => among(self.records, kind),
+            At::Version(kind) => OF_VERSIONS.contains(&self.name) && among(self.records, kind),
         }
     }
 
@@ -428,6 +436,8 @@ mod tests {
             ("$everything", At::Record("Patient"), true),
             ("$everything", At::Record("Observation"), false),
             ("$everything", At::System, false),
+            ("$everything", At::Version("Patient"), false),
+            ("$meta", At::Version("Patient"), true),
         ];
         for (name, at, there) in table {
             assert_eq!(find(name, at).is_some(), there, "{name}");

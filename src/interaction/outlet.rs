@@ -77,7 +77,7 @@ impl<'a> Pieces<'a> {
 
     fn head(&self) -> Reply {
         Reply {
-            media: self.media,
+            media: self.media.into(),
             ..Reply::empty(200)
         }
     }

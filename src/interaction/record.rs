@@ -8,6 +8,7 @@ use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
 use search_index::{Clock, Hit};
 
+use crate::built_in;
 use crate::engine::{Engine, spliced};
 use crate::refusal::Refusal;
 
@@ -53,7 +54,11 @@ pub(crate) fn parsed(json: &[u8]) -> Result<Document, Refusal> {
 /// Those of the store and of the clock.
 pub fn fetch(engine: &Engine, hits: &[Hit], clock: &Clock) -> Result<Vec<Record>, Refusal> {
     clock.check(hits.len() as u64 * STEPS_PER_HIT)?;
-    let mut found: Vec<Option<Arc<[u8]>>> = hits.iter().map(|hit| engine.versions.get(hit.seq)).collect();
+    let at_hand = |hit: &Hit| match hit.seq {
+        search_index::UNDER => built_in::record(&hit.kind, &hit.id).map(|record| record.json),
+        seq => engine.versions.get(seq),
+    };
+    let mut found: Vec<Option<Arc<[u8]>>> = hits.iter().map(at_hand).collect();
     let missing = hits.iter().zip(&found).filter(|(_, json)| json.is_none());
     let missing: Vec<u64> = missing.map(|(hit, _)| hit.seq).collect();
     if !missing.is_empty() {

@@ -1,5 +1,6 @@
 //! What a request is answered with: a status, the headers FHIR gives a meaning, and the body.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use fhir::identity::VersionId;
@@ -40,7 +41,11 @@ pub struct Reply {
     /// The body.
     pub body: Body,
     /// `Content-Type` of the body.
-    pub media: &'static str,
+    pub media: Cow<'static, str>,
+    /// `Content-Disposition` of a body that is the content of a Binary, in whatever type; such a body is never rewritten.
+    pub disposition: Option<&'static str>,
+    /// `X-Security-Context` of such a body: a reference to the record whose protection it shares.
+    pub security_context: Option<String>,
     /// `ETag`, written `W/"0-17"`.
     pub etag: Option<VersionId>,
     /// `Last-Modified`, microseconds since 1970.
@@ -63,7 +68,9 @@ impl Reply {
         Reply {
             status,
             body: Body::Empty,
-            media: FHIR_JSON,
+            media: Cow::Borrowed(FHIR_JSON),
+            disposition: None,
+            security_context: None,
             etag: None,
             last_modified: None,
             location: None,

@@ -129,6 +129,8 @@ pub struct Request<'a> {
     pub if_modified_since: Option<&'a str>,
     /// `If-None-Exist`: a search, with or without a leading question mark.
     pub if_none_exist: Option<&'a str>,
+    /// `X-Security-Context`: a reference to the record whose protection the content of a Binary shares.
+    pub security_context: Option<&'a str>,
     /// `Prefer`, read.
     pub prefer: Prefer,
     /// Whether the answer shall be given only where it is at hand: see [`ready`](crate::ready).
@@ -156,6 +158,7 @@ impl<'a> Request<'a> {
             if_none_match: None,
             if_modified_since: None,
             if_none_exist: None,
+            security_context: None,
             prefer: Prefer::default(),
             at_hand: false,
             base,

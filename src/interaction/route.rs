@@ -14,7 +14,7 @@ use crate::reply::Reply;
 use crate::request::{Caller, Method, Request};
 use crate::search::{self, Within};
 use crate::shape::Shape;
-use crate::{bundle, capabilities, create, delete, find_people, history, patch, read, update, vread};
+use crate::{binary, bundle, capabilities, create, delete, find_people, history, patch, read, update, vread};
 
 /// A path, read (<https://hl7.org/fhir/R4/http.html#summary>).
 enum Place {
@@ -29,8 +29,8 @@ enum Place {
     Version(Kind, Id, String),
     /// Records of one kind, or of all, in the compartment of a record; with `_search` or without.
     Compartment(Kind, Id, Option<Kind>, bool),
-    /// An operation, with the kind and the id in its address.
-    Operation(&'static Operation, Option<Kind>, Option<Id>),
+    /// An operation, with the kind, the id and the version in its address.
+    Operation(&'static Operation, Option<Kind>, Option<Id>, Option<String>),
 }
 
 /// The parameters that every interaction has (<https://hl7.org/fhir/R4/http.html#parameters>), and the rest.
@@ -63,6 +63,10 @@ pub(crate) fn answer_part(engine: &Engine, caller: &Caller, request: &Request<'_
 
 /// The answer in JSON.
 fn plain(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Common) -> Result<Reply, Refusal> {
+    let asked = (common.format.as_deref(), !common.rest.is_empty());
+    if let Some(answer) = binary::answer(engine, caller, request, asked) {
+        return answer;
+    }
     let sent = Sent::read(engine, request)?;
     dispatch(engine, caller, &sent.request(request), common)
 }
@@ -76,7 +80,7 @@ pub fn ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<
     if !request.query.is_empty() {
         return search_ready(engine, caller, request);
     }
-    let (kind, id) = request.path.split_once('/')?;
+    let (kind, id) = request.path.split_once('/').filter(|_| !binary::is_at(request.path))?;
     let cached = engine.cached(kind, id)?;
     let wanted = Wanted::of(request, None).ok()?;
     if wanted.format != Format::Json {
@@ -120,7 +124,7 @@ fn common(engine: &Engine, request: &Request<'_>) -> Result<Common, Refusal> {
     let value = |name: &str| all.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     let parameter = value("_format").filter(|wanted| !wanted.is_empty());
     let wanted = match Wanted::of(request, parameter) {
-        Err(_) if operation::has_own_formats(request.path) => Wanted::PLAIN,
+        Err(_) if operation::has_own_formats(request.path) || binary::is_at(request.path) => Wanted::PLAIN,
         wanted => wanted?,
     };
     Ok(Common {
@@ -163,18 +167,23 @@ fn place(engine: &Engine, path: &str) -> Result<Place, Refusal> {
         ["find"] => Place::Find,
         ["_history"] => Place::History(Scope::All),
         ["_search"] => Place::Search(None),
-        [name] if name.starts_with('$') => Place::Operation(operation_at(name, At::System)?, None, None),
+        [name] if name.starts_with('$') => Place::Operation(operation_at(name, At::System)?, None, None, None),
         [kind] => Place::Kind(engine.kind(kind)?),
         [kind, "_search"] => Place::Search(Some(engine.kind(kind)?)),
         [kind, "_history"] => Place::History(Scope::Kind(engine.kind(kind)?)),
         [kind, name] if name.starts_with('$') => {
             let kind = engine.kind(kind)?;
-            Place::Operation(operation_at(name, At::Kind(kind.as_str()))?, Some(kind), None)
+            Place::Operation(operation_at(name, At::Kind(kind.as_str()))?, Some(kind), None, None)
         }
         [kind, record, name] if name.starts_with('$') => {
             let kind = engine.kind(kind)?;
             let operation = operation_at(name, At::Record(kind.as_str()))?;
-            Place::Operation(operation, Some(kind), Some(id(record)?))
+            Place::Operation(operation, Some(kind), Some(id(record)?), None)
+        }
+        [kind, record, "_history", version, name] if name.starts_with('$') => {
+            let kind = engine.kind(kind)?;
+            let operation = operation_at(name, At::Version(kind.as_str()))?;
+            Place::Operation(operation, Some(kind), Some(id(record)?), Some((*version).to_owned()))
         }
         [kind, record] => Place::Record(engine.kind(kind)?, id(record)?),
         [kind, record, "_history"] => Place::History(Scope::Record(engine.kind(kind)?, id(record)?)),
@@ -240,12 +249,13 @@ fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Co
         (Method::Get, Place::History(scope)) => {
             history::history(engine, caller, request, scope, (&common.without_shape(), shape))
         }
-        (_, Place::Operation(operation, kind, id))
+        (_, Place::Operation(operation, kind, id, version))
             if method == Method::Post || operation.safe && method == Method::Get =>
         {
             let call = Call {
                 kind: kind.as_ref(),
                 id: id.as_ref(),
+                version: version.as_deref(),
                 params: &common.rest,
                 format: common.format.as_deref(),
             };

@@ -102,7 +102,7 @@ pub fn search(
     let (matches, records) = if plan.search.alone {
         contained::find(engine, &plan.search.kinds, &wanted, plan.token.as_ref())?
     } else {
-        let matches = find(engine, &wanted, plan.token.as_ref())?;
+        let matches = look(engine, &wanted, plan.token.as_ref(), true)?;
         let records = record::fetch(engine, &matches.hits, &wanted.clock)?;
         (matches, records)
     };
@@ -272,8 +272,15 @@ pub(crate) struct Wanted<'a> {
     pub(crate) clock: Clock,
 }
 
-/// One page of matches.
+/// One page of matches in the log.
 pub(crate) fn find(engine: &Engine, wanted: &Wanted<'_>, token: Option<&Token>) -> Result<Matches, Refusal> {
+    look(engine, wanted, token, false)
+}
+
+/// One page of matches, in the log and perhaps under it.
+fn look(engine: &Engine, wanted: &Wanted<'_>, token: Option<&Token>, under: bool) -> Result<Matches, Refusal> {
+    // Who asks for everything asks for what was written here.
+    let named = (1..engine.registry.kinds().len()).contains(&wanted.kinds.len());
     let known = token.and_then(|token| token.total);
     let turn = token.map_or(&Turn::First, |token| &token.turn);
     let cursor = turn.cursor().map(Cursor::parse).transpose().map_err(|_| damaged())?;
@@ -292,6 +299,7 @@ pub(crate) fn find(engine: &Engine, wanted: &Wanted<'_>, token: Option<&Token>) 
             _ => Place::First,
         },
         at: token.map(|token| token.at),
+        under: under && named,
         total: known.map_or(wanted.total, |_| Total::None),
         clock: wanted.clock.clone(),
     };

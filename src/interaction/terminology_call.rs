@@ -1,16 +1,19 @@
 //! What all operations of terminology have in common: the records they need, what came along, and how they answer.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use fhir::document::{Document, Node};
 use fhir::identity::{Id, Kind};
+use fhir::moment;
 use fhir::parse::Limits;
 use fhir::tree::Tree;
 use terminology::validate::Coding;
 use terminology::{Finding, Languages, Pins, Records, Session, Unable, Unread, ValueSet, outcome, version};
 
+use crate::bound;
 use crate::canonical::Found;
 use crate::closure;
 use crate::engine::{Engine, now};
@@ -197,6 +200,7 @@ pub(crate) fn answer_part(
 impl Asked<'_> {
     /// Takes in what came along: resources, supplements, versions.
     fn prepare(&self, session: &mut Session<'_>) -> Result<(), No> {
+        self.is_of_now()?;
         for parameter in self.inputs.of("tx-resource") {
             if let Some(resource) = parameter.resource() {
                 session.add(own(resource)?);
@@ -213,6 +217,26 @@ impl Asked<'_> {
             session.supplement(&supplement)?;
         }
         Ok(())
+    }
+
+    /// Refuses to answer as of another date: "the server should use the value set / code system definitions as they were on
+    /// that date, or return an error if this is not possible" (R4, `$expand`).
+    fn is_of_now(&self) -> Result<(), Refusal> {
+        let Some(date) = self.inputs.text("date") else {
+            return Ok(());
+        };
+        let refused = |reason, text: String| Err(Refusal::because(reason, text).at("http.date"));
+        let Some(asked) = moment::stretch(&date, self.engine.zone) else {
+            return refused(Reason::Invalid, format!("date is \"{date}\"; write a date or a time."));
+        };
+        if asked.end >= now() - moment::DAY && asked.start <= now() + moment::DAY {
+            return Ok(());
+        }
+        let text = format!(
+            "Definitions as they were on {date} cannot be asked for; leave date out, and name the versions that are meant by \
+             system-version or valueSetVersion."
+        );
+        refused(Reason::NotSupported, text)
     }
 
     /// The record in the address, where there is one.
@@ -236,7 +260,14 @@ impl Asked<'_> {
         if let Some(resource) = self.inputs.resource("valueSet", "valueSet") {
             return Ok(Some(Arc::new(ValueSet::read(own(resource)?))));
         }
-        let Some(url) = self.inputs.text("url") else {
+        let context = self
+            .inputs
+            .text("context")
+            .filter(|_| self.inputs.text("url").is_none());
+        let bound = context
+            .map(|context| bound::value_set(self.engine, &context))
+            .transpose()?;
+        let Some(url) = bound.map(Cow::Owned).or_else(|| self.inputs.text("url")) else {
             return Ok(None);
         };
         let wanted = self.inputs.text("valueSetVersion");

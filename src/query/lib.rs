@@ -44,6 +44,7 @@ pub mod words;
 
 pub use bars::{Bar, Why};
 pub use describe::advice;
+pub use hash::hash;
 pub use position::{Near, Position};
 pub use predicate::{Join, NoWords, Predicate, RecordSet, Subject, Test, Words};
 pub use registry::{Component, Parameter, Registry};

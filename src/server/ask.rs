@@ -6,6 +6,7 @@ use actix_web::http::header::{
     IF_NONE_MATCH,
 };
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use interaction::binary;
 use interaction::format::{PATCH_FORMATS, Wanted};
 use interaction::{Method, Outlet, Prefer, Reason, Refusal, Request};
 
@@ -16,6 +17,7 @@ use crate::settings::Settings;
 pub const ROOT: &str = "/fhir";
 
 const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
+const SECURITY_CONTEXT: HeaderName = HeaderName::from_static("x-security-context");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// The formats a body may have; patches have more of them, which the patch interaction tells apart.
 const FORMATS: [&str; 8] = [
@@ -130,6 +132,7 @@ pub fn head<'a>(http: &'a HttpRequest, path: &'a str, base: &'a str, settings: &
             IF_NONE_MATCH => &mut request.if_none_match,
             IF_MODIFIED_SINCE => &mut request.if_modified_since,
             _ if *name == IF_NONE_EXIST => &mut request.if_none_exist,
+            _ if *name == SECURITY_CONTEXT => &mut request.security_context,
             ACCEPT => {
                 request.accept = value.to_str().ok();
                 continue;
@@ -149,7 +152,8 @@ pub fn head<'a>(http: &'a HttpRequest, path: &'a str, base: &'a str, settings: &
     if head_bytes > settings.header_bytes_max.length() {
         return Err(headers_too_long(settings));
     }
-    let form = format(request.content_type)? == Some(FORM);
+    // A Binary has content of any type.
+    let form = !binary::is_at(path) && format(request.content_type)? == Some(FORM);
     let last = path.rsplit('/').next().unwrap_or_default();
     let takes_forms = last == "_search" || last.starts_with('$') || last.starts_with("%24");
     if form && !(takes_forms && method == Method::Post) {
@@ -235,7 +239,7 @@ fn unsupported(what: &str) -> Refusal {
 #[derive(Debug)]
 pub struct Asked {
     method: Method,
-    texts: [Option<String>; 10],
+    texts: [Option<String>; 11],
     prefer: Prefer,
     form: bool,
     body: Body,
@@ -256,6 +260,7 @@ impl Asked {
             request.if_modified_since,
             request.if_none_exist,
             request.accept_language,
+            request.security_context,
         ];
         Asked {
             method: request.method,
@@ -290,6 +295,7 @@ impl Asked {
         request.if_modified_since = text(7);
         request.if_none_exist = text(8);
         request.accept_language = text(9);
+        request.security_context = text(10);
         request.prefer = self.prefer;
         request.outlet = Some(outlet).filter(|_| self.method != Method::Head);
         if self.form {

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -15,6 +15,9 @@ use crate::stream::Begun;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const SECURITY_CONTEXT: HeaderName = HeaderName::from_static("x-security-context");
+/// What strangers' content may do in a browser: nothing.
+const HARMLESS: &str = "default-src 'none'; sandbox";
 /// Smaller bodies are not worth compressing.
 const COMPRESS_MIN: usize = 1400;
 
@@ -47,7 +50,7 @@ pub fn respond(packed: Packed, request_id: &str) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     headers(&mut response, &reply, request_id);
-    let media = (CONTENT_TYPE, HeaderValue::from_static(reply.media));
+    let media = (CONTENT_TYPE, media(&reply));
     if let Some(bytes) = gzip {
         response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         response.insert_header(media);
@@ -68,8 +71,14 @@ pub fn respond_begun(begun: Begun, request_id: &str) -> HttpResponse {
         response.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
     }
     response
-        .insert_header((CONTENT_TYPE, HeaderValue::from_static(begun.head.media)))
+        .insert_header((CONTENT_TYPE, media(&begun.head)))
         .body(begun.body)
+}
+
+/// The `Content-Type` of an answer.
+fn media(reply: &Reply) -> HeaderValue {
+    let unknown = HeaderValue::from_static("application/octet-stream");
+    HeaderValue::from_str(&reply.media).unwrap_or(unknown)
 }
 
 fn headers(response: &mut HttpResponseBuilder, reply: &Reply, request_id: &str) {
@@ -82,6 +91,13 @@ fn headers(response: &mut HttpResponseBuilder, reply: &Reply, request_id: &str) 
         }
     };
     put(REQUEST_ID, request_id);
+    if let Some(disposition) = reply.disposition {
+        put(CONTENT_DISPOSITION, disposition);
+        put(CONTENT_SECURITY_POLICY, HARMLESS);
+    }
+    if let Some(context) = &reply.security_context {
+        put(SECURITY_CONTEXT, context);
+    }
     if let Some(version) = reply.etag {
         put(ETAG, &format!("W/\"{version}\""));
     }

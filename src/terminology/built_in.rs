@@ -1,4 +1,4 @@
-//! The terminology that FHIR R4 itself defines: its CodeSystems, ValueSets and ConceptMaps, read one by one when asked.
+//! What FHIR R4 itself defines of codes and of operations on them: read one by one when asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -12,10 +12,41 @@ use crate::recorded::facts;
 
 /// One resource after another, each packed by itself.
 static RECORDS: &[u8] = include_bytes!("../../schema/fhir/terminology.ndjson.gz");
-/// Where each lies: `kind  url  version  offset  length`.
+/// Where each lies: `kind  url  version  id  offset  length`.
 static INDEX: &str = include_str!("../../schema/fhir/terminology.tsv");
 /// No resource of the standard is larger.
 const BYTES_MAX: u64 = 8 << 20;
+
+/// One resource of the standard, packed.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed {
+    /// Its kind: CodeSystem, ConceptMap, OperationDefinition or ValueSet.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: &'static str,
+    /// Its canonical address.
+    pub url: &'static str,
+    place: (usize, usize),
+}
+
+impl Packed {
+    /// The resource; `None` only where the pack is damaged.
+    pub fn document(&self) -> Option<Arc<Document>> {
+        BuiltIn::document(self.place)
+    }
+}
+
+/// All resources of the standard that are packed.
+pub fn packed() -> impl Iterator<Item = Packed> {
+    INDEX.lines().filter_map(|row| {
+        let columns: Vec<&'static str> = row.split('\t').collect();
+        let &[kind, url, _, id, offset, length] = columns.as_slice() else {
+            return None;
+        };
+        let place = (offset.parse().ok()?, length.parse().ok()?);
+        Some(Packed { kind, id, url, place })
+    })
+}
 
 /// What the standard defines.
 #[derive(Debug)]
@@ -27,19 +58,13 @@ impl BuiltIn {
     /// The shared one.
     pub(crate) fn shared() -> &'static BuiltIn {
         static SHARED: OnceLock<BuiltIn> = OnceLock::new();
-        SHARED.get_or_init(|| BuiltIn::read(INDEX))
+        SHARED.get_or_init(BuiltIn::read)
     }
 
-    fn read(index: &'static str) -> BuiltIn {
+    fn read() -> BuiltIn {
         let mut places: FxHashMap<_, Vec<_>> = FxHashMap::default();
-        for row in index.lines() {
-            let columns: Vec<&'static str> = row.split('\t').collect();
-            let &[kind, url, _, offset, length] = columns.as_slice() else {
-                continue;
-            };
-            if let (Ok(offset), Ok(length)) = (offset.parse(), length.parse()) {
-                places.entry((kind, url)).or_default().push((offset, length));
-            }
+        for Packed { kind, url, place, .. } in packed() {
+            places.entry((kind, url)).or_default().push(place);
         }
         BuiltIn { places }
     }

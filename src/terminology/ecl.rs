@@ -1,16 +1,20 @@
 //! SNOMED CT's Expression Constraint Language, as far as value sets need it (<http://snomed.org/ecl>).
 //!
 //! ```text
-//! expression  operand, then either `: attribute, attribute`, or further operands all joined by AND, by OR or by MINUS
-//! operand     one of < << <! > >> >! or none; then ^ or none; then a concept with or without |term|, * or (expression)
-//! attribute   operand = operand, or operand != operand
+//! expression  operand, then `.operand` as often as wanted, then either `: attribute, attribute`, or further operands all
+//!             joined by AND, by OR or by MINUS
+//! operand     one of < << <! <<! > >> >! >>! or none; then ^ or none; then a concept with or without |term|, * or
+//!             (expression); then {{ term = "words" }} as often as wanted
+//! attribute   [min..max] or none; then R or none; then operand = operand, or operand != operand
 //! ```
 //!
-//! Cardinalities, groups, reversed and dotted attributes, filters and histories are refused by name.
+//! Groups, other filters, values that are no concepts and histories are refused by name: releases are kept without the
+//! groups of their relationships.
 
 use rustc_hash::FxHashSet;
 
 use crate::system::{Place, System, reach};
+use crate::words;
 
 /// How deep brackets may stand within brackets.
 const DEPTH_MAX: usize = 32;
@@ -89,6 +93,13 @@ impl Reader<'_> {
 
     fn expression(&mut self, depth: usize) -> Result<Set, String> {
         let mut found = self.operand(depth)?;
+        while self.take(".") {
+            let names = self.names(depth)?;
+            found = found
+                .iter()
+                .flat_map(|number| self.values(*number, names.as_ref()))
+                .collect();
+        }
         if self.take(":") {
             return self.refined(found, depth);
         }
@@ -129,13 +140,33 @@ impl Reader<'_> {
         };
         let far = |number: &u32| reach(system, *number, upwards);
         let proper = |number: &u32| reach(system, *number, upwards).into_iter().skip(1).collect::<Vec<_>>();
-        Ok(match way {
+        let mut found: Set = match way {
             None => found,
             Some("<<" | ">>") => found.iter().flat_map(far).collect(),
             Some("<" | ">") => found.iter().flat_map(proper).collect(),
             Some("<!" | ">!") => found.iter().flat_map(next).collect(),
-            Some(way) => return Err(format!("`{way}` is not supported")),
-        })
+            Some(_) => found.iter().flat_map(next).chain(found.iter().copied()).collect(),
+        };
+        while self.take("{{") {
+            let words = self.term()?;
+            found.retain(|number| words::name(&words, system, &Place::At(*number)));
+        }
+        Ok(found)
+    }
+
+    /// The words of a term filter, of which the opening is read.
+    fn term(&mut self) -> Result<Vec<String>, String> {
+        // Of filters on descriptions, which D says, that is the only one.
+        self.word("D");
+        if !(self.word("term") && self.take("=") && self.take("\"")) {
+            return Err("of filters only {{ term = \"words\" }} is supported".to_owned());
+        }
+        let (text, rest) = self.rest.split_once('"').ok_or("a text is never closed")?;
+        self.rest = rest;
+        match self.take("}}") {
+            true => Ok(words::of(text)),
+            false => Err("a filter is never closed, or has more than one condition".to_owned()),
+        }
     }
 
     /// A concept, all of them, or an expression in brackets.
@@ -196,29 +227,74 @@ impl Reader<'_> {
 
     fn attribute(&mut self, among: &Set, depth: usize) -> Result<Set, String> {
         self.blanks();
-        if self.rest.starts_with(['{', '[']) {
-            return Err("groups and cardinalities of attributes are not supported".to_owned());
+        if self.rest.starts_with('{') {
+            return Err("groups of attributes are not supported".to_owned());
         }
-        let any = self.take("*");
-        let names = if any { Set::default() } else { self.operand(depth)? };
+        let many = self.cardinality()?;
+        let reversed = self.word("R");
+        let names = self.names(depth)?;
         let equal = match (self.take("!="), self.take("=")) {
             (true, _) => false,
             (_, true) => true,
             _ => return Err("an attribute needs = or !=".to_owned()),
         };
+        self.blanks();
+        if self.rest.starts_with(['#', '"']) {
+            return Err("values that are no concepts are not supported".to_owned());
+        }
         let values = self.operand(depth)?;
+        if reversed {
+            if !equal || many.is_some() {
+                return Err("a reversed attribute has = and no cardinality here".to_owned());
+            }
+            let pointed: Set = values
+                .iter()
+                .flat_map(|number| self.values(*number, names.as_ref()))
+                .collect();
+            return Ok(among.intersection(&pointed).copied().collect());
+        }
+        let (least, most) = many.unwrap_or((1, usize::MAX));
+        let has = |number: &&u32| {
+            let own = self.values(**number, names.as_ref());
+            let found = own.iter().filter(|value| values.contains(value) == equal).count();
+            (least..=most).contains(&found)
+        };
+        Ok(among.iter().filter(has).copied().collect())
+    }
+
+    /// How often an attribute is to be there, where that is said: `[0..1]`, `[1..*]`.
+    fn cardinality(&mut self) -> Result<Option<(usize, usize)>, String> {
+        if !self.take("[") {
+            return Ok(None);
+        }
+        let wrong = || "a cardinality is written as in [0..1] or [1..*]".to_owned();
+        let (text, rest) = self.rest.split_once(']').ok_or_else(wrong)?;
+        let (least, most) = text.split_once("..").ok_or_else(wrong)?;
+        let number = |text: &str| text.trim().parse().map_err(|_| wrong());
+        let most = if most.trim() == "*" { usize::MAX } else { number(most)? };
+        self.rest = rest;
+        Ok(Some((number(least)?, most)))
+    }
+
+    /// The names of an attribute; `None` for any.
+    fn names(&mut self, depth: usize) -> Result<Option<Set>, String> {
+        match self.take("*") {
+            true => Ok(None),
+            false => self.operand(depth).map(Some),
+        }
+    }
+
+    /// The concepts that are values of a concept's attributes of these names, none twice.
+    fn values(&self, number: u32, names: Option<&Set>) -> Set {
         let at = |code: &str| match self.system.find(code) {
             Some(Place::At(number)) => Some(number),
             _ => None,
         };
-        let has = |number: &&u32| {
-            let properties = self.system.details(&Place::At(**number)).properties;
-            properties.iter().any(|property| {
-                let name = at(&property.code);
-                let named = name.is_some_and(|name| any || names.contains(&name));
-                named && at(&property.text()).is_some_and(|value| values.contains(&value) == equal)
-            })
-        };
-        Ok(among.iter().filter(has).copied().collect())
+        let properties = self.system.details(&Place::At(number)).properties;
+        let named = properties.iter().filter(|property| {
+            let name = at(&property.code);
+            name.is_some_and(|name| names.is_none_or(|names| names.contains(&name)))
+        });
+        named.filter_map(|property| at(&property.text())).collect()
     }
 }

@@ -18,6 +18,7 @@ use crate::system::{Content, Place, System};
 use crate::unlisted::Unlisted;
 use crate::value_set::{Rule, ValueSet, warning_of};
 use crate::version;
+use crate::words;
 
 /// Codes that are gathered for one expansion, before it is paged.
 pub const GATHERED_MAX: usize = 1_000_000;
@@ -83,7 +84,7 @@ impl<'a> Gathering<'a> {
         let mut gathering = Gathering {
             session,
             wanted,
-            words: text.split_whitespace().map(str::to_lowercase).collect(),
+            words: words::of(text),
             used: Used::default(),
         };
         let members = gathering.set(set, &Trail::default())?;
@@ -413,25 +414,12 @@ impl<'a> Gathering<'a> {
     }
 
     fn words_in(&self, text: &str) -> bool {
-        let lower = text.to_lowercase();
-        let mut words = self.words.iter();
-        words.all(|word| {
-            let mut starts = lower.match_indices(word.as_str());
-            starts.any(|(at, _)| !lower[..at].ends_with(char::is_alphanumeric))
-        })
+        words::begin(&self.words, text)
     }
 
     /// Whether the words that are asked for begin words of the code or of one of its names.
     fn has_words(&self, system: &dyn System, place: &Place) -> bool {
-        self.words.is_empty()
-            || self.words_in(&system.code(place))
-            || system.display(place).is_some_and(|display| self.words_in(&display))
-            || (self.words.iter().all(|word| system.may_name(place, word))
-                && system
-                    .details(place)
-                    .designations
-                    .iter()
-                    .any(|d| self.words_in(&d.value)))
+        self.words.is_empty() || self.words_in(&system.code(place)) || words::name(&self.words, system, place)
     }
 }
 

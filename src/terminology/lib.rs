@@ -47,7 +47,9 @@ pub mod validate;
 mod value_set;
 pub mod version;
 mod versions;
+mod words;
 
+pub use built_in::{Packed, packed};
 pub use entry::Shown;
 pub use expand::{GATHERED_MAX, Wanted};
 pub use expansion::Stamp;

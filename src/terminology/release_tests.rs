@@ -147,7 +147,7 @@ fn a_snapshot_of_snomed_ct_is_read() {
 }
 
 /// A small ontology: `5` below `3` and `4`, both below `2`; `9` is a reference set of `3` and `5`; `5` has site `7`, `4` has
-/// site `8`, which is below `7`; `6` is a site; `1` is inactive.
+/// site `8`, which is below `7`; `6` is a site; `1` is inactive; `4` and `5` have names.
 fn ontology(folder: &Folder) -> Vec<PathBuf> {
     let concept = |id: u32| format!("{id}\t20260101\t{}\t900\t74\n", u8::from(id != 1));
     let concepts: String = (1..=9).map(concept).collect();
@@ -164,6 +164,15 @@ fn ontology(folder: &Folder) -> Vec<PathBuf> {
         (4, 6, 8),
     ];
     let relations: String = relations.map(relation).concat();
+    let name = |(of, text): (u32, &str)| {
+        format!(
+            "{of}{}\t20260101\t1\t9\t{of}\ten\t900000000000013009\t{text}\t9\n",
+            text.len()
+        )
+    };
+    let names = [(4, "Pain of the heart"), (5, "Heart attack"), (5, "Painful arm")]
+        .map(name)
+        .concat();
     let member = |of: u32| format!("1\t20260101\t1\t900\t9\t{of}\n");
     let members = [3, 5, 77].map(member).concat() + "1\t20260101\t0\t900\t9\t4\n";
     let texts = [
@@ -171,6 +180,11 @@ fn ontology(folder: &Folder) -> Vec<PathBuf> {
             "concepts",
             "id\teffectiveTime\tactive\tmoduleId\tdefinitionStatusId\n",
             concepts,
+        ),
+        (
+            "names",
+            "id\teffectiveTime\tactive\tmoduleId\tconceptId\tlanguageCode\ttypeId\tterm\tcaseSignificanceId\n",
+            names,
         ),
         (
             "relations",
@@ -214,6 +228,20 @@ fn expression_constraints_pick_what_they_say() {
         ("<<2: * = *", "4,5"),
         ("<<2: 6 = <<7, 6 = 8", "4"),
         ("<<2: 6 = 7 OR 6 = 8", "4,5"),
+        ("<<!2", "2,3,4"),
+        (">>! 5", "3,4,5"),
+        ("<<2: [0..0] 6 = *", "2,3"),
+        ("<<2: [1..1] 6 = 7", "5"),
+        ("<<2: [2..*] * = *", ""),
+        ("<<7: R 6 = <<2", "7,8"),
+        ("<<7: R 6 = 5", "7"),
+        ("4 . 6", "8"),
+        ("<<2 . *", "7,8"),
+        ("(<<2 . 6) AND <7", "8"),
+        (r#"<<2 {{ term = "heart" }}"#, "4,5"),
+        (r#"<<2 {{ D term = "HEA pain" }}"#, "4"),
+        (r#"<<2 {{ term = "pain" }} {{ term = "attack" }}: 6 = *"#, "5"),
+        (r#"<<2 {{ term = "art" }}"#, ""),
         ("123456", ""),
         ("<< 123456", ""),
     ];
@@ -226,6 +254,12 @@ fn expression_constraints_pick_what_they_say() {
         codes.sort_unstable();
         assert_eq!(codes.join(","), expected, "{expression}");
     }
+}
+
+#[test]
+fn expression_constraints_that_are_not_understood_say_why() {
+    let folder = Folder::new("ecl-refused");
+    let system = loaded(Kind::Snomed, &ontology(&folder), &folder.0);
     let deep = "(".repeat(100) + "2" + &")".repeat(100);
     for (expression, why) in [
         ("", "expected"),
@@ -236,9 +270,14 @@ fn expression_constraints_pick_what_they_say() {
         ("2 AND 3 OR 4", "brackets"),
         ("2 MINUS 3 MINUS 4", "brackets"),
         ("2: {6 = 7}", "groups"),
-        ("2: [0..1] 6 = 7", "cardinalities"),
+        ("2: [x..1] 6 = 7", "cardinality"),
+        ("2: [0.1] 6 = 7", "cardinality"),
+        ("2: [0..0] R 6 = 7", "reversed"),
+        ("2: 6 = #5", "no concepts"),
+        ("2 {{ active = 1 }}", "only"),
+        (r#"2 {{ term = "a"#, "never closed"),
+        (r#"2 {{ term = "a", active = 1 }}"#, "never closed"),
         ("2: 6", "="),
-        ("<<! 2", "not supported"),
         (deep.as_str(), "deep"),
     ] {
         let said = pick(&system, expression).unwrap_err();

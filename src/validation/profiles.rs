@@ -53,21 +53,27 @@ pub fn built_in() -> &'static BuiltIn {
 
 /// See [`built_in`].
 pub struct BuiltIn {
-    by_url: FxHashMap<String, &'static str>,
+    /// The text, and whether it is a national definition.
+    by_url: FxHashMap<String, (&'static str, bool)>,
 }
 
 impl BuiltIn {
     fn read() -> BuiltIn {
         let standard = include_str!("../../schema/fhir/structures.ndjson").lines();
         let guides = include_str!("../../schema/fhir/guides.ndjson").lines();
-        let national = crate::national::DEFINITIONS.iter().copied();
-        let url = |text: &'static str| {
+        let national = crate::national::DEFINITIONS.iter().map(|text| (*text, true));
+        let url = |(text, national): (&'static str, bool)| {
             let (_, after) = text.split_once("\"url\"")?;
             let (_, after) = after.split_once('"')?;
-            Some((after.split_once('"')?.0.to_owned(), text))
+            Some((after.split_once('"')?.0.to_owned(), (text, national)))
         };
         BuiltIn {
-            by_url: standard.chain(guides).chain(national).filter_map(url).collect(),
+            by_url: standard
+                .chain(guides)
+                .map(|text| (text, false))
+                .chain(national)
+                .filter_map(url)
+                .collect(),
         }
     }
 
@@ -76,7 +82,7 @@ impl BuiltIn {
         let (url, version) = address
             .split_once('|')
             .map_or((address, None), |(url, v)| (url, Some(v)));
-        let document = Document::parse(self.by_url.get(url)?.as_bytes(), Limits::default()).ok()?;
+        let document = Document::parse(self.by_url.get(url)?.0.as_bytes(), Limits::default()).ok()?;
         let fits = {
             let root = document.root();
             let own = root.string("version");
@@ -84,6 +90,12 @@ impl BuiltIn {
             right && root.string("resourceType").is_some_and(|own| own == kind)
         };
         fits.then(|| Arc::new(document))
+    }
+
+    /// The texts of all, in no order, each with whether it is a national definition: StructureDefinitions, and the national
+    /// value sets and code systems.
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        self.by_url.values().copied()
     }
 
     /// The addresses of all, in no order.

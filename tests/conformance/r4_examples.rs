@@ -63,7 +63,9 @@ fn outcome(world: &World, name: &str, example: &Tree) -> Result<(), String> {
         if !matches!(answer.status, 200 | 201) {
             return Err(format!("as {format}: {} {:.300}", answer.status, answer.body));
         }
-        let stored = world.get(name).body;
+        let stored = world
+            .send("GET", name, &[("Accept", "application/fhir+json")], b"")
+            .body;
         let found = told(Tree::parse(stored.as_bytes()).map_err(|e| e.to_string())?);
         same(
             &format!("stored as {format}"),
