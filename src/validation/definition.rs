@@ -48,6 +48,7 @@ impl Walk<'_> {
         let Ok(document) = Document::parse(node.text().as_bytes(), limits) else {
             return;
         };
+        self.base(node, kind, focus.place);
         let rules = &self.validator.rules;
         let profile = compile(self.definitions, rules, &Arc::new(document), kind, Vec::new());
         for fault in &profile.faults {
@@ -69,6 +70,30 @@ impl Walk<'_> {
             self.discriminators(element, &place);
             self.narrows(element, &place);
             self.constraint_expressions(element, &place);
+        }
+    }
+
+    /// What a profile is based on is of the type that it constrains
+    /// (<https://hl7.org/fhir/R4/structuredefinition-definitions.html#StructureDefinition.type>).
+    fn base(&mut self, node: Node<'_>, kind: TypeId, place: &Place<'_>) {
+        let Some(address) = node.string("baseDefinition") else {
+            return;
+        };
+        let place = Place::Member(place, "baseDefinition");
+        let base = match self.known(&address) {
+            Known::Type(base) => base,
+            Known::Profile(profile) => profile.kind,
+            Known::Nothing => {
+                return self.found.warning(Code::NotFound, &place, || {
+                    format!("The base {} is not known here.", quoted(&address))
+                });
+            }
+        };
+        if base != kind {
+            let (own, wanted) = (self.definitions.type_name(base), self.definitions.type_name(kind));
+            self.found.error(Code::Value, &place, || {
+                format!("The base is of {own}; the profile is of {wanted}.")
+            });
         }
     }
 

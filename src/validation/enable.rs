@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 
-use conformance::place::Place;
+use conformance::place::{Place, quoted};
 use fhir::document::Node;
 use fhirpath::expression::Expression;
 use fhirpath::value::{Element, Item};
+use rustc_hash::FxHashSet;
 
 use crate::focus::{Focus, Scope};
 use crate::response::{Form, Holder, each, flag, link_id};
@@ -136,12 +137,19 @@ fn below<'f>(walk: &Walk<'_>, holder: Node<'f>, link: &str, out: &mut Vec<Node<'
 }
 
 impl Walk<'_> {
-    /// A question cannot depend on what is asked below it.
+    /// A question can depend only on one that is asked, and not on what is asked below it.
     pub(crate) fn questionnaire(&mut self, focus: &Focus<'_, '_>) {
-        self.dependencies(focus.element.node, focus.place, 0);
+        let (mut asked, mut open) = (FxHashSet::default(), vec![focus.element.node]);
+        while let Some(holder) = open.pop().filter(|_| self.found.step()) {
+            for item in each(holder, "item") {
+                asked.insert(link_id(item));
+                open.push(item);
+            }
+        }
+        self.dependencies(focus.element.node, &asked, focus.place, 0);
     }
 
-    fn dependencies(&mut self, holder: Node<'_>, place: &Place<'_>, depth: usize) {
+    fn dependencies(&mut self, holder: Node<'_>, asked: &FxHashSet<String>, place: &Place<'_>, depth: usize) {
         if depth > crate::walk::DEPTH_MAX {
             return;
         }
@@ -157,12 +165,19 @@ impl Walk<'_> {
                     "This is enabled by the answer to a question below it, which is never asked before.".to_owned()
                 });
             }
+            let links = each(item, "enableWhen").filter_map(|condition| condition.string("question"));
+            let links: Vec<_> = links.filter(|link| !asked.contains(&**link)).collect();
+            for link in links {
+                self.found.error(fhir::outcome::Code::NotFound, &place, || {
+                    format!("This depends on the question {}, which is not asked.", quoted(&link))
+                });
+            }
             if flag(item, "required") && item.string("type").is_some_and(|kind| kind == "display") {
                 self.found.error(fhir::outcome::Code::BusinessRule, &place, || {
                     "A display has no answer, so it cannot be required.".to_owned()
                 });
             }
-            self.dependencies(item, &place, depth + 1);
+            self.dependencies(item, asked, &place, depth + 1);
         }
     }
 }

@@ -161,6 +161,31 @@ fn expressions_are_judged() {
     try_all(EXPRESSIONS, "", expressed);
 }
 
+const QUESTIONS: &str = r##"
+    Q{"linkId":"a","type":"string"},{"linkId":"b","type":"string","enableWhen":[{"question":"a","operator":"exists","answerBoolean":true}]}  =>  =>
+    Q{"linkId":"b","type":"string","enableWhen":[{"question":"a","operator":"exists","answerBoolean":true}]}  => Questionnaire.item[0] => not asked
+    Q{"linkId":"a","type":"group","item":[{"linkId":"b","type":"string"}]},{"linkId":"c","type":"string","enableWhen":[{"question":"b","operator":"exists","answerBoolean":true}]}  =>  =>
+    Q{"linkId":"a","type":"group","enableWhen":[{"question":"b","operator":"exists","answerBoolean":true}],"item":[{"linkId":"b","type":"string"}]}  => Questionnaire.item[0] => below it
+    BObservation  => StructureDefinition.baseDefinition => is of Observation
+    BPatient  =>  =>
+    BElsewhere  =>  =>
+"##;
+
+/// `Q` is a questionnaire with its items, `B` a profile of Patient with its base.
+fn asked(row: &str) -> String {
+    match row.split_at(1) {
+        ("Q", items) => format!(r#"{{"resourceType":"Questionnaire","status":"draft","item":[{items}]}}"#),
+        (_, base) => format!(
+            r#"{{"resourceType":"StructureDefinition","url":"http://a/b","name":"B","status":"draft","kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/{base}","derivation":"constraint","differential":{{"element":[{{"id":"Patient","path":"Patient"}}]}}}}"#
+        ),
+    }
+}
+
+#[test]
+fn questions_and_bases_are_there() {
+    try_all(QUESTIONS, "", asked);
+}
+
 const BUNDLES: &str = r##"
     Tbatch|POST|Patient|{"resourceType":"Patient"}  =>  =>
     Tbatch|POST|Observation|{"resourceType":"Patient"}  => Bundle.entry[0].request.url => cannot be sent to
