@@ -312,7 +312,7 @@ fn patient() -> Kind {
 /// A sentence where the log cannot be read.
 pub fn everybody(store: &Store, names: &Spellings) -> Result<Everybody, String> {
     let kind = patient();
-    let (mut people, mut replaced) = (Vec::new(), FxHashMap::default());
+    let (mut register, mut replaced) = (Register::default(), FxHashMap::default());
     let mut after: Option<Id> = None;
     loop {
         // Whatever is there, also what the head has not passed yet: the follower was told of it before.
@@ -323,7 +323,8 @@ pub fn everybody(store: &Store, names: &Spellings) -> Result<Everybody, String> 
             let Some((person, replaced_by)) = told_by(version, names) else {
                 continue;
             };
-            people.push((id.to_owned(), person));
+            // One after the other: unpacked, everybody together would take several times the memory.
+            register.add_unsorted(id, &person);
             replaced.extend(replaced_by.map(|other| (id.to_owned(), other.as_str().to_owned())));
         }
         match last {
@@ -332,7 +333,7 @@ pub fn everybody(store: &Store, names: &Spellings) -> Result<Everybody, String> 
         }
     }
     Ok(Everybody {
-        register: people.into_iter().collect(),
+        register: register.sorted_anew(),
         replaced,
     })
 }

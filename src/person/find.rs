@@ -16,6 +16,10 @@ use crate::sound::{edits, sound};
 
 /// People who are looked at for one question, at most.
 const LOOKED_AT: usize = 20_000;
+/// Where the page is full of people whom all words match, looking stops after so many: more would only be ranked otherwise.
+const ENOUGH: usize = 2_000;
+/// Where fewer than this match as typed, those who nearly match are looked for.
+const FEW: usize = 5;
 /// People whose number begins as was typed, at most.
 const BY_NUMBER: usize = 2_000;
 /// Fewer letters and digits begin too many numbers.
@@ -125,7 +129,7 @@ impl Register {
             left: LOOKED_AT,
         };
         search.all_words();
-        if search.best.found.len() < most {
+        if search.best.found.len() < most.min(FEW) {
             let reach = match asked.terms.len() {
                 1 => Reach::Near,
                 _ => Reach::NearWithOthers,
@@ -231,7 +235,8 @@ impl Plan {
             };
             for (number, token) in lookup.tokens() {
                 // An edit changes two letters at most: one goes and one comes.
-                let may_be = (token.letters ^ bits).count_ones() as usize <= 2 * allowed;
+                let may_be = (token.letters ^ bits).count_ones() as usize <= 2 * allowed
+                    && usize::from(token.length).abs_diff(length) <= allowed;
                 if token.sound == sounds || allowed > 0 && may_be && edits(name, &token.word, allowed) <= allowed {
                     add(number, How::NameNear);
                 }
@@ -364,7 +369,8 @@ impl Search<'_> {
                 self.left -= 1;
                 if let Some(score) = self.score(person, missing) {
                     self.best.offer(score, person);
-                    if self.best.is_perfect() {
+                    let enough = LOOKED_AT - self.left >= ENOUGH && missing == 0 && self.best.is_full();
+                    if enough || self.best.is_perfect() {
                         return;
                     }
                 }
@@ -488,7 +494,7 @@ impl Best {
 
     /// Takes somebody in, where she is among the best. Of equals who came first stays.
     fn offer(&mut self, score: u32, person: u32) {
-        let full = self.found.len() >= self.most;
+        let full = self.is_full();
         let least = self.found.first().map_or(0, |(least, _)| *least);
         if full && score <= least || !self.seen.insert(person) {
             return;
@@ -503,10 +509,14 @@ impl Best {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.found.len() >= self.most
+    }
+
     /// Whether nobody can be better than the least of them.
     fn is_perfect(&self) -> bool {
         let least = self.found.first().map_or(0, |(least, _)| *least);
-        self.found.len() >= self.most && least >= WORDS_WORTH + WHOLE_NAME_WORTH
+        self.is_full() && least >= WORDS_WORTH + WHOLE_NAME_WORTH
     }
 }
 

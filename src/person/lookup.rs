@@ -42,6 +42,8 @@ pub(crate) struct Token {
     pub(crate) sound: u32,
     /// One bit for each letter that it has.
     pub(crate) letters: u32,
+    /// How many characters it has, as far as 255.
+    pub(crate) length: u8,
     /// The people who have it in a name, ascending.
     pub(crate) people: Vec<u32>,
 }
@@ -119,6 +121,7 @@ impl Lookup {
                 word: word.into(),
                 sound: keys::hash("sound", &[&sound(word)]) as u32,
                 letters: letter_bits(word),
+                length: word.chars().count().min(255) as u8,
                 people: Vec::new(),
             });
         }

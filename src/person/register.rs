@@ -308,15 +308,16 @@ impl Register {
         *self = fresh.sorted_anew();
     }
 
-    /// Adds somebody whose id nobody has, without sorting her keys in.
-    pub(crate) fn add_unsorted(&mut self, id: &str, person: &Person) {
+    /// Adds somebody whose id nobody has, without sorting her keys in: she is found after [`Register::sorted_anew`].
+    pub fn add_unsorted(&mut self, id: &str, person: &Person) {
         let number = self.append(id, person);
         let keys = keys::kept(person).into_iter().chain([keys::of_id(id)]);
         self.sorted
             .extend(keys.map(|key| u64::from(key) << 32 | u64::from(number)));
     }
 
-    pub(crate) fn sorted_anew(mut self) -> Register {
+    /// The register with all keys sorted.
+    pub fn sorted_anew(mut self) -> Register {
         self.sorted.sort_unstable();
         self.settled = self.starts.len();
         self.lookup.settle();
