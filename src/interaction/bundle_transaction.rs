@@ -196,10 +196,8 @@ fn writes(
     let (prepared, id, operation, expect) = match &step.act {
         Act::Existing(_) => return Ok(Vec::new()),
         Act::Delete(ids) => {
-            return Ok(ids
-                .iter()
-                .map(|id| (deletion(kind, id, step.expect), Vec::new()))
-                .collect());
+            let deletions = ids.iter().map(|id| deletion(engine, kind, id, step.expect));
+            return deletions.map(|write| Ok((write?, Vec::new()))).collect();
         }
         Act::Create(id) => {
             let resource = step.entry.resource.ok_or_else(no_resource)?;
@@ -219,7 +217,7 @@ fn writes(
         }
     };
     let mut prepared = prepared;
-    engine.stays_merged(kind, id, &prepared)?;
+    engine.stays_merged(kind, id, &prepared.found_by.values)?;
     let issues = std::mem::take(&mut prepared.issues);
     Ok(vec![(
         prepared.into_write(kind.clone(), id.clone(), operation, expect),

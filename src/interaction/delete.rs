@@ -2,6 +2,7 @@
 
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
+use query::Values;
 use store::{Done, Expect, Operation, Refused, Unit, Write};
 
 use crate::built_in;
@@ -15,7 +16,8 @@ use crate::written::{expectation, submit};
 /// Deletes a record: 204, also where there is none; 200 with an OperationOutcome where Prefer asks for one.
 ///
 /// # Errors
-/// 405 where it is part of the program, 412 where If-Match does not hold.
+/// 405 where it is part of the program, 412 where If-Match does not hold, 422 where it is a patient that was merged into
+/// another.
 pub fn delete(
     engine: &Engine,
     _caller: &Caller,
@@ -28,7 +30,7 @@ pub fn delete(
         let text = format!("{kind}/{id} is part of the program and cannot be deleted.");
         return Err(Refusal::because(Reason::MethodNotAllowed, text));
     }
-    let write = deletion(kind, id, expect);
+    let write = deletion(engine, kind, id, expect)?;
     let done = submit(engine, write, None).map_err(|r| of_refused(r, &[(kind.clone(), id.clone())]))?;
     Ok(reply(request, &[done]))
 }
@@ -55,8 +57,9 @@ pub fn delete_conditionally(
         if found.ids.is_empty() {
             return Ok(Attempt::Done(reply(request, &[])));
         }
+        let writes = found.ids.iter().map(|id| deletion(engine, kind, id, expect));
         let unit = Unit {
-            writes: found.ids.iter().map(|id| deletion(kind, id, expect)).collect(),
+            writes: writes.collect::<Result<_, _>>()?,
             guard: Some(found.guard()),
         };
         let names: Vec<(Kind, Id)> = found.ids.iter().map(|id| (kind.clone(), id.clone())).collect();
@@ -69,11 +72,15 @@ pub fn delete_conditionally(
 }
 
 /// The write that deletes a record.
-pub fn deletion(kind: &Kind, id: &Id, expect: Expect) -> Write {
-    Write {
+///
+/// # Errors
+/// 422 where it is a patient that was merged into another.
+pub fn deletion(engine: &Engine, kind: &Kind, id: &Id, expect: Expect) -> Result<Write, Refusal> {
+    engine.stays_merged(kind, id, &Values::default())?;
+    Ok(Write {
         expect,
         ..Write::new(kind.clone(), id.clone(), Operation::Delete, Vec::new())
-    }
+    })
 }
 
 fn reply(request: &Request<'_>, done: &[Done]) -> Reply {

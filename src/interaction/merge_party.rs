@@ -5,11 +5,11 @@ use fhir::identity::{Id, Kind, Reference, VersionId};
 use fhir::outcome::{Code, Issue};
 use fhir::parse::Limits;
 use fhir::tree::Tree;
-use query::{Total, replaced};
+use query::{Total, Values, replaced};
 use search_index::{Hit, Place, Query};
 use store::{Expect, Operation, Write};
 
-use crate::engine::{Engine, Prepared, now, spliced};
+use crate::engine::{Engine, now, spliced};
 use crate::inputs::Inputs;
 use crate::record::parsed;
 use crate::refusal::{Reason, Refusal};
@@ -139,12 +139,12 @@ impl Party {
 }
 
 impl Engine {
-    /// Refuses a plain write after which a patient would not be replaced by the record she was merged into: whoever read the
-    /// record before would take back the merge unawares, and by half.
+    /// Refuses a plain write after which a patient would not be replaced by the record she was merged into, by the values it
+    /// leaves (none where it deletes her): whoever read the record before would take back the merge unawares, and by half.
     ///
     /// # Errors
     /// 422 where it is so; those of the store.
-    pub(crate) fn stays_merged(&self, kind: &Kind, id: &Id, prepared: &Prepared) -> Result<(), Refusal> {
+    pub(crate) fn stays_merged(&self, kind: &Kind, id: &Id, after: &Values) -> Result<(), Refusal> {
         if kind != replaced::kind() || !self.index.has_replaced() {
             return Ok(());
         }
@@ -156,11 +156,11 @@ impl Engine {
         let document = parsed(&current.json)?;
         let before = self.registry.extract(kind, document.root());
         let mut before = replaced::replacing(kind, &before);
-        let now = |other: &Id| replaced::replacing(kind, &prepared.found_by.values).any(|id| id == other);
+        let now = |other: &Id| replaced::replacing(kind, after).any(|id| id == other);
         match before.find(|other| !now(other)) {
             None => Ok(()),
             Some(other) => Err(refused(format!(
-                "Patient/{id} was merged into Patient/{other}; keep its link of type replaced-by, or undo the merge with $unmerge."
+                "Patient/{id} was merged into Patient/{other}; keep it with its link of type replaced-by, or undo the merge with $unmerge."
             ))),
         }
     }

@@ -77,7 +77,7 @@ fn attempt(
     let current = current(engine, kind, id, expect)?;
     let document = patch.apply(engine, &current)?;
     let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
-    engine.stays_merged(kind, id, &prepared)?;
+    engine.stays_merged(kind, id, &prepared.found_by.values)?;
     let write = prepared.clone().into_write(
         kind.clone(),
         id.clone(),

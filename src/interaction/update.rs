@@ -43,7 +43,7 @@ fn allowed(
     (kind, id): (&Kind, &Id),
     (record, prepared): (Node<'_>, &Prepared),
 ) -> Result<Likely, Refusal> {
-    engine.stays_merged(kind, id, prepared)?;
+    engine.stays_merged(kind, id, &prepared.found_by.values)?;
     match engine.registers(kind, id)? {
         true => engine.likely_duplicates(&request.prefer, kind, Some(id), record),
         false => Ok(Likely::default()),
