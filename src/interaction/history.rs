@@ -4,9 +4,13 @@
 //! while others write.
 
 use fhir::body;
+use fhir::identity::{Id, Kind};
 use fhir::moment;
+use search_index::UNDER;
 use store::{HistoryRange, Operation, Scope, Version};
 
+use crate::built_in;
+use crate::cache::Cached;
 use crate::cursor::{self, Token, Turn, link};
 use crate::engine::{Engine, header, not_found, now, spliced};
 use crate::page::{Page, Past};
@@ -37,10 +41,13 @@ pub fn history(
     (params, shape): (&[(String, String)], &Shape),
 ) -> Result<Reply, Refusal> {
     if let Scope::Record(kind, id) = scope
-        && engine.cached(kind.as_str(), id.as_str()).is_none()
+        && engine
+            .cached(kind.as_str(), id.as_str())
+            .is_none_or(|cached| cached.seq == UNDER)
         && engine.store.current(kind, id)?.is_none()
     {
-        return Err(not_found(kind, id));
+        let own = built_in::record(kind, id).ok_or_else(|| not_found(kind, id))?;
+        return of_program(engine, request, (kind, id, &own), &read(engine, params)?, shape);
     }
     let asked = read(engine, params)?;
     let path = format!("{}/{}", request.base, request.path);
@@ -88,6 +95,37 @@ pub fn history(
     let mut page = Page::start("history", now(), Some(total), &links);
     for version in &versions {
         add(engine, request.base, version, shape, &mut page);
+    }
+    Ok(Reply::json(200, page.finish()))
+}
+
+/// The history of a definition that is part of the program: it has one version, the program's.
+fn of_program(
+    engine: &Engine,
+    request: &Request<'_>,
+    (kind, id, own): (&Kind, &Id, &Cached),
+    asked: &Asked,
+    shape: &Shape,
+) -> Result<Reply, Refusal> {
+    let after = asked.since.is_none_or(|since| own.updated >= since);
+    let is_asked = after && asked.at.is_none_or(|at| own.updated < at.end);
+    let path = format!("{}/{}", request.base, request.path);
+    let links = [("self", link(&path, &asked.question, None))];
+    let mut page = Page::start("history", now(), Some(u64::from(is_asked)), &links);
+    let past = Past {
+        kind,
+        id,
+        version: own.version,
+        updated: own.updated,
+        method: "PUT",
+        status: "201 Created",
+    };
+    let write = |out: &mut Vec<u8>| match shape {
+        Shape::Whole => out.extend_from_slice(&own.json),
+        shape => shape.write(&engine.definitions, &own.json, out),
+    };
+    if is_asked && asked.count > 0 {
+        page.happened(request.base, &past, Some(&write));
     }
     Ok(Reply::json(200, page.finish()))
 }
