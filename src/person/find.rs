@@ -233,11 +233,14 @@ impl Plan {
                 4..8 => 1,
                 _ => 2,
             };
+            // What sounds alike is still written much the same: `zzzzqqq` is no way to write Zeko.
+            let sounding = length.div_ceil(2);
             for (number, token) in lookup.tokens() {
                 // An edit changes two letters at most: one goes and one comes.
                 let may_be = (token.letters ^ bits).count_ones() as usize <= 2 * allowed
                     && usize::from(token.length).abs_diff(length) <= allowed;
-                if token.sound == sounds || allowed > 0 && may_be && edits(name, &token.word, allowed) <= allowed {
+                let sounds_alike = token.sound == sounds && edits(name, &token.word, sounding) <= sounding;
+                if sounds_alike || allowed > 0 && may_be && edits(name, &token.word, allowed) <= allowed {
                     add(number, How::NameNear);
                 }
             }

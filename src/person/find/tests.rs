@@ -114,6 +114,15 @@ fn what_nearly_matches_comes_after_what_does() {
 }
 
 #[test]
+fn what_sounds_alike_is_written_much_alike() {
+    let mut register = population();
+    register.put("z", &person("Zeko, m, 1990, tel 17999990, at BT0801"));
+    assert_eq!(sound("zzzzqqq"), sound("zeko"));
+    assert_eq!(ids(&register, "zeeqo", 5), "z");
+    assert_eq!(ids(&register, "zzzzqqq", 5), "");
+}
+
+#[test]
 fn every_result_says_how_it_matched() {
     let register = population();
     let said = |typed: &str| {
