@@ -2,28 +2,13 @@
 
 use fhir::identity::VersionId;
 use fhir::tree::Tree;
+use query::sample::Random;
 
 use super::{DEFINITIONS, name, state_of, text, tree};
 use crate::element::Elements;
 use crate::history::{History, Version};
 use crate::merge::State;
 use crate::rules::Rules;
-
-/// splitmix64
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len())]
-    }
-}
 
 /// A small random record of a kind.
 fn record(random: &mut Random, kind: &str) -> Tree {
@@ -157,7 +142,7 @@ fn alike(one: &State, other: &State, what: &str) {
 #[test]
 fn all_orders_and_all_joins_end_alike() {
     for seed in 0..1_500 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut versions = written(&mut random);
         let ended = state_of(versions.clone());
         for _ in 0..3 {
@@ -199,7 +184,7 @@ fn joined_anyhow(random: &mut Random, versions: &mut Vec<Version>, node: u32) {
 fn nothing_is_lost_without_a_word() {
     let (mut told, mut kept) = (0, 0);
     for seed in 0..1_500 {
-        let versions = written(&mut Random(seed));
+        let versions = written(&mut Random::new(seed));
         let history = History::new(versions.iter().cloned()).expect("a history");
         let ended = state_of(versions);
         let elements = |body: Option<&Tree>| {
