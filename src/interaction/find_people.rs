@@ -13,7 +13,7 @@
 //! `score` is above 0 and at most 1, to compare the results of one answer by. A result that was found by a record which another
 //! replaces is the survivor, with `via` the record found.
 
-use fhir::document::{Document, Node};
+use fhir::document::Document;
 use fhir::identity::{Id, Kind};
 use fhir::moment::civil_from_days;
 use fhir::parse::Limits;
@@ -37,8 +37,6 @@ const COUNT_MAX: usize = 50;
 const OFFSET_MAX: usize = 500;
 /// The media type of the answer.
 const JSON: &str = "application/json; charset=utf-8";
-/// Records that replace each other, followed from one to the next.
-const STEPS_MAX: usize = 16;
 const DAY: i64 = 86_400_000_000;
 
 /// Answers 200 with the results.
@@ -59,13 +57,16 @@ pub fn find_people(
     let found = engine
         .people
         .ask(&engine.store, engine.limits.search_time, |everybody| {
-            everybody.register().find(&asked, engine.people.names(), most)
+            let found = everybody.register().find(&asked, engine.people.names(), most);
+            let survivor = |sighting: &Sighting| everybody.survivor(&sighting.id).to_owned();
+            let with_survivor = found.into_iter().map(|sighting| (survivor(&sighting), sighting));
+            with_survivor.collect::<Vec<_>>()
         })?;
     let more = found.len() == most;
     let page = found.iter().skip(wish.offset).take(wish.count);
     let mut results: Vec<(Id, Tree)> = Vec::new();
-    for sighting in page {
-        if let Some((id, result)) = result(engine, &wish.text, &asked, sighting)?
+    for found in page {
+        if let Some((id, result)) = result(engine, &wish.text, &asked, found)?
             && !results.iter().any(|(known, _)| *known == id)
         {
             results.push((id, result));
@@ -168,22 +169,26 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
-/// The result for somebody found, and the id it is of; `None` where she is gone since.
-fn result(engine: &Engine, text: &str, asked: &Asked, sighting: &Sighting) -> Result<Option<(Id, Tree)>, Refusal> {
+/// The result for somebody found, by the record that replaces hers where one does, and the id it is of; `None` where she is
+/// gone since.
+fn result(
+    engine: &Engine,
+    text: &str,
+    asked: &Asked,
+    (survivor, sighting): &(String, Sighting),
+) -> Result<Option<(Id, Tree)>, Refusal> {
     let kind = replaced::kind();
-    let found = Id::new(&sighting.id).ok_or_else(|| Refusal::broken("A register has an id that is none."))?;
+    let of_register = |id: &str| Id::new(id).ok_or_else(|| Refusal::broken("A register has an id that is none."));
+    let (found, last) = (of_register(&sighting.id)?, of_register(survivor)?);
     let Some(document) = read(engine, kind, &found)? else {
         return Ok(None);
     };
-    let mut survivor: Option<(Id, Document)> = None;
-    for _ in 0..STEPS_MAX {
-        let last = survivor.as_ref().map_or(&document, |(_, document)| document);
-        let Some(id) = replacing(last.root()) else { break };
-        let Some(next) = read(engine, kind, &id)? else { break };
-        survivor = Some((id, next));
-    }
+    let survivor = match last == found {
+        true => None,
+        false => read(engine, kind, &last)?,
+    };
     let (id, shown) = match &survivor {
-        Some((id, document)) => (id.clone(), document.root()),
+        Some(survivor) => (last, survivor.root()),
         None => (found.clone(), document.root()),
     };
     let mut result = Tree::object([
@@ -209,12 +214,4 @@ fn read(engine: &Engine, kind: &Kind, id: &Id) -> Result<Option<Document>, Refus
         Err(refusal) if matches!(refusal.status, 404 | 410) => Ok(None),
         Err(refusal) => Err(refusal),
     }
-}
-
-/// The record that replaces a patient's.
-fn replacing(patient: Node<'_>) -> Option<Id> {
-    let mut links = patient.get("link")?.each();
-    let link = links.find(|link| link.string("type").as_deref() == Some("replaced-by"))?;
-    let reference = link.get("other")?.string("reference")?;
-    Id::new(reference.strip_prefix("Patient/")?)
 }

@@ -9,9 +9,10 @@ use fhir::tree::Tree;
 
 use crate::conditional::{self, Attempt};
 use crate::engine::Engine;
+use crate::find::reference;
 use crate::inputs::Inputs;
 use crate::merge_event::{Event, MERGE};
-use crate::merge_party::{Party, reference, refused};
+use crate::merge_party::{Party, refused};
 use crate::operation::Call;
 use crate::refusal::Refusal;
 use crate::reply::Reply;

@@ -8,8 +8,9 @@ use store::{Expect, Operation, Refused, Unit, Write};
 
 use crate::conditional::Attempt;
 use crate::engine::{Engine, now, spliced};
+use crate::find::reference;
 use crate::inputs::Inputs;
-use crate::merge_party::{Party, document, reference, refused};
+use crate::merge_party::{Party, document, refused};
 use crate::outputs;
 use crate::refusal::{Reason, Refusal, of_refused};
 use crate::reply::Reply;

@@ -10,6 +10,7 @@ use search_index::{Hit, Place, Query};
 use store::{Expect, Operation, Write};
 
 use crate::engine::{Engine, now, spliced};
+use crate::find::reference;
 use crate::inputs::Inputs;
 use crate::record::parsed;
 use crate::refusal::{Reason, Refusal};
@@ -164,11 +165,6 @@ impl Engine {
             ))),
         }
     }
-}
-
-/// A reference.
-pub(crate) fn reference(to: &str) -> Tree {
-    Tree::object([("reference", Tree::string(to))])
 }
 
 /// What was built here, as what is parsed.

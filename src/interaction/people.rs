@@ -82,7 +82,7 @@ impl Everybody {
     }
 
     /// The last of the records that replace one, one after the other; where they go round in a circle, some of them.
-    fn survivor<'a>(&'a self, id: &'a str) -> &'a str {
+    pub(crate) fn survivor<'a>(&'a self, id: &'a str) -> &'a str {
         let mut last = id;
         for _ in 0..STEPS_MAX {
             match self.replaced.get(last) {

@@ -11,7 +11,8 @@ use query::values::hash;
 use store::{Expect, Operation, Write};
 
 use crate::engine::{Engine, now, spliced};
-use crate::merge_party::{document, reference};
+use crate::find::reference;
+use crate::merge_party::document;
 use crate::refusal::Refusal;
 
 /// Where the codes of the worklist come from.
