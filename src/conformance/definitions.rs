@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use fhir::document::Node;
+use fhir::document::{Document, Node};
 use fhir::name::Name;
 use fhirpath::model::{self, Child, Model, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -33,6 +33,8 @@ pub struct Definitions {
     pub(crate) search_parameters: Vec<SearchParameter>,
     pub(crate) compartments: Vec<Compartment>,
     pub(crate) landmarks: Landmarks,
+    /// Of each type that was asked for, its StructureDefinition.
+    pub(crate) written: Box<[OnceLock<Option<Box<Document>>>]>,
 }
 
 /// One step from a type to a member of its JSON.
@@ -325,6 +327,14 @@ impl Model for Definitions {
     fn json_child(&self, parent: TypeId, name: &Name<&str>) -> Option<(TypeId, model::Sort)> {
         let member = self.members.find(parent, name)?;
         (member.role != Role::Bare).then(|| (member.kind, member.sort.for_paths()))
+    }
+
+    fn element_definition(&self, parent: TypeId, name: Option<&str>) -> Option<fhirpath::value::Element<'_>> {
+        Some(fhirpath::value::Element {
+            node: self.element_definition_node(parent, name)?,
+            sibling: None,
+            kind: self.type_id("ElementDefinition"),
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The tables are part of the program, so a row that does not fit is a fault of the build: it panics with the row.
 
+use std::sync::OnceLock;
+
 use fhir::name::Name;
 use fhirpath::model::TypeId;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -62,6 +64,7 @@ pub(crate) fn read(tables: &Tables) -> Definitions {
     };
     Definitions {
         landmarks,
+        written: reader.types.iter().map(|_| OnceLock::new()).collect(),
         uri_members: uri_members(&reader),
         sorts: reader.types.iter().map(|kind| kind.sort.for_paths()).collect(),
         types: reader.types,

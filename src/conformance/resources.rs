@@ -6,6 +6,8 @@
 use std::io::Read as _;
 use std::sync::OnceLock;
 
+use fhir::document::{Document, Node};
+use fhir::parse::Limits;
 use fhir::tree::Tree;
 use fhirpath::model::{Model, TypeId};
 use rustc_hash::FxHashMap;
@@ -162,6 +164,26 @@ impl Definitions {
         out.put("snapshot", Tree::object([("element", Tree::Array(snapshot))]))
             .put("differential", differential);
         Some(out.done())
+    }
+
+    /// The ElementDefinition of a member of a type's JSON, or of the type as a whole.
+    pub(crate) fn element_definition_node(&self, parent: TypeId, name: Option<&str>) -> Option<Node<'_>> {
+        let of_type = self.type_name(parent);
+        let path = match name {
+            None => of_type.to_owned(),
+            Some(name) => {
+                let element = &self.elements[self.member(parent, name)?.element as usize];
+                let choice = if element.is_choice() { "[x]" } else { "" };
+                format!("{of_type}.{}{choice}", element.name())
+            }
+        };
+        let outermost = self.type_id(of_type.split('.').next()?)?;
+        let structure = self.written[outermost.0 as usize].get_or_init(|| {
+            let text = self.structure(self.type_name(outermost))?.to_bytes();
+            Document::parse(&text, Limits::default()).ok().map(Box::new)
+        });
+        let mut elements = structure.as_ref()?.root().get("snapshot")?.get("element")?.items();
+        elements.find(|element| element.string("path").is_some_and(|own| own == path))
     }
 
     /// The canonical address of a type's StructureDefinition.

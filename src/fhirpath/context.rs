@@ -52,11 +52,10 @@ pub trait Profiles {
     /// A [`Failure`] where there is no such definition or it cannot be told.
     fn conforms(&self, element: Element<'_>, profile: &str) -> Result<bool, Failure>;
 
-    /// Whether an element belongs to the slice with a name in the StructureDefinition with an address; it doesn't where
-    /// there is no such slice or definition.
+    /// Whether an element belongs to the slice with a name in the StructureDefinition with an address.
     ///
     /// # Errors
-    /// A [`Failure`] where it cannot be told.
+    /// A [`Failure`] where there is no such slice or definition, or it cannot be told.
     fn is_in_slice(&self, element: Element<'_>, profile: &str, slice: &str) -> Result<bool, Failure>;
 }
 

@@ -102,7 +102,7 @@ fn judge(text: &str) -> Option<bool> {
         } else {
             let length = rest.find('<')?;
             let words = &rest[..length];
-            if open.is_empty() {
+            if open.is_empty() || !entities_are_xml(words) {
                 return None;
             }
             content |= !words.trim().is_empty();
@@ -147,11 +147,25 @@ fn tag(text: &str) -> Option<Tag<'_>> {
             .all(|b| b.is_ascii_alphanumeric() || b":-_.".contains(&b));
         let acts = attribute.to_ascii_lowercase().starts_with("on")
             || value.trim_start().to_ascii_lowercase().starts_with("javascript:");
-        if attribute.is_empty() || !plain || acts || value.contains('<') {
+        if attribute.is_empty() || !plain || acts || value.contains('<') || !entities_are_xml(value) {
             return None;
         }
         rest = after;
     }
+}
+
+/// Whether each `&` begins an entity that XML has: "there is no support for HTML entities like &nbsp; or &copy; etc.
+/// Unicode characters SHALL be used instead" (the page above).
+fn entities_are_xml(text: &str) -> bool {
+    text.split('&').skip(1).all(|rest| {
+        let name = rest.split_once(';').map_or("", |(name, _)| name);
+        let number = match (name.strip_prefix("#x"), name.strip_prefix('#')) {
+            (Some(digits), _) => u32::from_str_radix(digits, 16).ok(),
+            (None, Some(digits)) => digits.parse().ok(),
+            (None, None) => return ["amp", "apos", "gt", "lt", "quot"].contains(&name),
+        };
+        number.and_then(char::from_u32).is_some_and(|c| c != '\0')
+    })
 }
 
 #[cfg(test)]
@@ -164,6 +178,12 @@ mod tests {
             ("<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>a<br/>b</p></div>", true),
             ("<div> <!-- x --> y</div>", true),
             ("<div><img src='#a'/></div>", true),
+            ("<div>a &amp; b &lt; c &#160;&#xA0;</div>", true),
+            ("<div title=\"&quot;\">a</div>", true),
+            ("<div>a&nbsp;b</div>", false),
+            ("<div>a & b</div>", false),
+            ("<div>&#xD800;</div>", false),
+            ("<div title=\"&copy;\">a</div>", false),
             ("<div> </div>", false),
             ("<div/>", false),
             ("<p>a</p>", false),

@@ -2,6 +2,8 @@
 
 use fhir::name::Name;
 
+use crate::value::Element;
+
 /// A type of the model, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TypeId(pub u32);
@@ -73,4 +75,7 @@ pub trait Model: Send + Sync {
 
     /// The type of what a member of the type's JSON holds, and its sort, by its name there: `name`, `valueQuantity`.
     fn json_child(&self, parent: TypeId, name: &Name<&str>) -> Option<(TypeId, Sort)>;
+
+    /// The ElementDefinition of what a member of the type's JSON holds, by its name there, or of the type as a whole.
+    fn element_definition(&self, parent: TypeId, name: Option<&str>) -> Option<Element<'_>>;
 }

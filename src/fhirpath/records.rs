@@ -8,13 +8,16 @@ use crate::evaluate::{Evaluator, List, Scope, only};
 use crate::functions::Records;
 use crate::syntax::Call;
 use crate::value::{Item, is_kind};
-use crate::{coded, html, keys, kinds, navigate};
+use crate::{coded, html, keys, kinds, navigate, place};
 
 /// Where HL7's own definitions have their addresses.
 const DEFINITIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 /// What judging an element by a profile counts, in steps.
 const PROFILE_STEPS: u64 = 5_000;
+
+/// What looking for the definition of an element counts, in steps.
+const DEFINITION_STEPS: u64 = 500;
 
 /// Applies a function to a collection.
 pub(crate) fn apply<'a>(
@@ -26,10 +29,7 @@ pub(crate) fn apply<'a>(
 ) -> Result<List<'a>, Failure> {
     let answer = match function {
         Records::CheckModifiers => return check_modifiers(run, call, input, scope),
-        Records::ElementDefinition => {
-            let text = "elementDefinition() needs the definitions' own text, which isn't at hand here";
-            return Err(Failure::unsupported(text));
-        }
+        Records::ElementDefinition => return definitions(run, input),
         Records::GetValue => {
             let model = run.context.model;
             let value = only(&input)?
@@ -132,6 +132,18 @@ fn has_extension<'a>(
         })?;
     }
     Ok(run.one(input, Item::Boolean(answer)))
+}
+
+/// The definition of each element where it stands; computed items have none.
+fn definitions<'a>(run: &mut Evaluator<'_, 'a>, mut input: List<'a>) -> Result<List<'a>, Failure> {
+    let mut found = run.take();
+    for element in input.iter().filter_map(Item::element) {
+        run.spend(DEFINITION_STEPS)?;
+        found.extend(place::definition(run.context.model, &element).map(Item::Element));
+    }
+    input.clear();
+    run.give(input);
+    Ok(found)
 }
 
 /// The elements that belong to a slice of a profile.

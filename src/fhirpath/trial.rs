@@ -97,6 +97,8 @@ type Member = (String, Choices, bool);
 /// The small model.
 pub(crate) struct Small {
     members: Vec<Vec<Member>>,
+    /// An object with an ElementDefinition for each member, by its path.
+    definitions: Document,
 }
 
 impl Small {
@@ -117,8 +119,22 @@ impl Small {
         let members = TYPES.map(|(_, _, members)| members.split_whitespace().map(member).collect());
         Small {
             members: members.into(),
+            definitions: definitions(),
         }
     }
+}
+
+/// An object with an ElementDefinition for each member, by its path.
+fn definitions() -> Document {
+    let paths = TYPES.iter().flat_map(|(kind, _, members)| {
+        let names = members.split_whitespace().filter_map(|member| member.split(':').next());
+        names.map(move |name| format!("{kind}.{name}"))
+    });
+    let members: Vec<String> = paths
+        .map(|path| format!("\"{path}\":{{\"path\":\"{path}\"}}"))
+        .collect();
+    let text = format!("{{{}}}", members.join(","));
+    Document::parse(text.as_bytes(), Limits::default()).expect("JSON")
 }
 
 impl Model for Small {
@@ -179,6 +195,18 @@ impl Model for Small {
             Some(kind) => Some((kind, self.sort(kind))),
             None => self.json_child(self.base(parent)?, name),
         }
+    }
+
+    fn element_definition(&self, parent: TypeId, name: Option<&str>) -> Option<Element<'_>> {
+        let path = format!("{}.{}", self.type_name(parent), name?);
+        let Some(node) = self.definitions.root().get(&path) else {
+            return self.element_definition(self.base(parent)?, name);
+        };
+        Some(Element {
+            node,
+            sibling: None,
+            kind: None,
+        })
     }
 }
 

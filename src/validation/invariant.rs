@@ -195,6 +195,8 @@ impl Profiles for Asking<'_, '_> {
 
     fn is_in_slice(&self, element: Element<'_>, profile: &str, slice: &str) -> Result<bool, Failure> {
         let answer = self.apart(element, |walk, focus| walk.is_in_slice(focus, profile, slice));
-        Ok(answer == Some(true))
+        answer
+            .flatten()
+            .ok_or_else(|| Failure::unsupported(format!("There is no slice {slice} in a profile {profile} known here")))
     }
 }

@@ -89,38 +89,56 @@ mod tests {
         {"use":"official","system":"http://id.gov.bt/citizen","value":"10101000001"},{"system":"http://other","value":"1"}],
         "name":[{"text":"Karma"}],"gender":"male","birthDate":"1980-01-01"}"#;
 
+    const JUDGED: &[(&str, &str)] = &[
+        ("conformsTo('http://hl7.org/fhir/StructureDefinition/Patient')", "true"),
+        ("conformsTo('http://hl7.org/fhir/StructureDefinition/Person')", "false"),
+        (
+            "conformsTo('http://fhir.moh.gov.bt/StructureDefinition/bt-patient')",
+            "true",
+        ),
+        (
+            "conformsTo('http://fhir.moh.gov.bt/StructureDefinition/bt-condition')",
+            "false",
+        ),
+        (
+            "identifier.slice('http://fhir.moh.gov.bt/StructureDefinition/bt-patient', 'cid').count()",
+            "1",
+        ),
+        (
+            "identifier.slice('http://fhir.moh.gov.bt/StructureDefinition/bt-patient', 'none').count()",
+            "There is no slice none in a profile http://fhir.moh.gov.bt/StructureDefinition/bt-patient known here",
+        ),
+        (
+            "name.conformsTo('http://hl7.org/fhir/StructureDefinition/HumanName')",
+            "true",
+        ),
+        (
+            "conformsTo('http://nowhere')",
+            "Judging by http://nowhere needs the profile",
+        ),
+        (
+            "identifier.slice('http://nowhere', 'cid').count()",
+            "There is no slice cid in a profile http://nowhere known here",
+        ),
+        ("identifier.slice({}, 'cid').count()", "0"),
+        ("elementDefinition().path = 'Patient'", "true"),
+        ("birthDate.elementDefinition().type.code = 'date'", "true"),
+        (
+            "name.text.elementDefinition().where(path = 'HumanName.text').count()",
+            "1",
+        ),
+        (
+            "identifier.use.elementDefinition().binding.strength.first() = 'required'",
+            "true",
+        ),
+        (
+            "elementDefinition().elementDefinition().path = 'StructureDefinition.snapshot.element'",
+            "true",
+        ),
+    ];
+
     #[test]
     fn expressions_are_judged_by_profiles() {
-        let table = [
-            ("conformsTo('http://hl7.org/fhir/StructureDefinition/Patient')", "true"),
-            ("conformsTo('http://hl7.org/fhir/StructureDefinition/Person')", "false"),
-            (
-                "conformsTo('http://fhir.moh.gov.bt/StructureDefinition/bt-patient')",
-                "true",
-            ),
-            (
-                "conformsTo('http://fhir.moh.gov.bt/StructureDefinition/bt-condition')",
-                "false",
-            ),
-            (
-                "identifier.slice('http://fhir.moh.gov.bt/StructureDefinition/bt-patient', 'cid').count()",
-                "1",
-            ),
-            (
-                "identifier.slice('http://fhir.moh.gov.bt/StructureDefinition/bt-patient', 'none').count()",
-                "0",
-            ),
-            (
-                "name.conformsTo('http://hl7.org/fhir/StructureDefinition/HumanName')",
-                "true",
-            ),
-            (
-                "conformsTo('http://nowhere')",
-                "Judging by http://nowhere needs the profile",
-            ),
-            ("identifier.slice('http://nowhere', 'cid').count()", "0"),
-            ("identifier.slice({}, 'cid').count()", "0"),
-        ];
         let validator = Validator::new(Definitions::r4());
         let model = &*validator.definitions;
         let document = Document::parse(PATIENT.as_bytes(), Limits::default()).expect("JSON");
@@ -132,7 +150,7 @@ mod tests {
             now: 0,
         };
         let resource = Element::resource(model, document.root());
-        for (text, expected) in table {
+        for (text, expected) in JUDGED {
             let expression = Expression::parse(text).expect(text);
             let mut context = Context::new(model, resource, 0);
             context.profiles = Some(&judging);
@@ -142,7 +160,7 @@ mod tests {
                 Ok(items) => format!("{items:?}"),
                 Err(failure) => failure.message.clone(),
             };
-            assert_eq!(found, expected, "{text}");
+            assert_eq!(found, *expected, "{text}");
         }
     }
 }

@@ -1,8 +1,11 @@
-//! Judges narratives (<https://hl7.org/fhir/R4/narrative.html>): that links can be followed, and what profiles say of parts.
+//! Judges narratives (<https://hl7.org/fhir/R4/narrative.html>): links that can be followed, parts that a profile asks for.
 
-use conformance::place::quoted;
+use conformance::place::{Place, quoted};
+use fhir::document::Node;
 use fhir::outcome::Code;
+use rustc_hash::FxHashSet;
 
+use crate::around::contained;
 use crate::binding::is_absolute;
 use crate::focus::Focus;
 use crate::shape::{Profile, Shape};
@@ -34,14 +37,71 @@ impl Walk<'_> {
     }
 }
 
+/// The start tags of a text, without what encloses them: `a href="#x"`, `br/`.
+fn tags(text: &str) -> impl Iterator<Item = &str> {
+    let tags = text.split('<').skip(1).filter_map(|tag| tag.split('>').next());
+    tags.filter(|tag| tag.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// Whether a tag is that of an anchor.
+fn is_anchor(tag: &str) -> bool {
+    let rest = tag.strip_prefix(['a', 'A']);
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_whitespace()))
+}
+
 /// What the anchors of a text link to.
 fn links(text: &str) -> impl Iterator<Item = &str> {
-    let tags = text.split('<').skip(1).filter_map(|tag| tag.split('>').next());
-    let anchors = tags.filter(|tag| {
-        tag.strip_prefix(['a', 'A'])
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_whitespace()))
-    });
+    let anchors = tags(text).filter(|tag| is_anchor(tag));
     anchors.filter_map(|tag| attribute(tag, "href")).map(str::trim)
+}
+
+/// The ids that the elements of a text have.
+pub(crate) fn ids(text: &str) -> impl Iterator<Item = &str> {
+    tags(text).filter_map(|tag| attribute(tag, "id"))
+}
+
+/// The ids that a text names: links and pictures by `#id`, and `idref`.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    tags(text).flat_map(|tag| {
+        let local = |name| {
+            attribute(tag, name)?
+                .trim()
+                .strip_prefix('#')
+                .filter(|id| !id.is_empty())
+        };
+        let link = if is_anchor(tag) { local("href") } else { local("src") };
+        link.into_iter().chain(attribute(tag, "idref"))
+    })
+}
+
+impl Walk<'_> {
+    /// Says of which names within a narrative there is nothing in its resource, whose ids these are: nobody can follow
+    /// such a link (<https://hl7.org/fhir/R4/narrative.html#id>).
+    pub(crate) fn narrative_targets(&mut self, focus: &Focus<'_, '_>, ids: &FxHashSet<String>) {
+        let narrative = focus.element.node.get("text").and_then(|text| text.get("div"));
+        let Some(text) = narrative.as_ref().and_then(Node::as_str) else {
+            return;
+        };
+        let anchors: FxHashSet<&str> = tags(&text).filter_map(|tag| attribute(tag, "name")).collect();
+        let within = contained(focus.element.node);
+        let is_contained = |id: &str| within.iter().any(|one| one.string("id").is_some_and(|own| own == id));
+        let mut told = FxHashSet::default();
+        let place = Place::Member(focus.place, "text");
+        let place = Place::Member(&place, "div");
+        for id in named(&text) {
+            if !self.found.step() {
+                return;
+            }
+            if !ids.contains(id) && !anchors.contains(id) && told.insert(id) && !is_contained(id) {
+                self.found.warning(Code::NotFound, &place, || {
+                    format!(
+                        "The narrative names {}, and nothing in this resource has that id.",
+                        quoted(id)
+                    )
+                });
+            }
+        }
+    }
 }
 
 /// The value of an attribute of a tag, `a href="…"`.
@@ -143,6 +203,13 @@ mod tests {
     fn links_are_those_of_anchors() {
         let text = "<div><a name='x'>y</a><a title=\"t\" href = 'http://a'>b</a><abbr href='no'/><a href=\"#c\"/>href=\"d\"</div>";
         assert_eq!(links(text).collect::<Vec<_>>(), ["http://a", "#c"]);
+    }
+
+    #[test]
+    fn ids_are_told_from_what_names_them() {
+        let text = "<div id='a'><a href='#b'/><img src=\"#c\"/><p idref='d' id = 'e'>f</p><a name='g' href='http://h#i'/></div>";
+        assert_eq!(ids(text).collect::<Vec<_>>(), ["a", "e"]);
+        assert_eq!(named(text).collect::<Vec<_>>(), ["b", "c", "d"]);
     }
 
     #[test]

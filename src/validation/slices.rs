@@ -97,18 +97,21 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether an element belongs to a slice of a profile, by its name. There may be no such profile or slice.
-    pub(crate) fn is_in_slice(&mut self, focus: &Focus<'_, '_>, address: &str, name: &str) -> bool {
+    /// Whether an element belongs to a slice of a profile, by its name; `None` where there is no such profile or slice.
+    pub(crate) fn is_in_slice(&mut self, focus: &Focus<'_, '_>, address: &str, name: &str) -> Option<bool> {
         let Known::Profile(profile) = self.known(address) else {
-            return false;
+            return None;
         };
-        profile.shapes.iter().any(|shape| {
+        let mut answer = None;
+        for shape in &profile.shapes {
+            let (Some(slicing), Some(slice)) = (&shape.slicing, shape.slice(name)) else {
+                continue;
+            };
             let may_be = shape.kind.is_none_or(|kind| self.definitions.is_a(focus.kind, kind));
-            match (&shape.slicing, shape.slice(name)) {
-                (Some(slicing), Some(slice)) if may_be => self.is_in(focus, &profile, slicing, slice),
-                _ => false,
-            }
-        })
+            let is_in = may_be && self.is_in(focus, &profile, slicing, slice);
+            answer = Some(is_in || answer == Some(true));
+        }
+        answer
     }
 
     /// Whether an element belongs to a slice.

@@ -97,6 +97,10 @@ const BASE: &str = r##"
     {"resourceType":"StructureDefinition","url":"http://a/b","name":"B","status":"draft","kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint","differential":{"element":[{"id":"Patient.birthDate","path":"Patient.birthDate","max":"2","type":[{"code":"string"}]},{"id":"Patient.gender","path":"Patient.gender","binding":{"strength":"example"}},{"id":"Patient.active","path":"Patient.active","binding":{"strength":"example"}}]}}  => StructureDefinition.differential.element[0].max, StructureDefinition.differential.element[0].type[0], StructureDefinition.differential.element[1].binding, StructureDefinition.differential.element[2] => at most
     P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"urn:oid:1.2\">x</a></div>"}  => Patient.text.div => nobody can follow
     P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"https://a.b\">urn:x</a></div>"}  =>  =>
+    P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">a&nbsp;b</div>"}  => Patient.text.div => txt-1
+    P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p id=\"a\">x</p><p id=\"a\">y</p></div>"}  => Patient.text.div => the id
+    P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p id=\"a\">x</p></div>"},"name":[{"id":"a","text":"x"}]  => Patient.name[0] => the id
+    P,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p id=\"a\"><a href=\"#a\">x</a></p></div>"}  =>  =>
     P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"MARRIED"}]}  =>  =>
     P,"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","display":"Single"}]}  => Patient.maritalStatus.coding[0].display => `Married`
     P,"identifier":[{"system":"abc","value":"1"}]  => Patient.identifier[0] => not absolute

@@ -13,6 +13,7 @@ use crate::entries::Bundles;
 use crate::findings::Findings;
 use crate::focus::{Child, Focus, Scope, children, holder};
 use crate::library::{Library, Shelf};
+use crate::narrative;
 use crate::profiles::Known;
 use crate::validator::{Purpose, Validator};
 
@@ -133,7 +134,7 @@ impl<'v> Walk<'v> {
                 if text.starts_with('#') {
                     found.insert(text.into_owned());
                 } else if text.starts_with('<') {
-                    let quoted = text.split('"').filter(|part| part.starts_with('#'));
+                    let quoted = text.split(['"', '\'']).filter(|part| part.starts_with('#'));
                     found.extend(quoted.map(str::to_owned));
                 }
             }
@@ -147,6 +148,16 @@ impl<'v> Walk<'v> {
     fn ids(&mut self, focus: &Focus<'_, '_>) {
         let mut seen = FxHashSet::default();
         self.own_ids(focus, &mut seen, 0);
+        self.narrative_targets(focus, &seen);
+    }
+
+    /// Says that an id is the second of its name within the resource.
+    fn own_id(&mut self, focus: &Focus<'_, '_>, seen: &mut FxHashSet<String>, id: &str) {
+        if !seen.insert(id.to_owned()) {
+            self.found.error(Code::Duplicate, focus.place, || {
+                format!("Another element of this resource has the id {} too.", quoted(id))
+            });
+        }
     }
 
     fn own_ids(&mut self, focus: &Focus<'_, '_>, seen: &mut FxHashSet<String>, depth: usize) {
@@ -157,11 +168,12 @@ impl<'v> Walk<'v> {
             // A snapshot and a differential have the same ids: those name elements of the type defined.
             let of_element = child.step.element.path == "Element.id" && focus.kind != self.validator.kinds.definition;
             if of_element && let Some(id) = child.element.node.as_str() {
-                if !seen.insert(id.to_string()) {
-                    self.found.error(Code::Duplicate, focus.place, || {
-                        format!("Another element of this resource has the id {} too.", quoted(&id))
-                    });
-                }
+                self.own_id(focus, seen, &id);
+            } else if child.step.kind == self.validator.kinds.xhtml {
+                let text = child.element.node.as_str().unwrap_or_default();
+                self.with_child(focus, &child, |walk, focus| {
+                    narrative::ids(&text).for_each(|id| walk.own_id(focus, seen, id));
+                });
             } else if !self.validator.kinds.is_any_resource(child.step.kind) {
                 self.with_child(focus, &child, |walk, focus| walk.own_ids(focus, seen, depth + 1));
             }
