@@ -136,7 +136,7 @@ pub(crate) enum Command {
         /// The share of people who are registered a second time, with mistakes.
         #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
         duplicates: f64,
-        /// Make the visits of these years too: encounters, vital signs and conditions, about 12 records a year a person.
+        /// Make the visits of these years too: encounters, vital signs, conditions and medicines, about 20 records a year a person.
         #[arg(long, value_name = "FROM..TO")]
         visits: Option<String>,
         /// The date at which ages are as the census has them.

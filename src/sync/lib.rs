@@ -4,14 +4,18 @@
 //! each version is the changes it made to the one it was based on, and of the changes to one element those count that no
 //! other knew of. So it does not matter in which order sites hear of each other, or who joins what: they end alike.
 
+mod change;
 mod changes;
+mod digits;
 pub mod element;
 pub mod history;
 pub mod merge;
 pub mod rules;
+pub mod segment;
 #[cfg(test)]
 mod tests;
 
+pub use change::{Change, NoChange};
 pub use history::{History, Invalid, Version};
 pub use merge::{Conflict, State, state};
 pub use rules::Rules;

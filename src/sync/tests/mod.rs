@@ -1,6 +1,7 @@
 //! The room's tests: what sites wrote apart, in a table and at random.
 
 mod random;
+mod segments;
 mod table;
 
 use std::sync::{Arc, LazyLock};
