@@ -57,27 +57,17 @@ pub fn find_people(
     let found = engine
         .people
         .ask(&engine.store, engine.limits.search_time, |everybody| {
-            let found = everybody.register().find(&asked, engine.people.names(), most);
-            let survivor = |sighting: &Sighting| everybody.survivor(&sighting.id).to_owned();
-            let with_survivor = found.into_iter().map(|sighting| (survivor(&sighting), sighting));
-            with_survivor.collect::<Vec<_>>()
+            everybody.find(&asked, engine.people.names(), most)
         })?;
     let more = found.len() == most;
     let page = found.iter().skip(wish.offset).take(wish.count);
-    let mut results: Vec<(Id, Tree)> = Vec::new();
+    let mut results: Vec<Tree> = Vec::new();
     for found in page {
-        if let Some((id, result)) = result(engine, &wish.text, &asked, found)?
-            && !results.iter().any(|(known, _)| *known == id)
-        {
-            results.push((id, result));
-        }
+        results.extend(result(engine, &wish.text, &asked, found)?);
     }
     let mut answer = Tree::object([
         ("query", Tree::string(&wish.text)),
-        (
-            "results",
-            Tree::Array(results.into_iter().map(|(_, result)| result).collect()),
-        ),
+        ("results", Tree::Array(results)),
         ("more", Tree::Bool(more)),
     ]);
     let next = wish.offset + wish.count;
@@ -169,14 +159,13 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
-/// The result for somebody found, by the record that replaces hers where one does, and the id it is of; `None` where she is
-/// gone since.
+/// The result for somebody found, by the record that replaces hers where one does; `None` where she is gone since.
 fn result(
     engine: &Engine,
     text: &str,
     asked: &Asked,
     (survivor, sighting): &(String, Sighting),
-) -> Result<Option<(Id, Tree)>, Refusal> {
+) -> Result<Option<Tree>, Refusal> {
     let kind = replaced::kind();
     let of_register = |id: &str| Id::new(id).ok_or_else(|| Refusal::broken("A register has an id that is none."));
     let (found, last) = (of_register(&sighting.id)?, of_register(survivor)?);
@@ -204,7 +193,7 @@ fn result(
     let names = engine.people.names();
     let matched = highlight::matched(Person(document.root()), text, asked, sighting, names);
     result.set("matched", Tree::Array(matched));
-    Ok(Some((id, result)))
+    Ok(Some(result))
 }
 
 fn read(engine: &Engine, kind: &Kind, id: &Id) -> Result<Option<Document>, Refusal> {

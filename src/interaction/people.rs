@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use fhir::document::{Document, Node};
 use fhir::identity::{Id, Kind, Reference};
 use fhir::parse::Limits;
-use person::{Found, Person, Register, Weights};
+use person::find::Sighting;
+use person::{Asked, Found, Person, Register, Weights};
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::{Appended, Follower, Store, Trouble, Version};
 use text::{Analysis, Spellings};
@@ -24,6 +25,8 @@ const PATIENT: &str = "Patient";
 const CHUNK: usize = 1_000;
 /// Records that replace each other, followed from one to the next.
 const STEPS_MAX: usize = 1_000;
+/// Records of one person that are told to be hers where all of them are found.
+const RECORDS_OF_ONE: usize = 16;
 /// Beyond so many changed records all are read anew.
 const CHANGED_MAX: usize = 100_000;
 
@@ -55,6 +58,26 @@ impl Everybody {
             .for_each(|found| found.id = self.survivor(&found.id).to_owned());
         found.retain(|found| named.insert(found.id.clone()));
         found
+    }
+
+    /// Those whom what was typed may mean, as [`Register::find`] has it, each with the record that stands for her. Who is
+    /// found by several of her records stands once, by the one that matches best, on whatever page.
+    pub fn find(&self, asked: &Asked, names: &Spellings, most: usize) -> Vec<(String, Sighting)> {
+        for times in [1, 2, RECORDS_OF_ONE] {
+            let found = self.register.find(asked, names, most * times);
+            let all = found.len() < most * times;
+            let mut named = FxHashSet::default();
+            let with_survivor = found
+                .into_iter()
+                .map(|found| (self.survivor(&found.id).to_owned(), found));
+            let mut distinct: Vec<(String, Sighting)> = with_survivor.collect();
+            distinct.retain(|(survivor, _)| self.replaced.is_empty() || named.insert(survivor.clone()));
+            if all || distinct.len() >= most || times == RECORDS_OF_ONE {
+                distinct.truncate(most);
+                return distinct;
+            }
+        }
+        Vec::new()
     }
 
     /// The particulars of all records, also of those that others replace.

@@ -1,13 +1,14 @@
-//! What people are looked up by while somebody types: lists of people by name, year and gewog; their numbers in order.
+//! What people are looked up by while somebody types: sets of people by name, birth and place; their numbers in order.
 //!
 //! Beside a register's packed people lie, of each, what a typed word is compared with: the tokens of her names, year and
-//! day of birth, gewog. That is read at once, without unpacking her, so that tens of thousands can be looked at in a
-//! millisecond or two. People are only ever added; who is gone, the register knows.
+//! day of birth, gewog. That is read at once, without unpacking her. People are only ever added; who is gone, the register
+//! knows.
 
 use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
+use crate::crowd::List;
 use crate::keys;
 use crate::pack::Lexicon;
 use crate::person::Person;
@@ -20,6 +21,11 @@ const RECENT: usize = 4_096;
 /// Letters and digits of a number of any system that are in order: 37 to the power of 7 fits beside a person's number.
 pub(crate) const LETTERS: usize = 7;
 const OF_LETTERS: u64 = 37;
+
+/// Letters of a beginning whose people are kept together.
+const BEGINNING: usize = 3;
+/// Names of so many tokens, and of more, are told apart.
+pub(crate) const TOKENS_TOLD: usize = 4;
 
 /// What a typed word is compared with.
 #[derive(Clone, Copy, Default)]
@@ -38,25 +44,44 @@ pub(crate) struct Facts {
 #[derive(Default)]
 pub(crate) struct Token {
     pub(crate) word: Box<str>,
-    /// A hash of how it sounds.
-    pub(crate) sound: u32,
+    /// The people who have it in a name.
+    pub(crate) people: List,
+    /// Its first letters, one to three of them, as places in the list of beginnings.
+    begins: Vec<u32>,
+}
+
+/// The first letters of tokens.
+#[derive(Default)]
+struct Beginning {
+    tokens: Vec<u32>,
+    people: List,
+}
+
+/// How a token is written and sounds, in short.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
     /// One bit for each letter that it has.
     pub(crate) letters: u32,
     /// How many characters it has, as far as 255.
     pub(crate) length: u8,
-    /// The people who have it in a name, ascending.
-    pub(crate) people: Vec<u32>,
 }
 
 /// What people are looked up by.
 #[derive(Default)]
 pub(crate) struct Lookup {
-    /// By the token's number in the lexicon.
+    /// By the token's number in the lexicon, as the next.
     tokens: Vec<Token>,
-    /// The tokens that begin with a letter.
-    beginning: FxHashMap<char, Vec<u32>>,
-    years: FxHashMap<u16, Vec<u32>>,
-    gewogs: FxHashMap<u16, Vec<u32>>,
+    shapes: Vec<Shape>,
+    /// Tokens by a hash of how they sound.
+    sounds: FxHashMap<u32, Vec<u32>>,
+    beginnings: Vec<Beginning>,
+    by_letters: FxHashMap<Box<str>, u32>,
+    years: FxHashMap<u16, List>,
+    days: FxHashMap<(u16, u16), List>,
+    gewogs: FxHashMap<u16, List>,
+    dzongkhags: FxHashMap<u32, List>,
+    /// By how many tokens their names have.
+    of_tokens: [List; TOKENS_TOLD + 1],
     pub(crate) citizens: Ordered,
     pub(crate) telephones: Ordered,
     pub(crate) identifiers: Ordered,
@@ -69,23 +94,15 @@ impl Lookup {
     pub(crate) fn add(&mut self, person: &Person, lexicon: &Lexicon) {
         let number = self.facts.len() as u32;
         self.learn(lexicon);
-        // Who has no name yet is looked for by her mother's.
-        let mother = Some(&person.parents[0]).filter(|_| person.names.is_empty());
         let from = self.names.len();
-        for token in person.names.iter().chain(mother).flatten() {
-            if let Some(token) = lexicon.find(token)
-                && !self.names[from..].contains(&token)
-            {
-                self.names.push(token);
-                self.tokens[token as usize].people.push(number);
-            }
-        }
+        self.add_names(number, person, lexicon);
         let birth = person.birth.unwrap_or(crate::Birth::of_year(0));
         let small = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
         let place = person.place;
+        let names = self.names.len() - from;
         let facts = Facts {
             names_from: from as u32,
-            names: (self.names.len() - from).min(255) as u8,
+            names: names.min(255) as u8,
             year: small(birth.year),
             day: small(birth.month.saturating_mul(32).saturating_add(birth.day)),
             gewog: small(if place.gewog > 0 {
@@ -95,18 +112,38 @@ impl Lookup {
             }),
         };
         self.facts.push(facts);
+        self.of_tokens[names.min(TOKENS_TOLD)].push(number);
         self.years.entry(facts.year).or_default().push(number);
+        self.days.entry((facts.year, facts.day)).or_default().push(number);
         self.gewogs.entry(facts.gewog).or_default().push(number);
-        person
-            .citizen
-            .iter()
-            .for_each(|value| self.citizens.put(*value, number));
-        person
-            .telephones
-            .iter()
-            .for_each(|value| self.telephones.put(*value, number));
+        let dzongkhag = u32::from(facts.gewog) / 100;
+        self.dzongkhags.entry(dzongkhag).or_default().push(number);
+        if let Some(value) = person.citizen {
+            self.citizens.put(value, number);
+        }
+        for value in &person.telephones {
+            self.telephones.put(*value, number);
+        }
         for identifier in &person.identifiers {
             self.identifiers.put(letters(&identifier.value).0, number);
+        }
+    }
+
+    fn add_names(&mut self, number: u32, person: &Person, lexicon: &Lexicon) {
+        // Who has no name yet is looked for by her mother's.
+        let mother = Some(&person.parents[0]).filter(|_| person.names.is_empty());
+        let from = self.names.len();
+        for token in person.names.iter().chain(mother).flatten() {
+            let Some(token) = lexicon.find(token) else { continue };
+            if self.names[from..].contains(&token) {
+                continue;
+            }
+            self.names.push(token);
+            let token = &mut self.tokens[token as usize];
+            token.people.push(number);
+            for beginning in &token.begins {
+                self.beginnings[*beginning as usize].people.push(number);
+            }
         }
     }
 
@@ -114,26 +151,46 @@ impl Lookup {
     fn learn(&mut self, lexicon: &Lexicon) {
         for word in lexicon.words_from(self.tokens.len()) {
             let number = self.tokens.len() as u32;
-            if let Some(first) = word.chars().next() {
-                self.beginning.entry(first).or_default().push(number);
+            let mut begins = Vec::with_capacity(BEGINNING);
+            for (at, letter) in word.char_indices().take(BEGINNING) {
+                let place = self.beginning_place(&word[..at + letter.len_utf8()]);
+                self.beginnings[place as usize].tokens.push(number);
+                begins.push(place);
             }
-            self.tokens.push(Token {
-                word: word.into(),
-                sound: keys::hash("sound", &[&sound(word)]) as u32,
+            let sounds = keys::hash("sound", &[&sound(word)]) as u32;
+            self.sounds.entry(sounds).or_default().push(number);
+            self.shapes.push(Shape {
                 letters: letter_bits(word),
                 length: word.chars().count().min(255) as u8,
-                people: Vec::new(),
+            });
+            self.tokens.push(Token {
+                word: word.into(),
+                people: List::default(),
+                begins,
             });
         }
     }
 
+    fn beginning_place(&mut self, letters: &str) -> u32 {
+        if let Some(place) = self.by_letters.get(letters) {
+            return *place;
+        }
+        let place = self.beginnings.len() as u32;
+        self.by_letters.insert(letters.into(), place);
+        self.beginnings.push(Beginning::default());
+        place
+    }
+
     /// Gives up what memory was taken beforehand, and puts all numbers in order.
     pub(crate) fn settle(&mut self) {
-        self.tokens.iter_mut().for_each(|token| token.people.shrink_to_fit());
-        self.years
-            .values_mut()
+        let by_token = self.tokens.iter_mut().map(|token| &mut token.people);
+        let by_letters = self.beginnings.iter_mut().map(|beginning| &mut beginning.people);
+        let others = self.years.values_mut().chain(self.days.values_mut());
+        let others = others
             .chain(self.gewogs.values_mut())
-            .for_each(Vec::shrink_to_fit);
+            .chain(self.dzongkhags.values_mut());
+        let all = by_token.chain(by_letters).chain(others).chain(&mut self.of_tokens);
+        all.for_each(List::shrink);
         self.facts.shrink_to_fit();
         self.names.shrink_to_fit();
         for ordered in [&mut self.citizens, &mut self.telephones, &mut self.identifiers] {
@@ -156,35 +213,58 @@ impl Lookup {
         &self.tokens[number as usize]
     }
 
-    /// All tokens that somebody has, with their numbers.
-    pub(crate) fn tokens(&self) -> impl Iterator<Item = (u32, &Token)> {
-        let all = self.tokens.iter().enumerate();
-        all.filter(|(_, token)| !token.people.is_empty())
-            .map(|(number, token)| (number as u32, token))
+    /// The shape of each token, in their order.
+    pub(crate) fn shapes(&self) -> &[Shape] {
+        &self.shapes
     }
 
-    /// The tokens that begin with a text.
-    pub(crate) fn beginning(&self, text: &str) -> impl Iterator<Item = (u32, &Token)> {
-        let of_first = text.chars().next().and_then(|first| self.beginning.get(&first));
-        let numbers = of_first.into_iter().flatten();
-        let tokens = numbers.map(|number| (*number, self.token(*number)));
-        tokens.filter(move |(_, token)| !token.people.is_empty() && token.word.starts_with(text))
+    /// The tokens that sound like a name.
+    pub(crate) fn sounding(&self, name: &str) -> &[u32] {
+        let sounds = keys::hash("sound", &[&sound(name)]) as u32;
+        self.sounds.get(&sounds).map_or(&[], Vec::as_slice)
     }
 
-    /// The people born in a year, ascending.
-    pub(crate) fn of_year(&self, year: u16) -> &[u32] {
-        self.years.get(&year).map_or(&[], Vec::as_slice)
+    /// The people who have a token that begins with a text: one list of a few letters, else one of each token.
+    pub(crate) fn beginning<'l>(&'l self, text: &str, each: &mut dyn FnMut(&'l List)) {
+        let (few, more) = match text.char_indices().nth(BEGINNING) {
+            Some((at, _)) => (&text[..at], true),
+            None => (text, false),
+        };
+        let Some(place) = self.by_letters.get(few) else { return };
+        let beginning = &self.beginnings[*place as usize];
+        match more {
+            false => each(&beginning.people),
+            true => {
+                let tokens = beginning.tokens.iter().map(|number| self.token(*number));
+                let begin = tokens.filter(|token| token.word.starts_with(text));
+                begin.for_each(|token| each(&token.people));
+            }
+        }
     }
 
-    /// The people of a gewog, or of a dzongkhag times a hundred whose gewog is not known; ascending.
-    pub(crate) fn of_gewog(&self, gewog: u16) -> &[u32] {
-        self.gewogs.get(&gewog).map_or(&[], Vec::as_slice)
+    /// The people whose names have so many tokens; the last has those of more.
+    pub(crate) fn of_tokens(&self, count: usize) -> &List {
+        &self.of_tokens[count.min(TOKENS_TOLD)]
     }
 
-    /// The gewogs of a dzongkhag in which somebody lives, and the dzongkhag times a hundred.
-    pub(crate) fn gewogs_of(&self, dzongkhag: u32) -> impl Iterator<Item = u16> {
-        let all = self.gewogs.keys().copied();
-        all.filter(move |gewog| u32::from(*gewog) / 100 == dzongkhag)
+    /// The people born in a year.
+    pub(crate) fn of_year(&self, year: u16) -> Option<&List> {
+        self.years.get(&year)
+    }
+
+    /// The people born on a day of a year: the month times 32 and the day.
+    pub(crate) fn of_day(&self, year: u16, day: u16) -> Option<&List> {
+        self.days.get(&(year, day))
+    }
+
+    /// The people of a gewog.
+    pub(crate) fn of_gewog(&self, gewog: u16) -> Option<&List> {
+        self.gewogs.get(&gewog)
+    }
+
+    /// The people of a dzongkhag, also those whose gewog is not known.
+    pub(crate) fn of_dzongkhag(&self, dzongkhag: u32) -> Option<&List> {
+        self.dzongkhags.get(&dzongkhag)
     }
 }
 

@@ -224,6 +224,16 @@ impl Register {
         !self.gone[number as usize]
     }
 
+    /// The number of a token, where somebody has or had it.
+    pub(crate) fn token(&self, word: &str) -> Option<u32> {
+        self.lexicon.find(word)
+    }
+
+    /// Somebody's id, by her number.
+    pub(crate) fn id_of(&self, number: u32) -> Option<&str> {
+        pack::id(self.bytes(number))
+    }
+
     /// Somebody by her number, with her id.
     pub(crate) fn of_number(&self, number: u32) -> Option<(String, Person)> {
         pack::read(self.bytes(number), &self.lexicon)

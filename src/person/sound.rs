@@ -71,26 +71,47 @@ pub fn similar(a: &str, b: &str) -> bool {
 
 /// Letters to insert, remove, change or swap with the next to make one of the other; more than `most` counts as one more.
 pub fn edits(a: &str, b: &str, most: usize) -> usize {
+    if a.is_ascii() && b.is_ascii() {
+        return edits_of(a.as_bytes(), b.as_bytes(), most);
+    }
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    edits_of(&a, &b, most)
+}
+
+/// Longer texts are cut: names are shorter.
+const COMPARED_MAX: usize = 63;
+
+fn edits_of<T: PartialEq>(a: &[T], b: &[T], most: usize) -> usize {
+    let a = &a[..a.len().min(COMPARED_MAX)];
+    let b = &b[..b.len().min(COMPARED_MAX)];
+    let most = most.min(COMPARED_MAX);
     if a.len().abs_diff(b.len()) > most {
         return most + 1;
     }
-    // Three rows of the table: a swap looks two rows back.
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
+    // Three rows of the table: a swap looks two rows back. Further from the diagonal than `most` all is too much.
+    let beyond = most as u8 + 1;
+    let mut before = [beyond; COMPARED_MAX + 1];
+    let mut last: [u8; COMPARED_MAX + 1] = std::array::from_fn(|j| j as u8);
     for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let change = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+        let (from, to) = (i.saturating_sub(most).max(1), (i + most).min(b.len()));
+        let mut row = [beyond; COMPARED_MAX + 1];
+        row[0] = i as u8;
+        let mut least_of_row = row[from - 1];
+        for j in from..=to {
+            let change = last[j - 1] + u8::from(a[i - 1] != b[j - 1]);
             let mut least = change.min(last[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 least = least.min(before[j - 2] + 1);
             }
-            row.push(least);
+            row[j] = least;
+            least_of_row = least_of_row.min(least);
+        }
+        if least_of_row >= beyond {
+            return most + 1;
         }
         before = std::mem::replace(&mut last, row);
     }
-    last[b.len()].min(most + 1)
+    usize::from(last[b.len()].min(beyond))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Measures finding people among a nation: `/find` and `$match` against reads by id, in turns, in one run.
 //!
 //! `cargo build --release -p epis -p tests && target/release/people --people 780000` makes the nation, imports it, asks,
-//! and prints the table of `docs/reference/finding-people.md`.
+//! and prints the table of `docs/reference/finding-people.md`. `people --server 127.0.0.1:8080 --nation FOLDER` asks a server
+//! that has those people already.
 
 use std::fs;
 use std::path::Path;
@@ -118,11 +119,20 @@ fn main() {
             .position(|a| a == flag)
             .and_then(|at| arguments.get(at + 1))
     };
+    if let (Some(address), Some(nation)) = (given("--server"), given("--nation")) {
+        measure(address, None, &sample(&Path::new(nation).join("Patient.ndjson")));
+        return;
+    }
     let people: u64 = given("--people").map_or(780_000, |text| text.parse().expect("a number"));
     let engine = match arguments.iter().any(|argument| argument == "--postgres") {
         true => Engine::Postgres,
         false => Engine::Sqlite,
     };
+    on_its_own(people, engine);
+}
+
+/// Makes a nation and a server, and asks that.
+fn on_its_own(people: u64, engine: Engine) {
     let mut world = World::new(engine);
     world.kill();
     let nation = world.folder().join("nation");
@@ -133,14 +143,13 @@ fn main() {
     run(world.command("import").arg(&nation));
     println!("{people} people; imported in {:.0} s.", began.elapsed().as_secs_f64());
     let roster = world.folder().join("roster");
-    run(Command::new(binary())
-        .args(["match", "roster", "--to"])
-        .arg(&roster)
-        .arg("--data")
-        .arg(world.folder()));
+    let mut command = world.command("match");
+    command.args(["roster", "--to"]).arg(&roster);
+    run(&mut command);
     let patients = sample(&nation.join("Patient.ndjson"));
     world.start();
-    measure(&world, &patients);
+    let address = world.base.trim_start_matches("http://").trim_end_matches("/fhir");
+    measure(address, world.process(), &patients);
     of_roster(&roster, &patients);
 }
 
@@ -158,18 +167,17 @@ fn sample(file: &Path) -> Vec<Value> {
 }
 
 /// Asks a server, and prints a line for each shape: its times, the yardstick beside it, how often she was on the page.
-fn measure(world: &World, patients: &[Value]) {
-    let address = world.base.trim_start_matches("http://").trim_end_matches("/fhir");
+fn measure(address: &str, process: Option<u32>, patients: &[Value]) {
     let mut client = Client::connect(address);
-    let process = world.process().expect("it runs");
-    let before = resident_mib(process);
+    let resident = || process.map_or(0.0, resident_mib);
+    let before = resident();
     let began = Instant::now();
     // Until then it is refused with 503, after the time that a search may take.
     while client.send("GET", "/find?q=sonam", b"").status == 503 {}
     println!(
         "The first question reads everybody: {:.1} s, {:.0} MiB more.\n",
         began.elapsed().as_secs_f64(),
-        resident_mib(process) - before
+        resident() - before
     );
     let read = |patient: &Value| format!("/fhir/Patient/{}", patient["id"].as_str().expect("an id"));
     let mut reads: Vec<Duration> = Vec::new();

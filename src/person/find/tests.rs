@@ -3,6 +3,8 @@
 use text::Analysis;
 
 use super::*;
+use crate::Person;
+use crate::sound::sound;
 use crate::trial::{person, register};
 
 const PEOPLE: &[(&str, &str)] = &[
@@ -184,6 +186,66 @@ fn everybody_is_found_among_many_by_what_is_known_of_her() {
     });
     assert!(looked_for > 500, "{looked_for}");
     assert_eq!(first_page, looked_for);
+}
+
+/// What looking at everybody gives: by the same steps, as far as each word reaches.
+fn by_looking_at_everybody(register: &Register, typed: &str) -> Vec<(u32, u32)> {
+    let analysis = Analysis::built_in();
+    let asked = Asked::read(typed, &analysis.names, 2026);
+    let several = asked.terms.len() > 1;
+    let near = if several { Reach::NearWithOthers } else { Reach::Near };
+    let mut found = Vec::new();
+    for (reach, missing, enough) in [(Reach::AsTyped, 0, FEW), (near, 0, 1), (near, usize::from(several), 0)] {
+        let question = Question::new(register, &asked, &analysis.names, reach);
+        let people = (0..register.len() as u32).filter(|person| register.lives(*person));
+        found = people
+            .filter_map(|person| Some((question.score(person, missing)?, person)))
+            .collect();
+        if found.len() >= enough {
+            break;
+        }
+    }
+    found.sort_by_key(|(score, person)| (Reverse(*score), *person));
+    found
+}
+
+#[test]
+fn the_best_are_those_that_looking_at_everybody_gives() {
+    let register = register();
+    let mut random = query::sample::Random::new(11);
+    let mut people = Vec::new();
+    register.each(&mut |_, person| people.push(person.clone()));
+    let particulars = |random: &mut query::sample::Random, person: &Person| -> String {
+        let names: Vec<&String> = person.names.iter().flatten().collect();
+        let cut = |text: &str, to: usize| text.chars().take(to).collect::<String>();
+        match (random.below(9), names.is_empty()) {
+            (0 | 1, false) => names[random.below(names.len())].clone(),
+            (2 | 3, false) => cut(names[random.below(names.len())], 1 + random.below(4)),
+            (4, false) => names[random.below(names.len())].replacen(['a', 'e'], "o", 1),
+            (5, _) => person.birth.map_or("1990".to_owned(), |birth| birth.year.to_string()),
+            (6, _) => person.birth.map_or("1990-01".to_owned(), |birth| birth.to_string()),
+            (7, _) => person
+                .citizen
+                .map_or("114".to_owned(), |number| cut(&number.to_string(), 3 + random.below(9))),
+            _ => ["paro", "thim", "chang", "wangdue", "34y"][random.below(5)].to_owned(),
+        }
+    };
+    let mut several = 0;
+    for _ in 0..600 {
+        let (one, other) = (&people[random.below(people.len())], &people[random.below(people.len())]);
+        let words = (0..1 + random.below(3)).map(|at| particulars(&mut random, if at == 2 { other } else { one }));
+        let typed = words.collect::<Vec<_>>().join(" ");
+        let most = [1, 3, 11, 60][random.below(4)];
+        let expected = by_looking_at_everybody(register, &typed);
+        several += usize::from(expected.len() > most);
+        let expected: Vec<&str> = expected
+            .iter()
+            .take(most)
+            .filter_map(|(_, person)| register.id_of(*person))
+            .collect();
+        assert_eq!(ids(register, &typed, most), expected.join(" "), "{typed}, {most}");
+    }
+    assert!(several > 200, "{several}");
 }
 
 #[test]
