@@ -32,6 +32,8 @@ pub enum Shape {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) shape: Shape,
+    /// Of a key: the first byte of the name, where it has one.
+    pub(crate) first: u8,
     /// Of a key: the mark of the name.
     pub(crate) mark: u16,
     pub(crate) start: u32,
@@ -43,6 +45,8 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub struct Document {
     pub(crate) text: Box<str>,
+    /// The entries; after them the keys of the outermost object once more, side by side, so that a member of it is found
+    /// without touching all that stands between. Of such a key, `next` is the place where it stands itself.
     pub(crate) tape: Vec<Entry>,
     /// Whether some key begins with `_`.
     pub(crate) has_halves: bool,
@@ -56,7 +60,7 @@ impl Document {
 
     /// The node at a place that [`Node::place`] gave for this document.
     pub fn node(&self, place: u32) -> Node<'_> {
-        assert!((place as usize) < self.tape.len(), "a place of another document");
+        assert!(place < self.tape[0].next, "a place of another document");
         Node {
             document: self,
             at: place,
@@ -229,6 +233,10 @@ impl<'a> Node<'a> {
         if object.shape != Shape::Object {
             return None;
         }
+        if self.at == 0 {
+            let keys = tape.get(object.next as usize..)?;
+            return Some(keys.iter().find(|key| wanted(self.document, key))?.next);
+        }
         let mut at = self.at + 1;
         while at < object.next {
             let key = &tape[at as usize];
@@ -250,7 +258,8 @@ impl<'a> Node<'a> {
 
     /// The member by a name with a `_` before it.
     pub fn half(&self, name: &str) -> Option<Node<'a>> {
-        let key = self.key(|document, key| document.characters(key).strip_prefix('_') == Some(name))?;
+        let key =
+            self.key(|document, key| key.first == b'_' && document.characters(key).strip_prefix('_') == Some(name))?;
         Some(Node {
             document: self.document,
             at: key + 1,
@@ -282,7 +291,16 @@ impl<'a> Node<'a> {
     #[inline]
     pub fn keys(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
         let Members { document, mut from, to } = self.members();
+        let outermost = self.at == 0 && self.is_object();
+        if outermost {
+            from = to;
+        }
         std::iter::from_fn(move || {
+            if outermost {
+                let key = document.tape.get(from as usize)?;
+                from += 1;
+                return Some(Key { document, at: key.next });
+            }
             let at = from;
             (at < to).then(|| {
                 from = document.tape[at as usize].next;
@@ -368,6 +386,12 @@ impl<'a> Key<'a> {
     #[inline]
     pub fn name<'t>(&self, text: &'t str) -> Name<&'t str> {
         Name::marked(text, self.document.tape[self.at as usize].mark)
+    }
+
+    /// The first byte of what it says; 0 of an empty key.
+    #[inline]
+    pub fn first(&self) -> u8 {
+        self.document.tape[self.at as usize].first
     }
 
     /// The value.

@@ -52,6 +52,14 @@ impl<T: Deref<Target = str>> Name<T> {
     }
 }
 
+impl Name<&'static str> {
+    /// A name that the program knows: marked when it is built.
+    pub const fn fixed(text: &'static str) -> Name<&'static str> {
+        let mark = mark(text.as_bytes());
+        Name { text, mark }
+    }
+}
+
 impl<'n> Name<&'n str> {
     /// The text, for as long as it was lent.
     #[inline]
@@ -79,7 +87,7 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
 
 /// A mark from the length and three of the bytes.
 #[inline]
-pub(crate) fn mark(name: &[u8]) -> u16 {
+pub(crate) const fn mark(name: &[u8]) -> u16 {
     let [first, .., last] = name else { return 0 };
     let middle = name[name.len() / 2];
     let mixed = u32::from_le_bytes([*first, middle, *last, name.len() as u8]).wrapping_mul(0x9E37_79B1);

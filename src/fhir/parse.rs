@@ -76,6 +76,7 @@ impl Document {
             limits,
         };
         reader.read().map_err(|what| malformed(bytes, reader.at, what))?;
+        reader.list_outermost_keys();
         Ok(Document {
             text: text.into(),
             tape: reader.tape,
@@ -128,6 +129,7 @@ impl Reader<'_> {
         let place = self.tape.len();
         self.tape.push(Entry {
             shape,
+            first: 0,
             mark: 0,
             start: start as u32,
             end: end as u32,
@@ -241,6 +243,17 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Puts the keys of the outermost object after the tape.
+    fn list_outermost_keys(&mut self) {
+        let outermost = self.tape[0];
+        let mut at = 1;
+        while outermost.shape == Shape::Object && at < outermost.next {
+            let key = self.tape[at as usize];
+            self.tape.push(Entry { next: at, ..key });
+            at = key.next;
+        }
+    }
+
     /// Marks a key by its name.
     fn mark(&mut self, key: usize) {
         let entry = &mut self.tape[key];
@@ -250,6 +263,7 @@ impl Reader<'_> {
             _ => Cow::Borrowed(raw),
         };
         entry.mark = mark(&name);
+        entry.first = name.first().copied().unwrap_or_default();
         self.has_halves |= name.starts_with(b"_");
     }
 

@@ -251,9 +251,16 @@ impl<'a> Evaluator<'_, 'a> {
             out.extend(answer?.map(Item::Boolean));
             return Ok(());
         }
+        let start = out.len();
+        if operator == Operator::Concatenate {
+            let mut text = String::new();
+            self.concatenate(left, scope, &mut text)?;
+            self.concatenate(right, scope, &mut text)?;
+            out.push(Item::String(Cow::Owned(text)));
+            return self.weigh(&out[start..]);
+        }
         let left = self.single(left, scope)?;
         let right = self.single(right, scope)?;
-        let start = out.len();
         out.extend(operate::computed(self.context.model, operator, left, right)?);
         self.weigh(&out[start..])
     }

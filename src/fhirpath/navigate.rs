@@ -34,14 +34,11 @@ impl<'a> Member<'a> {
     pub(crate) fn each(
         &self,
         model: &dyn Model,
-        then: &mut impl FnMut(&Element<'a>) -> Result<(), Failure>,
+        then: &mut impl FnMut(Element<'a>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut values = self.value.into_iter().flat_map(|value| value.each());
-        let Some(half) = self.half else {
-            let mut present = values.filter(|node| !node.is_null());
-            return present.try_for_each(|node| then(&self.element(model, node, None)));
-        };
-        let mut halves = half.each();
+        let mut halves = self.half.into_iter().flat_map(|half| half.each());
+        // One loop for both, so that what is done with each element is made part of it.
         loop {
             let (value, half) = (values.next(), halves.next());
             let Some(node) = value.or(half) else {
@@ -49,7 +46,7 @@ impl<'a> Member<'a> {
             };
             let sibling = half.filter(|half| !half.is_null());
             if sibling.is_some() || !node.is_null() {
-                then(&self.element(model, node, sibling))?;
+                then(self.element(model, node, sibling))?;
             }
         }
     }
@@ -127,7 +124,9 @@ fn choice<'a>(holder: Node<'a>, name: &str, choices: &Choices) -> Member<'a> {
         kind: None,
         any: false,
     };
-    for (key, value) in holder.members() {
+    let first = name.as_bytes().first().copied();
+    let may_be = |key: &Key<'a>| Some(key.first()) == first || key.first() == b'_';
+    for (key, value) in holder.keys().filter(may_be).map(|key| (key.text(), key.value())) {
         let bare = key.strip_prefix('_').unwrap_or(&key);
         if bare.len() <= name.len() || !bare.starts_with(name) {
             continue;
@@ -150,24 +149,22 @@ fn choice<'a>(holder: Node<'a>, name: &str, choices: &Choices) -> Member<'a> {
 pub(crate) fn children<'a>(
     model: &dyn Model,
     of: &Element<'a>,
-    then: &mut impl FnMut(&Element<'a>) -> Result<(), Failure>,
+    then: &mut impl FnMut(Element<'a>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let holder = holder(of);
     for key in holder.keys() {
-        let member = json_member(model, of.kind, holder, key);
-        match member.only(model) {
-            Some(only) => then(&only)?,
-            None => member.each(model, then)?,
-        }
+        json_member(model, of.kind, holder, key).each(model, then)?;
     }
     Ok(())
 }
 
 /// What the member at a key holds; nothing where it is no element by itself.
-#[inline]
+#[inline(always)]
 fn json_member<'a>(model: &dyn Model, parent: Option<TypeId>, holder: Node<'a>, key: Key<'a>) -> Member<'a> {
     let text = key.text();
-    if let Some(bare) = text.strip_prefix('_') {
+    if key.first() == b'_'
+        && let Some(bare) = text.strip_prefix('_')
+    {
         return half_alone(model, parent, holder, bare, key.value());
     }
     let name = key.name(&text);
@@ -205,16 +202,17 @@ pub(crate) fn extensions<'a>(
     model: &dyn Model,
     of: &Element<'a>,
     url: &str,
-    then: &mut impl FnMut(&Element<'a>) -> Result<(), Failure>,
+    then: &mut impl FnMut(Element<'a>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let url_name = Name::of("url");
-    member(model, of, &Name::of("extension")).each(model, &mut |extension| {
-        let found = extension.node.find(&url_name);
-        match found.is_some_and(|found| found.says(url)) {
-            true => then(extension),
-            false => Ok(()),
-        }
-    })
+    const EXTENSION: Name<&str> = Name::fixed("extension");
+    const URL: Name<&str> = Name::fixed("url");
+    let member = member(model, of, &EXTENSION);
+    // No extension is a primitive, so none has a half.
+    let found = member.value.into_iter().flat_map(|list| list.each());
+    for node in found.filter(|node| node.find(&URL).is_some_and(|found| found.says(url))) {
+        then(member.element(model, node, None))?;
+    }
+    Ok(())
 }
 
 /// What an element refers to: a Reference, or a uri or canonical; `None` where it refers to nothing.

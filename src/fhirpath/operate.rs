@@ -1,28 +1,27 @@
 //! Arithmetic and concatenation of two items.
 
 use std::borrow::Cow;
+use std::mem;
 
 use rust_decimal::Decimal;
 
 use crate::compare::{describe, number};
 use crate::context::Failure;
+use crate::evaluate::{Evaluator, Scope};
 use crate::model::Model;
 use crate::numbers;
 use crate::quantity::Quantity;
 use crate::strings::LENGTH_LIMIT;
-use crate::syntax::Operator;
+use crate::syntax::{Expr, Operator};
 use crate::value::Item;
 
-/// The result of an operator that computes; empty where an operand is, but for `&`.
+/// The result of an operator that computes, but for `&`; empty where an operand is.
 pub(crate) fn computed<'a>(
     model: &dyn Model,
     operator: Operator,
     left: Option<Item<'a>>,
     right: Option<Item<'a>>,
 ) -> Result<Option<Item<'a>>, Failure> {
-    if operator == Operator::Concatenate {
-        return concatenated(model, left, right).map(Some);
-    }
     let (Some(left), Some(right)) = (left, right) else {
         return Ok(None);
     };
@@ -65,25 +64,46 @@ fn impossible(model: &dyn Model, operator: Operator, left: &Item<'_>, right: &It
     })
 }
 
-fn concatenated<'a>(model: &dyn Model, left: Option<Item<'a>>, right: Option<Item<'a>>) -> Result<Item<'a>, Failure> {
-    let text = |item: Option<Item<'a>>| {
-        let Some(item) = item else {
-            return Ok(Cow::Borrowed(""));
-        };
-        match item {
-            Item::String(text) => Ok(text),
-            other => match other.text() {
-                Some(text) => Ok(text),
-                None if other.is_valueless(model) => Ok(Cow::Borrowed("")),
-                None => Err(Failure::values(format!(
-                    "& joins strings, not {}",
-                    describe(model, &other)
-                ))),
-            },
+impl<'a> Evaluator<'_, 'a> {
+    /// Appends to a text what an operand of `&` says: nothing where it is empty. What is joined of several is one text.
+    pub(crate) fn concatenate(
+        &mut self,
+        operand: &'a Expr,
+        scope: Scope<'_, 'a>,
+        text: &mut String,
+    ) -> Result<(), Failure> {
+        self.spend(1)?;
+        match operand {
+            Expr::Binary(Operator::Concatenate, pair) => {
+                self.concatenate(&pair.0, scope, text)?;
+                return self.concatenate(&pair.1, scope, text);
+            }
+            Expr::Constant(Item::String(constant)) => {
+                text.push_str(constant);
+                return Ok(());
+            }
+            _ => {}
         }
-    };
-    let (left, right) = (text(left)?, text(right)?);
-    joined(left, &right)
+        let mut found = self.list(operand, scope)?;
+        match found.as_mut_slice() {
+            [] => {}
+            [Item::String(Cow::Owned(computed))] if text.is_empty() => *text = mem::take(computed),
+            [item] => match item.text() {
+                Some(more) if text.len() + more.len() > LENGTH_LIMIT => {
+                    return Err(Failure::values("Joining makes too long a text"));
+                }
+                Some(more) => text.push_str(&more),
+                None if item.is_valueless(self.context.model) => {}
+                None => {
+                    let described = describe(self.context.model, item);
+                    return Err(Failure::values(format!("& joins strings, not {described}")));
+                }
+            },
+            many => return Err(Failure::values(format!("One item is needed here, not {}", many.len()))),
+        }
+        self.give(found);
+        Ok(())
+    }
 }
 
 /// The two texts in one, in the memory of the first where that is a computed one.

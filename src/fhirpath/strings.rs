@@ -251,6 +251,9 @@ fn substring<'a>(text: Cow<'a, str>, start: Option<i64>, length: Option<i64>) ->
     })
 }
 
+/// Room that a joined text begins with: most fit, and what `&` then adds to them.
+const JOINED_BYTES: usize = 64;
+
 fn join<'a>(
     run: &mut Evaluator<'_, 'a>,
     call: &'a Call,
@@ -265,7 +268,7 @@ fn join<'a>(
         return Ok(input);
     }
     let model = run.context.model;
-    let mut joined = String::new();
+    let mut joined = String::with_capacity(JOINED_BYTES);
     let valued = input.iter().filter(|item| !item.is_valueless(model));
     for (at, item) in valued.enumerate() {
         let Some(text) = item.text() else {

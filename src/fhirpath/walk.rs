@@ -137,9 +137,12 @@ impl<'a> Evaluator<'_, 'a> {
                 let found = self.list(projection, scope.on(&this))?;
                 self.each(rest, found, scope, out)
             }
+            Step::Extension(Expr::Constant(Item::String(url))) => {
+                navigate::extensions(model, element, url, &mut |found| self.element(rest, &found, scope, out))
+            }
             Step::Extension(url) => match self.url(url, scope)? {
-                Some(url) => navigate::extensions(model, element, &url, &mut |extension| {
-                    self.element(rest, extension, scope, out)
+                Some(url) => navigate::extensions(model, element, &url, &mut |found| {
+                    self.element(rest, &found, scope, out)
                 }),
                 None => Ok(()),
             },
@@ -151,7 +154,7 @@ impl<'a> Evaluator<'_, 'a> {
                 Some(found) => self.flow(rest, found, scope, out),
                 None => Ok(()),
             },
-            Step::Children => navigate::children(model, element, &mut |child| self.element(rest, child, scope, out)),
+            Step::Children => navigate::children(model, element, &mut |child| self.element(rest, &child, scope, out)),
             Step::Descendants => self.descend(rest, element, scope, out),
             Step::Root(_) | Step::Member(_) | Step::OfType(_) | Step::Where(_) => Ok(()),
         }
@@ -166,7 +169,7 @@ impl<'a> Evaluator<'_, 'a> {
     ) -> Result<(), Failure> {
         member.each(self.context.model, &mut |element| {
             self.spend(1)?;
-            self.element(steps, element, scope, out)
+            self.element(steps, &element, scope, out)
         })
     }
 
@@ -180,8 +183,16 @@ impl<'a> Evaluator<'_, 'a> {
     ) -> Result<(), Failure> {
         navigate::children(self.context.model, element, &mut |child| {
             self.spend(1)?;
-            self.element(steps, child, scope, out)?;
-            self.descend(steps, child, scope, out)
+            // Its parts, so that the item is made where it stays, as in `element`.
+            let Element { node, sibling, kind } = child;
+            match steps {
+                [] => out.extend(iter::once_with(|| Item::Element(Element { node, sibling, kind }))),
+                _ => self.element(steps, &Element { node, sibling, kind }, scope, out)?,
+            }
+            match node.is_object() || sibling.is_some() {
+                true => self.descend(steps, &Element { node, sibling, kind }, scope, out),
+                false => Ok(()),
+            }
         })
     }
 
