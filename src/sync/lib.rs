@@ -8,10 +8,12 @@ mod change;
 mod changes;
 mod digits;
 pub mod element;
+pub mod frame;
 pub mod history;
 pub mod merge;
 pub mod rules;
 pub mod segment;
+pub mod session;
 #[cfg(test)]
 mod tests;
 

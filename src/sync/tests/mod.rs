@@ -1,5 +1,7 @@
 //! The room's tests: what sites wrote apart, in a table and at random.
 
+mod frames;
+mod model;
 mod random;
 mod segments;
 mod table;

@@ -1,0 +1,481 @@
+//! A session: how a node and the centre come to agree, one request and one answer at a time.
+//!
+//! The node asks, the centre answers; a line may be cut anywhere, and a request may arrive late or twice.
+//! `docs/reference/sync.md` draws the machine and says what never happens; `tests/model.rs` tries all of it out.
+//!
+//! ```text
+//! request   Hello  [Offer Changes, Piece ...]  End      the node's own versions that the centre lacks, one segment
+//! answer    Welcome  [Offer States, Piece ...] ...  End     records as the centre has them, the most urgent lane first
+//! ```
+//!
+//! Nothing is kept of a session but what is kept anyway: the node how far it has the centre's lanes and the beginning of a
+//! segment, the centre how far it has the node's versions and the beginning of a segment. Each is written together with
+//! the records that it speaks of.
+
+use crate::frame::{End, Frame, Held, Hello, LANES, Offer, PIECE_MAX, SEALS_MAX, Seal, Standing, Welcome, What};
+use crate::segment::{self, DICTIONARY, Hash};
+
+/// The protocol that this program speaks; it understands all before it.
+pub const PROTOCOL: u64 = 1;
+/// A segment's bytes at most.
+pub const SEGMENT_MAX: u64 = 256 << 20;
+
+/// Why a side ends a session: a sentence for the log. What was taken stays taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed(pub String);
+
+impl Failed {
+    fn damaged(what: &str) -> Failed {
+        Failed(format!("The other side sent {what}."))
+    }
+}
+
+impl From<crate::digits::Damaged> for Failed {
+    fn from(_: crate::digits::Damaged) -> Self {
+        Failed::damaged("what is no frame")
+    }
+}
+
+/// A segment ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Packed {
+    /// What it holds.
+    pub what: What,
+    /// Its hash.
+    pub hash: Hash,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Packed {
+    /// A segment of these bytes.
+    pub fn new(what: What, bytes: Vec<u8>) -> Packed {
+        Packed {
+            what,
+            hash: segment::hash(&bytes),
+            bytes,
+        }
+    }
+
+    /// The frames that send it, from where the other side has it.
+    fn frames(&self, held: Option<Held>, piece: usize) -> Vec<Frame> {
+        let length = self.bytes.len() as u64;
+        let has = held.filter(|held| held.hash == self.hash && held.bytes <= length);
+        let offset = has.map_or(0, |held| held.bytes);
+        let offer = Frame::Offer(Offer {
+            what: self.what,
+            hash: self.hash,
+            length,
+            offset,
+        });
+        let pieces = self.bytes[offset as usize..].chunks(piece.clamp(1, PIECE_MAX));
+        std::iter::once(offer)
+            .chain(pieces.map(|piece| Frame::Piece(piece.to_vec())))
+            .collect()
+    }
+}
+
+/// A segment that is arriving: what is known of it, and its bytes so far.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Holding {
+    /// What was offered.
+    pub offer: Offer,
+    /// What has arrived.
+    pub bytes: Vec<u8>,
+}
+
+impl Holding {
+    fn held(&self) -> Held {
+        Held {
+            hash: self.offer.hash,
+            bytes: self.bytes.len() as u64,
+        }
+    }
+
+    /// What is held after an offer: the same segment goes on where it was cut, another begins.
+    fn offered(before: Option<Holding>, offer: Offer) -> Result<Option<Holding>, Failed> {
+        if offer.length > SEGMENT_MAX {
+            return Err(Failed::damaged("a segment that is too long"));
+        }
+        let has = before.filter(|holding| holding.offer.hash == offer.hash);
+        let mut bytes = has.map_or_else(Vec::new, |holding| holding.bytes);
+        if offer.offset > bytes.len() as u64 {
+            return Ok(None);
+        }
+        bytes.truncate(offer.offset as usize);
+        Ok(Some(Holding { offer, bytes }))
+    }
+
+    /// Takes the next bytes; whether the segment is whole.
+    fn append(&mut self, piece: &[u8]) -> Result<bool, Failed> {
+        self.bytes.extend_from_slice(piece);
+        let (length, have) = (self.offer.length, self.bytes.len() as u64);
+        if have > length || (have == length && segment::hash(&self.bytes) != self.offer.hash) {
+            return Err(Failed::damaged("a segment that is not what was offered"));
+        }
+        Ok(have == length)
+    }
+}
+
+/// What a node's side needs of its log. What is written is durable when the call returns.
+pub trait NodeLog {
+    /// How many versions the node has written under its number.
+    fn last(&self) -> u64;
+    /// The seal of its own version of a count; zeros where there is none.
+    fn seal(&self, counter: u64) -> Seal;
+    /// Its own versions after a count, as many as one segment holds; `None` where there are none.
+    fn pack(&mut self, after: u64, dictionary: u8) -> Result<Option<Packed>, Failed>;
+    /// Takes records as the centre has them, and notes how far the node has each lane then.
+    fn take(&mut self, what: What, bytes: &[u8], lanes: &[u64; LANES]) -> Result<(), Failed>;
+    /// Names its own versions after a count anew, under another number.
+    fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed>;
+}
+
+/// The node's side. What it holds is kept between contacts; losing `acked` or `holding` costs bytes only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NodeSession {
+    /// The node's number.
+    pub number: u32,
+    /// Up to which of its versions it knows the centre to have them.
+    pub acked: u64,
+    /// Up to which place of the centre's log it has each lane.
+    pub lanes: [u64; LANES],
+    /// A segment that is arriving.
+    pub holding: Option<Holding>,
+    /// Bytes of segments that it takes in one answer.
+    pub room: u64,
+    /// Bytes of a segment in one frame, at most [`PIECE_MAX`]: what a cut line loses.
+    pub piece: usize,
+    dictionary: u8,
+    /// What the centre holds of a segment; the outer `None` where a cut left that open.
+    there: Option<Option<Held>>,
+    restored: bool,
+    /// Whether this request sent a segment.
+    sent: bool,
+    /// Whether this request or its answer brought anything on.
+    moved: bool,
+}
+
+/// What a node does next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Next {
+    /// Goes on listening.
+    Listen,
+    /// Sends the next request.
+    Ask,
+    /// Ends the contact.
+    Close(Outcome),
+}
+
+/// How a contact ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Both sides have all they wanted of each other.
+    Agreed,
+    /// One side wants more, and nothing came of asking for it.
+    Stuck,
+    /// The centre will not go on.
+    Refused(Standing),
+}
+
+impl NodeSession {
+    /// A node that has never spoken to the centre.
+    pub fn new(number: u32) -> NodeSession {
+        NodeSession {
+            number,
+            acked: 0,
+            lanes: [0; LANES],
+            holding: None,
+            room: 256 << 10,
+            piece: PIECE_MAX,
+            dictionary: DICTIONARY,
+            there: Some(None),
+            restored: false,
+            sent: false,
+            moved: false,
+        }
+    }
+
+    /// The next request. The first of a contact sends what the centre lacks without waiting to be asked, unless a cut left
+    /// open how much of it arrived.
+    ///
+    /// # Errors
+    /// As the log.
+    pub fn ask(&mut self, log: &mut dyn NodeLog, clock: i64) -> Result<Vec<Frame>, Failed> {
+        let hello = Hello {
+            protocol: PROTOCOL,
+            dictionary: DICTIONARY,
+            node: self.number,
+            last: log.last(),
+            acked: self.acked,
+            seal: log.seal(self.acked),
+            lanes: self.lanes,
+            held: self.holding.as_ref().map(Holding::held),
+            clock,
+            room: self.room,
+            restored: self.restored,
+        };
+        let mut frames = vec![Frame::Hello(hello)];
+        (self.sent, self.moved) = (false, false);
+        if let Some(there) = self.there.filter(|_| !self.restored)
+            && let Some(packed) = log.pack(self.acked, self.dictionary)?
+        {
+            frames.extend(packed.frames(there, self.piece));
+            self.there = None;
+            self.sent = true;
+            // The centre may have lost what it held: then the next request begins anew.
+            self.moved = there.is_some();
+        }
+        frames.push(Frame::End(End::default()));
+        Ok(frames)
+    }
+
+    /// Takes one frame of the answer.
+    ///
+    /// # Errors
+    /// [`Failed`] where the log fails or the centre does not keep to the protocol; the contact is over then.
+    pub fn hear(&mut self, frame: Frame, log: &mut dyn NodeLog) -> Result<Next, Failed> {
+        match frame {
+            Frame::Welcome(welcome) => self.welcomed(welcome, log),
+            Frame::Offer(offer) => {
+                self.holding = Holding::offered(self.holding.take(), offer)?;
+                Ok(Next::Listen)
+            }
+            Frame::Piece(piece) => self.arrived(&piece, log),
+            Frame::End(end) => {
+                let writes = log.last() > self.acked;
+                Ok(match (writes || end.more != 0, self.moved || (writes && !self.sent)) {
+                    (false, _) => Next::Close(Outcome::Agreed),
+                    (true, true) => Next::Ask,
+                    (true, false) => Next::Close(Outcome::Stuck),
+                })
+            }
+            Frame::Hello(_) => Err(Failed::damaged("a request for an answer")),
+        }
+    }
+
+    fn welcomed(&mut self, welcome: Welcome, log: &mut dyn NodeLog) -> Result<Next, Failed> {
+        self.dictionary = welcome.dictionary.min(DICTIONARY);
+        self.there = Some(welcome.held);
+        match welcome.standing {
+            Standing::Good => self.acknowledged(welcome.acked, welcome.seal, log),
+            Standing::Restored { number, seals } => self.recalled(number, &seals, log),
+            refused => Ok(Next::Close(Outcome::Refused(refused))),
+        }
+    }
+
+    /// The centre has the node's versions up to one: if it is not the node's own, the node's database is an older copy.
+    fn acknowledged(&mut self, acked: u64, seal: Seal, log: &dyn NodeLog) -> Result<Next, Failed> {
+        if acked > log.last() || log.seal(acked) != seal {
+            self.restored = true;
+            return Ok(Next::Ask);
+        }
+        self.moved |= acked != self.acked;
+        self.acked = acked;
+        Ok(Next::Listen)
+    }
+
+    /// The node's database is an older copy: what it wrote since is named anew, so that no name means two versions.
+    fn recalled(&mut self, number: u32, seals: &[Seal], log: &mut dyn NodeLog) -> Result<Next, Failed> {
+        let own = |(place, seal): &(u64, &Seal)| *place <= log.last() && log.seal(*place) == **seal;
+        let common = (self.acked + 1..).zip(seals).take_while(own).count();
+        self.acked += common as u64;
+        if common == SEALS_MAX {
+            self.restored = true;
+            return Ok(Next::Ask);
+        }
+        log.renumber(self.acked, number)?;
+        self.number = number;
+        self.acked = 0;
+        // What states know of the node is said in its counts under the old number.
+        self.holding = None;
+        self.restored = false;
+        Ok(Next::Ask)
+    }
+
+    fn arrived(&mut self, piece: &[u8], log: &mut dyn NodeLog) -> Result<Next, Failed> {
+        let Some(holding) = &mut self.holding else {
+            return Ok(Next::Listen);
+        };
+        let whole = match holding.append(piece) {
+            Ok(whole) => whole,
+            Err(failed) => {
+                self.holding = None;
+                return Err(failed);
+            }
+        };
+        if let Some(Holding { offer, bytes }) = self.holding.take_if(|_| whole) {
+            let What::States { lane, upto, .. } = offer.what else {
+                return Err(Failed::damaged("a node's changes for records"));
+            };
+            let mut lanes = self.lanes;
+            *lanes
+                .get_mut(usize::from(lane))
+                .ok_or_else(|| Failed::damaged("a lane that is none"))? = upto;
+            log.take(offer.what, &bytes, &lanes)?;
+            self.lanes = lanes;
+            self.moved = true;
+        }
+        Ok(Next::Listen)
+    }
+}
+
+/// What the centre knows of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// Up to which of the node's versions the centre has them.
+    pub acked: u64,
+    /// The seal of that one; zeros where it is none.
+    pub seal: Seal,
+    /// Whether the node may write no more.
+    pub retired: bool,
+}
+
+/// What the centre's side needs of its log. What is written is durable when the call returns.
+pub trait CentreLog {
+    /// What is known of a node; `None` where it was never enrolled.
+    fn peer(&self, node: u32) -> Option<Peer>;
+    /// The end of the log.
+    fn head(&self) -> u64;
+    /// The segment that is arriving from a node.
+    fn holding(&mut self, node: u32) -> &mut Option<Holding>;
+    /// Takes a node's own versions after one up to another, passes over those it has, and notes how far it has them now.
+    /// Takes nothing where there would be a gap, or where the version that it has last is another than the segment's.
+    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed>;
+    /// The next segment for a node that stands so in each lane: what it holds a part of, else of the first lane that has
+    /// any; `None` where it has everything.
+    fn pack(
+        &mut self,
+        hello: &Hello,
+        lanes: &[u64; LANES],
+        held: Option<Held>,
+        dictionary: u8,
+    ) -> Result<Option<Packed>, Failed>;
+    /// The seals of a node's versions after one, in order, at most [`SEALS_MAX`].
+    fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed>;
+    /// The number under which a node whose database is an older copy writes on: the same until it has been heard of.
+    fn successor(&mut self, node: u32) -> Result<u32, Failed>;
+}
+
+/// The centre's side of one request.
+#[derive(Clone, Debug)]
+pub struct CentreSession {
+    hello: Option<Hello>,
+    piece: usize,
+}
+
+impl CentreSession {
+    /// A request is about to come; segments are sent so many bytes in one frame, at most [`PIECE_MAX`].
+    pub fn new(piece: usize) -> CentreSession {
+        CentreSession { hello: None, piece }
+    }
+
+    /// Takes one frame of the request; returns the answer when the request has ended.
+    ///
+    /// # Errors
+    /// [`Failed`] where the log fails or the node does not keep to the protocol; the request is over then.
+    pub fn hear(&mut self, frame: Frame, log: &mut dyn CentreLog, clock: i64) -> Result<Option<Vec<Frame>>, Failed> {
+        match (frame, &self.hello) {
+            (Frame::Hello(hello), None) => self.hello = Some(hello),
+            (Frame::Offer(offer), Some(hello)) => {
+                let node = hello.node;
+                if log.peer(node).is_some_and(|peer| !peer.retired) && !hello.restored {
+                    let before = log.holding(node).take();
+                    *log.holding(node) = Holding::offered(before, offer)?;
+                }
+            }
+            (Frame::Piece(piece), Some(hello)) => arrived(hello.node, &piece, log)?,
+            (Frame::End(_), Some(hello)) => return answer(hello, log, clock, self.piece).map(Some),
+            _ => return Err(Failed::damaged("an answer for a request")),
+        }
+        Ok(None)
+    }
+
+    /// Who asks, once she has said so.
+    pub fn hello(&self) -> Option<&Hello> {
+        self.hello.as_ref()
+    }
+}
+
+fn arrived(node: u32, piece: &[u8], log: &mut dyn CentreLog) -> Result<(), Failed> {
+    let Some(holding) = log.holding(node) else {
+        return Ok(());
+    };
+    let whole = match holding.append(piece) {
+        Ok(whole) => whole,
+        Err(failed) => {
+            *log.holding(node) = None;
+            return Err(failed);
+        }
+    };
+    if let Some(Holding { offer, bytes }) = log.holding(node).take_if(|_| whole) {
+        log.take(node, offer.what, &bytes)?;
+    }
+    Ok(())
+}
+
+fn answer(hello: &Hello, log: &mut dyn CentreLog, clock: i64, piece: usize) -> Result<Vec<Frame>, Failed> {
+    let peer = log.peer(hello.node).unwrap_or_default();
+    let standing = standing(hello, log)?;
+    let dictionary = hello.dictionary.min(DICTIONARY);
+    let good = standing == Standing::Good;
+    let mut frames = vec![Frame::Welcome(Welcome {
+        protocol: hello.protocol.min(PROTOCOL),
+        dictionary,
+        acked: peer.acked,
+        seal: peer.seal,
+        held: log.holding(hello.node).as_ref().map(Holding::held),
+        clock,
+        standing,
+    })];
+    let more = match good {
+        true => send(hello, (dictionary, piece), log, &mut frames)?,
+        false => 0,
+    };
+    frames.push(Frame::End(End { more, head: log.head() }));
+    Ok(frames)
+}
+
+/// Appends segments as far as the node has room; returns the lanes that have more.
+fn send(
+    hello: &Hello,
+    (dictionary, piece): (u8, usize),
+    log: &mut dyn CentreLog,
+    frames: &mut Vec<Frame>,
+) -> Result<u64, Failed> {
+    let (mut lanes, mut held, mut room) = (hello.lanes, hello.held, hello.room);
+    loop {
+        let Some(packed) = log.pack(hello, &lanes, held, dictionary)? else {
+            return Ok(0);
+        };
+        let What::States { lane, upto, .. } = packed.what else {
+            return Ok(0);
+        };
+        if room == 0 {
+            return Ok(1 << lane);
+        }
+        room = room.saturating_sub(packed.bytes.len() as u64);
+        frames.extend(packed.frames(held.take(), piece));
+        if let Some(place) = lanes.get_mut(usize::from(lane)) {
+            *place = upto;
+        }
+    }
+}
+
+fn standing(hello: &Hello, log: &mut dyn CentreLog) -> Result<Standing, Failed> {
+    let Some(peer) = log.peer(hello.node).filter(|peer| !peer.retired) else {
+        return Ok(Standing::Retired);
+    };
+    let head = log.head();
+    if hello.acked > peer.acked || hello.lanes.iter().any(|place| *place > head) {
+        return Ok(Standing::Behind);
+    }
+    let other = hello.acked == peer.acked && hello.seal != peer.seal;
+    if hello.last < peer.acked || other || hello.restored {
+        return Ok(Standing::Restored {
+            number: log.successor(hello.node)?,
+            seals: log.seals(hello.node, hello.acked)?,
+        });
+    }
+    Ok(Standing::Good)
+}

@@ -1,0 +1,146 @@
+//! Frames come back as they were said, in whatever pieces their bytes come; what is newer is passed over.
+
+use crate::frame::{End, Frame, Frames, Held, Hello, Offer, Standing, Welcome, What};
+
+fn hello() -> Hello {
+    Hello {
+        protocol: 1,
+        dictionary: 1,
+        node: 236,
+        last: 1_200_345,
+        acked: 1_200_345,
+        seal: [7; 8],
+        lanes: [41_200_000, 41_200_000, 41_200_000, 41_200_000],
+        held: None,
+        clock: 1_764_120_000_000_000,
+        room: 256 << 10,
+        restored: false,
+    }
+}
+
+fn welcome(standing: Standing) -> Welcome {
+    Welcome {
+        protocol: 1,
+        dictionary: 1,
+        acked: 1_200_345,
+        seal: [7; 8],
+        held: None,
+        clock: -1,
+        standing,
+    }
+}
+
+fn offer(what: What) -> Frame {
+    Frame::Offer(Offer {
+        what,
+        hash: [9; 16],
+        length: 70_000,
+        offset: 1_024,
+    })
+}
+
+fn all() -> Vec<Frame> {
+    let held = Some(Held {
+        hash: [3; 16],
+        bytes: 77,
+    });
+    let restored = Standing::Restored {
+        number: 301,
+        seals: vec![[1; 8], [2; 8]],
+    };
+    let standings = [
+        restored,
+        Standing::Good,
+        Standing::Behind,
+        Standing::Retired,
+        Standing::Busy(30),
+    ];
+    let states = What::States {
+        lane: 3,
+        upto: u64::MAX,
+        acked: 0,
+    };
+    let mut frames = vec![
+        Frame::Hello(hello()),
+        Frame::Hello(Hello {
+            held,
+            restored: true,
+            ..hello()
+        }),
+        offer(What::Changes { after: 3, upto: 9 }),
+        offer(states),
+        Frame::Piece(Vec::new()),
+        Frame::Piece(vec![0; crate::frame::PIECE_MAX]),
+        Frame::End(End { more: 5, head: 300 }),
+    ];
+    frames.extend(standings.map(|standing| Frame::Welcome(welcome(standing))));
+    frames
+}
+
+fn bytes(frames: &[Frame]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frames.iter().for_each(|frame| frame.write(&mut bytes));
+    bytes
+}
+
+#[test]
+fn frames_come_back_whatever_pieces_they_come_in() {
+    let bytes = bytes(&all());
+    for size in [1, 2, 3, 7, 1_000, bytes.len()] {
+        let (mut frames, mut heard) = (Frames::default(), Vec::new());
+        for piece in bytes.chunks(size) {
+            frames.feed(piece);
+            while let Some(frame) = frames.next_frame().expect("frames") {
+                heard.push(frame);
+            }
+        }
+        assert_eq!(heard, all(), "in pieces of {size}");
+        assert_eq!(frames.waiting(), 0);
+    }
+}
+
+#[test]
+fn what_is_newer_is_passed_over() {
+    let mut newer = vec![99, 3, 1, 2, 3];
+    let mut longer = bytes(&[Frame::Hello(hello())]);
+    longer[1] += 2;
+    longer.extend([4, 5]);
+    newer.extend(longer);
+    let mut frames = Frames::default();
+    frames.feed(&newer);
+    assert_eq!(frames.next_frame(), Ok(Some(Frame::Hello(hello()))));
+    assert_eq!(frames.next_frame(), Ok(None));
+}
+
+#[test]
+fn what_is_no_frame_is_told() {
+    let table: [&[u8]; 4] = [
+        &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        &[4, 0xff, 0xff, 0xff, 0x7f],
+        &[1, 2, 1, 1],
+        &[5, 1, 0],
+    ];
+    for bytes in table {
+        let mut frames = Frames::default();
+        frames.feed(bytes);
+        assert!(frames.next_frame().is_err(), "{bytes:?}");
+    }
+}
+
+/// What is said where there is nothing to say.
+#[test]
+fn an_idle_contact_is_short() {
+    let request = bytes(&[Frame::Hello(hello()), Frame::End(End::default())]);
+    let head = End {
+        more: 0,
+        head: 41_200_000,
+    };
+    let answer = bytes(&[Frame::Welcome(welcome(Standing::Good)), Frame::End(head)]);
+    // The goal is 300 bytes with HTTP's, whose head lines may take 200.
+    assert!(
+        request.len() + answer.len() <= 100,
+        "{} + {}",
+        request.len(),
+        answer.len()
+    );
+}

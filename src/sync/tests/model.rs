@@ -1,0 +1,450 @@
+//! Every way that a small world can go: a node and the centre, every cut, late requests, crashes, an old copy put back.
+//!
+//! The world is small enough to walk through whole: from its beginning every act is tried in every state, each state once.
+//! Each is held to what `docs/reference/sync.md` says never happens, and from each the two sides must come to agree as soon
+//! as the line holds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher};
+
+use crate::frame::{Frame, Held, Hello, LANES, Seal, What};
+use crate::session::{CentreLog, CentreSession, Failed, Holding, Next, NodeLog, NodeSession, Outcome, Packed, Peer};
+
+/// How much happens in a world.
+#[derive(Clone, Copy)]
+struct Bounds {
+    node_writes: u8,
+    centre_writes: u8,
+    crashes: u8,
+    /// Whether a copy of the node's database is made and put back.
+    copies: bool,
+}
+
+/// A version is told from every other by its tag alone.
+type Tag = u8;
+
+/// Versions in one segment.
+const SEGMENT: usize = 2;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct NodeModel {
+    number: u32,
+    own: Vec<Tag>,
+    /// What it has of others, and of itself under another number.
+    others: BTreeSet<Tag>,
+}
+
+fn seal(tag: Option<&Tag>) -> Seal {
+    [tag.copied().unwrap_or_default(); 8]
+}
+
+fn at(own: &[Tag], counter: u64) -> Option<&Tag> {
+    own.get((counter as usize).checked_sub(1)?)
+}
+
+impl NodeLog for NodeModel {
+    fn last(&self) -> u64 {
+        self.own.len() as u64
+    }
+
+    fn seal(&self, counter: u64) -> Seal {
+        seal(at(&self.own, counter))
+    }
+
+    fn pack(&mut self, after: u64, _: u8) -> Result<Option<Packed>, Failed> {
+        let tags: Vec<Tag> = self.own.iter().skip(after as usize).take(SEGMENT).copied().collect();
+        let upto = after + tags.len() as u64;
+        Ok((!tags.is_empty()).then(|| Packed::new(What::Changes { after, upto }, tags)))
+    }
+
+    fn take(&mut self, _: What, bytes: &[u8], _: &[u64; LANES]) -> Result<(), Failed> {
+        self.others.extend(bytes);
+        Ok(())
+    }
+
+    fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed> {
+        let kept = self.own.drain(..after as usize);
+        self.others.extend(kept);
+        self.number = number;
+        Ok(())
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Item {
+    node: u32,
+    tag: Tag,
+    lane: u8,
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct CentreModel {
+    log: Vec<Item>,
+    enrolled: BTreeSet<u32>,
+    holding: BTreeMap<u32, Option<Holding>>,
+    outgoing: BTreeMap<u32, Packed>,
+    successors: BTreeMap<u32, u32>,
+    heard: BTreeSet<u32>,
+}
+
+impl CentreModel {
+    fn of(&self, node: u32) -> Vec<Tag> {
+        let own = self.log.iter().filter(|item| item.node == node);
+        own.map(|item| item.tag).collect()
+    }
+}
+
+impl CentreLog for CentreModel {
+    fn peer(&self, node: u32) -> Option<Peer> {
+        let own = self.of(node);
+        self.enrolled.contains(&node).then(|| Peer {
+            acked: own.len() as u64,
+            seal: seal(own.last()),
+            retired: false,
+        })
+    }
+
+    fn head(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    fn holding(&mut self, node: u32) -> &mut Option<Holding> {
+        self.holding.entry(node).or_default()
+    }
+
+    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed> {
+        let What::Changes { after, .. } = what else {
+            return Err(Failed("no changes".to_owned()));
+        };
+        let own = self.of(node);
+        let known = (own.len() as u64).checked_sub(after).map(|known| known as usize);
+        let Some(known) = known else {
+            return Ok(());
+        };
+        let last = known.checked_sub(1).and_then(|place| bytes.get(place));
+        if known > bytes.len() || last.is_some_and(|last| Some(last) != own.last()) {
+            return Ok(());
+        }
+        let new = bytes[known..].iter().map(|tag| Item {
+            node,
+            tag: *tag,
+            lane: 0,
+        });
+        self.log.extend(new);
+        Ok(())
+    }
+
+    fn pack(
+        &mut self,
+        hello: &Hello,
+        lanes: &[u64; LANES],
+        held: Option<Held>,
+        _: u8,
+    ) -> Result<Option<Packed>, Failed> {
+        self.heard.insert(hello.node);
+        let kept = self.outgoing.get(&hello.node);
+        if let Some(kept) = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash)) {
+            return Ok(Some(kept.clone()));
+        }
+        let acked = self.of(hello.node).len() as u64;
+        for (lane, place) in (0..).zip(lanes) {
+            let after = self.log.iter().enumerate().skip(*place as usize);
+            let wanted = after.filter(|(_, item)| item.lane == lane && item.node != hello.node);
+            let wanted: Vec<(usize, Tag)> = wanted.map(|(place, item)| (place, item.tag)).take(SEGMENT).collect();
+            if let Some((last, _)) = wanted.last() {
+                let upto = *last as u64 + 1;
+                let tags = wanted.iter().map(|(_, tag)| *tag).collect();
+                let packed = Packed::new(What::States { lane, upto, acked }, tags);
+                self.outgoing.insert(hello.node, packed.clone());
+                return Ok(Some(packed));
+            }
+        }
+        Ok(None)
+    }
+
+    fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed> {
+        let own = self.of(node);
+        Ok(own.iter().skip(after as usize).map(|tag| seal(Some(tag))).collect())
+    }
+
+    fn successor(&mut self, node: u32) -> Result<u32, Failed> {
+        let given = self.successors.get(&node).copied();
+        if let Some(given) = given.filter(|given| !self.heard.contains(given)) {
+            return Ok(given);
+        }
+        let number = self.enrolled.last().copied().unwrap_or_default() + 1;
+        self.enrolled.insert(number);
+        self.successors.insert(node, number);
+        Ok(number)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct World {
+    node: NodeModel,
+    session: NodeSession,
+    centre: CentreModel,
+    copy: Option<(NodeModel, NodeSession)>,
+    /// The last request: it may arrive once more, and late.
+    late: Vec<Frame>,
+    tags: Tag,
+    node_writes: u8,
+    centre_writes: u8,
+    crashes: u8,
+    put_back: bool,
+    /// Tags that the node was told the centre has.
+    told: BTreeSet<Tag>,
+}
+
+impl World {
+    fn new() -> World {
+        let mut session = NodeSession::new(1);
+        session.piece = 1;
+        session.room = 2;
+        World {
+            node: NodeModel {
+                number: 1,
+                own: Vec::new(),
+                others: BTreeSet::new(),
+            },
+            session,
+            centre: CentreModel {
+                enrolled: BTreeSet::from([1]),
+                ..CentreModel::default()
+            },
+            copy: None,
+            late: Vec::new(),
+            tags: 0,
+            node_writes: 0,
+            centre_writes: 0,
+            crashes: 0,
+            put_back: false,
+            told: BTreeSet::new(),
+        }
+    }
+
+    fn tag(&mut self) -> Tag {
+        self.tags += 1;
+        self.tags
+    }
+
+    /// The centre hears frames; its answer, where the request was whole.
+    fn heard(&mut self, frames: &[Frame]) -> Vec<Frame> {
+        let mut session = CentreSession::new(1);
+        for frame in frames {
+            match session.hear(frame.clone(), &mut self.centre, 0) {
+                Ok(Some(answer)) => return answer,
+                Ok(None) => (),
+                Err(failed) => panic!("the centre cannot follow: {failed:?}"),
+            }
+        }
+        Vec::new()
+    }
+
+    /// The node hears frames until it wants to ask again or is done; `None` where the line was cut first.
+    fn hears(&mut self, frames: &[Frame]) -> Option<Next> {
+        for frame in frames {
+            let next = self.session.hear(frame.clone(), &mut self.node);
+            let next = next.unwrap_or_else(|failed| panic!("the node cannot follow: {failed:?}"));
+            let acked = self.session.acked as usize;
+            self.told.extend(self.node.own.iter().take(acked));
+            if next != Next::Listen {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    fn request(&mut self) -> Vec<Frame> {
+        let frames = self.session.ask(&mut self.node, 0).expect("a model does not fail");
+        self.late = frames.clone();
+        frames
+    }
+
+    /// Every world that one act makes of this one.
+    fn next(&self, bounds: Bounds) -> Vec<(&'static str, World)> {
+        let mut worlds = Vec::new();
+        let mut add = |act: &'static str, change: &dyn Fn(&mut World)| {
+            let mut world = self.clone();
+            change(&mut world);
+            worlds.push((act, world));
+        };
+        if self.node_writes < bounds.node_writes {
+            add("the node writes", &|world| {
+                world.node_writes += 1;
+                let tag = world.tag();
+                world.node.own.push(tag);
+            });
+        }
+        if self.centre_writes < bounds.centre_writes {
+            for lane in [0, 1] {
+                add("the centre writes", &|world| {
+                    world.centre_writes += 1;
+                    let tag = world.tag();
+                    world.centre.log.push(Item { node: 0, tag, lane });
+                });
+            }
+        }
+        if self.crashes < bounds.crashes {
+            add("the node crashes", &|world| {
+                world.crashes += 1;
+                let lanes = world.session.lanes;
+                let mut session = NodeSession::new(world.node.number);
+                (session.lanes, session.piece, session.room) = (lanes, 1, 2);
+                world.session = session;
+            });
+            add("the centre crashes", &|world| {
+                world.crashes += 1;
+                world.centre.holding.clear();
+                world.centre.outgoing.clear();
+            });
+        }
+        if bounds.copies && self.copy.is_none() {
+            add("the node's database is copied", &|world| {
+                world.copy = Some((world.node.clone(), world.session.clone()));
+            });
+        }
+        if !self.put_back && self.copy.is_some() {
+            add("the copy is put back", &|world| {
+                (world.node, world.session) = world.copy.clone().expect("there is a copy");
+                world.put_back = true;
+            });
+        }
+        if !self.late.is_empty() {
+            add("a late request arrives", &|world| {
+                let late = std::mem::take(&mut world.late);
+                world.heard(&late);
+            });
+        }
+        self.exchanges(&mut worlds);
+        worlds
+    }
+
+    /// One request and its answer, cut everywhere.
+    fn exchanges(&self, worlds: &mut Vec<(&'static str, World)>) {
+        let mut asked = self.clone();
+        let request = asked.request();
+        for cut in 0..request.len() {
+            let mut world = asked.clone();
+            world.heard(&request[..cut]);
+            worlds.push(("a request is cut", world));
+        }
+        let mut answered = asked;
+        let answer = answered.heard(&request);
+        for cut in 0..=answer.len() {
+            let mut world = answered.clone();
+            world.hears(&answer[..cut]);
+            worlds.push(("an answer comes, whole or cut", world));
+        }
+    }
+
+    /// What holds in every state.
+    fn check(&self) -> Result<(), String> {
+        let centre: Vec<Tag> = self.centre.log.iter().map(|item| item.tag).collect();
+        let all: BTreeSet<Tag> = centre.iter().copied().collect();
+        let held = |what: bool, why: &str| what.then_some(()).ok_or_else(|| why.to_owned());
+        held(all.len() == centre.len(), "the centre has a version under two names")?;
+        held(self.told.is_subset(&all), "a version was acknowledged and is not there")?;
+        let acked = self.session.acked as usize;
+        let own = self.centre.of(self.session.number);
+        held(
+            self.node.own.get(..acked) == own.get(..acked),
+            "an acknowledged version is another at the centre",
+        )?;
+        for (lane, place) in (0..).zip(self.session.lanes) {
+            let before = self.centre.log.iter().take(place as usize);
+            let mut wanted = before.filter(|item| item.lane == lane && item.node != self.session.number);
+            let has = |item: &Item| self.node.others.contains(&item.tag);
+            held(wanted.all(has), "the node lacks what it says it has")?;
+        }
+        Ok(())
+    }
+
+    /// As soon as the line holds, both sides have everything.
+    fn agrees(mut self) -> Result<(), String> {
+        for _ in 0..24 {
+            let request = self.request();
+            let answer = self.heard(&request);
+            match self.hears(&answer) {
+                Some(Next::Ask) => (),
+                Some(Next::Close(Outcome::Agreed)) => return self.agreed(),
+                other => return Err(format!("a contact ends with {other:?}")),
+            }
+        }
+        Err("a contact goes on and on".to_owned())
+    }
+
+    fn agreed(&self) -> Result<(), String> {
+        self.check()?;
+        let centre: BTreeSet<Tag> = self.centre.log.iter().map(|item| item.tag).collect();
+        let node: BTreeSet<Tag> = self.node.others.iter().chain(&self.node.own).copied().collect();
+        match centre == node {
+            true => Ok(()),
+            false => Err(format!("the centre has {centre:?}, the node {node:?}")),
+        }
+    }
+}
+
+/// Walks through all worlds; returns how many there are.
+fn walk(bounds: Bounds) -> usize {
+    let hash = |world: &World| {
+        let mut hasher = DefaultHasher::new();
+        world.hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut seen = BTreeMap::new();
+    let mut ahead = VecDeque::from([World::new()]);
+    seen.insert(hash(&ahead[0]), (0, "the beginning"));
+    while let Some(world) = ahead.pop_front() {
+        let from = hash(&world);
+        let judged = world.check().and_then(|()| world.clone().agrees());
+        if let Err(why) = judged {
+            panic!("{why}, after:\n{}", path(&seen, from));
+        }
+        for (act, next) in world.next(bounds) {
+            let key = hash(&next);
+            if let std::collections::btree_map::Entry::Vacant(entry) = seen.entry(key) {
+                entry.insert((from, act));
+                ahead.push_back(next);
+            }
+        }
+    }
+    seen.len()
+}
+
+fn path(seen: &BTreeMap<u64, (u64, &'static str)>, mut at: u64) -> String {
+    let mut acts = Vec::new();
+    while let Some((before, act)) = seen.get(&at) {
+        acts.push(*act);
+        at = *before;
+    }
+    acts.reverse();
+    acts.join("\n")
+}
+
+/// How many versions the node writes: `EPIS_MODEL_WRITES`, 3 takes minutes.
+fn writes() -> u8 {
+    let wished = std::env::var("EPIS_MODEL_WRITES").ok();
+    wished.map_or(2, |wished| wished.parse().expect("EPIS_MODEL_WRITES is a number"))
+}
+
+#[test]
+fn every_way_a_session_can_go_is_a_good_one() {
+    let plain = Bounds {
+        node_writes: writes(),
+        centre_writes: 2,
+        crashes: 1,
+        copies: false,
+    };
+    let copied = Bounds {
+        centre_writes: 1,
+        crashes: 0,
+        copies: true,
+        ..plain
+    };
+    for (what, bounds) in [("writes on both sides", plain), ("an old copy is put back", copied)] {
+        let worlds = walk(bounds);
+        println!("{what}: {worlds} states");
+        assert!(worlds > 10_000, "{what}: only {worlds} states");
+    }
+}
