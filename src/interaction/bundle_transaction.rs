@@ -12,6 +12,7 @@ use fhir::document::{Document, Node};
 use fhir::identity::{Id, Kind, VersionId};
 use fhir::outcome::Issue;
 use fhir::parse;
+use query::replaced;
 use store::{Done, Expect, Operation, Refused, Unit, Write};
 
 use crate::bundle_batch::single;
@@ -23,7 +24,7 @@ use crate::bundle_search::Searches;
 use crate::bundle_value;
 use crate::conditional::{self, Attempt};
 use crate::delete::deletion;
-use crate::duplicates::Likely;
+use crate::duplicates::{Beside, Likely, Newcomer};
 use crate::engine::{Engine, Prepared};
 use crate::patch::{self, Patch};
 use crate::refusal::{Reason, Refusal, of_refused};
@@ -155,10 +156,11 @@ fn prepare(
     let mut order: Vec<usize> = (0..plan.steps.len()).collect();
     order.sort_by_key(|at| plan.steps[*at].act.rank());
     let mut pieces = Vec::with_capacity(order.len());
-    let mut refusals = Vec::new();
+    let (mut refusals, mut beside) = (Vec::new(), Beside::default());
     for at in order {
         let step = &plan.steps[at];
-        let made = likely(engine, request, step).and_then(|likely| Ok((writes(engine, searches, plan, step)?, likely)));
+        let made = likely(engine, request, step, &mut beside)
+            .and_then(|likely| Ok((writes(engine, searches, plan, step)?, likely)));
         match made {
             Ok((made, mut likely)) => pieces.extend(made.into_iter().map(|(write, issues)| Piece {
                 step: at,
@@ -172,20 +174,40 @@ fn prepare(
     together(refusals).map_or(Ok(pieces), Err)
 }
 
-/// Whom the patient may be whom a step registers.
-fn likely(engine: &Engine, request: &Request<'_>, step: &Step<'_, '_>) -> Result<Likely, Refusal> {
+/// Whom the patient may be whom a step registers, of those who are here and of those whom steps before register.
+fn likely(engine: &Engine, request: &Request<'_>, step: &Step<'_, '_>, beside: &mut Beside) -> Result<Likely, Refusal> {
     let id = match &step.act {
-        Act::Create(_) => None,
-        Act::Put(id) if engine.registers(&step.kind, id)? => Some(id),
+        Act::Create(id) if step.kind == *replaced::kind() => id,
+        Act::Put(id) if engine.registers(&step.kind, id)? => id,
         _ => return Ok(Likely::default()),
     };
-    let Some(resource) = step.entry.resource else {
+    let Some(record) = step.entry.resource else {
         return Ok(Likely::default());
     };
-    engine.likely_duplicates(&request.prefer, &step.kind, id, resource)
+    let newcomer = Newcomer {
+        id,
+        entry: step.entry.index,
+        record,
+    };
+    engine.likely_beside(&request.prefer, &newcomer, beside)
 }
 
+/// The writes of a step, with what is to be said of each.
 fn writes(
+    engine: &Engine,
+    searches: &Searches<'_>,
+    plan: &Plan<'_, '_>,
+    step: &Step<'_, '_>,
+) -> Result<Vec<(Write, Vec<Issue>)>, Refusal> {
+    let made = made(engine, searches, plan, step)?;
+    for (write, _) in &made {
+        let stays_merged = engine.stays_merged(std::slice::from_ref(write));
+        stays_merged.map_err(|(_, refusal)| refusal)?;
+    }
+    Ok(made)
+}
+
+fn made(
     engine: &Engine,
     searches: &Searches<'_>,
     plan: &Plan<'_, '_>,
@@ -196,8 +218,8 @@ fn writes(
     let (prepared, id, operation, expect) = match &step.act {
         Act::Existing(_) => return Ok(Vec::new()),
         Act::Delete(ids) => {
-            let deletions = ids.iter().map(|id| deletion(engine, kind, id, step.expect));
-            return deletions.map(|write| Ok((write?, Vec::new()))).collect();
+            let deletions = ids.iter().map(|id| deletion(kind, id, step.expect));
+            return Ok(deletions.map(|write| (write, Vec::new())).collect());
         }
         Act::Create(id) => {
             let resource = step.entry.resource.ok_or_else(no_resource)?;
@@ -217,7 +239,6 @@ fn writes(
         }
     };
     let mut prepared = prepared;
-    engine.stays_merged(kind, id, &prepared.found_by.values)?;
     let issues = std::mem::take(&mut prepared.issues);
     Ok(vec![(
         prepared.into_write(kind.clone(), id.clone(), operation, expect),
@@ -313,9 +334,13 @@ fn submit(
         return Ok(Some(Vec::new()));
     }
     for _ in 0..SUBMITS {
+        let writes: Vec<Write> = pieces.iter().map(|piece| piece.write.clone()).collect();
+        let stays_merged = engine.stays_merged(&writes);
+        let stays_merged =
+            stays_merged.map_err(|(at, refusal)| at_entry(plan.steps[pieces[at].step].entry, refusal))?;
         let unit = Unit {
-            writes: pieces.iter().map(|piece| piece.write.clone()).collect(),
-            guard: searches.guard(),
+            writes,
+            guard: conditional::both(searches.guard(), stays_merged),
         };
         match engine.store.submit(unit) {
             Ok(done) => return Ok(Some(done)),

@@ -188,6 +188,17 @@ impl Depends {
     }
 }
 
+/// A guard that both disturb.
+pub fn both(one: Option<Guard>, other: Option<Guard>) -> Option<Guard> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Guard {
+            since: one.since.min(other.since),
+            disturbed_by: Box::new(move |appended| (one.disturbed_by)(appended) || (other.disturbed_by)(appended)),
+        }),
+        (one, other) => one.or(other),
+    }
+}
+
 /// Tries until an attempt is not disturbed, as often as the limits allow.
 ///
 /// # Errors

@@ -2,8 +2,7 @@
 
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
-use query::Values;
-use store::{Done, Expect, Operation, Refused, Unit, Write};
+use store::{Done, Expect, Guard, Operation, Refused, Unit, Write};
 
 use crate::built_in;
 use crate::conditional::{self, Attempt};
@@ -11,7 +10,7 @@ use crate::engine::Engine;
 use crate::refusal::{Reason, Refusal, of_refused};
 use crate::reply::Reply;
 use crate::request::{Caller, Request, Return};
-use crate::written::{expectation, submit};
+use crate::written::expectation;
 
 /// Deletes a record: 204, also where there is none; 200 with an OperationOutcome where Prefer asks for one.
 ///
@@ -30,9 +29,9 @@ pub fn delete(
         let text = format!("{kind}/{id} is part of the program and cannot be deleted.");
         return Err(Refusal::because(Reason::MethodNotAllowed, text));
     }
-    let write = deletion(engine, kind, id, expect)?;
-    let done = submit(engine, write, None).map_err(|r| of_refused(r, &[(kind.clone(), id.clone())]))?;
-    Ok(reply(request, &[done]))
+    conditional::persist(engine, || {
+        attempt(engine, request, vec![deletion(kind, id, expect)], None)
+    })
 }
 
 /// Deletes what a search finds: 204; 412 where it finds more than the setting allows, which is usually one
@@ -57,30 +56,41 @@ pub fn delete_conditionally(
         if found.ids.is_empty() {
             return Ok(Attempt::Done(reply(request, &[])));
         }
-        let writes = found.ids.iter().map(|id| deletion(engine, kind, id, expect));
-        let unit = Unit {
-            writes: writes.collect::<Result<_, _>>()?,
-            guard: Some(found.guard()),
-        };
-        let names: Vec<(Kind, Id)> = found.ids.iter().map(|id| (kind.clone(), id.clone())).collect();
-        match engine.store.submit(unit) {
-            Ok(done) => Ok(Attempt::Done(reply(request, &done))),
-            Err(Refused::Disturbed) => Ok(Attempt::Disturbed),
-            Err(refused) => Err(of_refused(refused, &names)),
-        }
+        let writes = found.ids.iter().map(|id| deletion(kind, id, expect)).collect();
+        attempt(engine, request, writes, Some(found.guard()))
     })
 }
 
-/// The write that deletes a record.
+/// Deletes, unless what the guard watches has changed.
 ///
 /// # Errors
-/// 422 where it is a patient that was merged into another.
-pub fn deletion(engine: &Engine, kind: &Kind, id: &Id, expect: Expect) -> Result<Write, Refusal> {
-    engine.stays_merged(kind, id, &Values::default())?;
-    Ok(Write {
+/// 422 where one is a patient that was merged into another; 412 where one is not as expected.
+fn attempt(
+    engine: &Engine,
+    request: &Request<'_>,
+    writes: Vec<Write>,
+    guard: Option<Guard>,
+) -> Result<Attempt<Reply>, Refusal> {
+    let stays_merged = engine.stays_merged(&writes).map_err(|(_, refusal)| refusal)?;
+    let named = |write: &Write| (write.kind.clone(), write.id.clone());
+    let names: Vec<(Kind, Id)> = writes.iter().map(named).collect();
+    let unit = Unit {
+        writes,
+        guard: conditional::both(guard, stays_merged),
+    };
+    match engine.store.submit(unit) {
+        Ok(done) => Ok(Attempt::Done(reply(request, &done))),
+        Err(Refused::Disturbed) => Ok(Attempt::Disturbed),
+        Err(refused) => Err(of_refused(refused, &names)),
+    }
+}
+
+/// The write that deletes a record.
+pub fn deletion(kind: &Kind, id: &Id, expect: Expect) -> Write {
+    Write {
         expect,
         ..Write::new(kind.clone(), id.clone(), Operation::Delete, Vec::new())
-    })
+    }
 }
 
 fn reply(request: &Request<'_>, done: &[Done]) -> Reply {

@@ -1,13 +1,14 @@
 //! Before a patient is registered: whom she may be already, as the policy has it; afterwards, the worklist.
 //!
-//! Every way to register asks: POST, PUT under a new id, conditional ones, and entries of bundles. Entries of one bundle are
-//! not held against each other.
+//! Every way to register asks: POST, PUT under a new id, conditional ones, and entries of bundles. Those of a batch are
+//! requests one after the other; those of a transaction are held against each other too ([`Beside`]).
 
 use fhir::document::Node;
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue, Severity};
-use person::{Found, Grade, Person};
+use person::{Found, Grade, Person, Register};
 use query::replaced;
+use rustc_hash::FxHashMap;
 use store::Unit;
 
 use crate::engine::Engine;
@@ -27,6 +28,24 @@ pub(crate) struct Likely {
     pub(crate) issues: Vec<Issue>,
 }
 
+/// The patients whom one transaction registers, so far.
+#[derive(Default)]
+pub(crate) struct Beside {
+    register: Register,
+    /// By which entry each is registered.
+    entries: FxHashMap<String, usize>,
+}
+
+/// A patient who is about to be registered.
+pub(crate) struct Newcomer<'a> {
+    /// The id that she has, or is to have.
+    pub id: &'a Id,
+    /// The entry that registers her.
+    pub entry: usize,
+    /// Her record.
+    pub record: Node<'a>,
+}
+
 impl Engine {
     /// Whom a new record may be of: nobody where it is no patient, or the policy does not ask. A pair of which somebody
     /// decided that they are two persons is not brought up again.
@@ -41,22 +60,69 @@ impl Engine {
         id: Option<&Id>,
         record: Node<'_>,
     ) -> Result<Likely, Refusal> {
-        let refuses = self.duplicates == Duplicates::Refuse;
-        let tells = self.duplicates == Duplicates::Warn && prefer.wants_remarks();
-        if kind != replaced::kind() || !(refuses || tells) {
+        if kind != replaced::kind() || !self.asks_for_duplicates(prefer) {
             return Ok(Likely::default());
         }
-        let mut found = self.who(&Person::read(record, self.people.names()), NAMED_MAX)?;
+        let found = self.who(&Person::read(record, self.people.names()), NAMED_MAX)?;
+        self.likely(prefer, id, found, &Beside::default())
+    }
+
+    /// As [`Engine::likely_duplicates`], of a patient whom a transaction registers beside others, who is then one of them.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn likely_beside(
+        &self,
+        prefer: &Prefer,
+        newcomer: &Newcomer<'_>,
+        beside: &mut Beside,
+    ) -> Result<Likely, Refusal> {
+        if !self.asks_for_duplicates(prefer) {
+            return Ok(Likely::default());
+        }
+        let person = Person::read(newcomer.record, self.people.names());
+        let weights = self.match_weights()?;
+        let time = self.limits.search_time;
+        let mut found = self.people.ask(&self.store, time, |everybody| {
+            let register = everybody.register();
+            let mut found = beside.register.best_by(register, &person, &weights, NAMED_MAX);
+            found.extend(everybody.best(&person, &weights, NAMED_MAX));
+            found
+        })?;
+        found.sort_by(|a, b| b.score.bits.total_cmp(&a.score.bits));
+        let likely = self.likely(prefer, Some(newcomer.id), found, beside);
+        beside.register.put(newcomer.id.as_str(), &person);
+        beside.entries.insert(newcomer.id.as_str().to_owned(), newcomer.entry);
+        likely
+    }
+
+    fn asks_for_duplicates(&self, prefer: &Prefer) -> bool {
+        match self.duplicates {
+            Duplicates::Off => false,
+            Duplicates::Warn => prefer.wants_remarks(),
+            Duplicates::Refuse => true,
+        }
+    }
+
+    /// Those of whom it is likely and not settled; refused, where that is the policy.
+    fn likely(
+        &self,
+        prefer: &Prefer,
+        id: Option<&Id>,
+        mut found: Vec<Found>,
+        beside: &Beside,
+    ) -> Result<Likely, Refusal> {
         found.retain(|found| found.score.grade >= Grade::Probable);
+        found.truncate(NAMED_MAX);
         let mut open = Vec::new();
         for found in found {
             if !self.is_settled(id, &found)? {
                 open.push(found);
             }
         }
-        let issues = open.iter().map(issue).collect();
+        let issues = open.iter().map(|found| issue(found, beside)).collect();
         let looked = prefer.handling == Some(Handling::Lenient);
-        if refuses && !looked && !open.is_empty() {
+        if self.duplicates == Duplicates::Refuse && !looked && !open.is_empty() {
             return Err(refusal(issues));
         }
         Ok(Likely { found: open, issues })
@@ -114,10 +180,13 @@ impl Engine {
     }
 }
 
-fn issue(found: &Found) -> Issue {
+fn issue(found: &Found, beside: &Beside) -> Issue {
+    let whose = match beside.entries.get(&found.id) {
+        Some(entry) => format!("Bundle.entry[{entry}]"),
+        None => format!("Patient/{}", found.id),
+    };
     let text = format!(
-        "This may be the person of Patient/{}: {}, probability {:.3}.",
-        found.id,
+        "This may be the person of {whose}: {}, probability {:.3}.",
         found.score.grade.code(),
         found.score.probability
     );

@@ -1,7 +1,7 @@
 //! `GET /find?q=`: people by what a clerk types or scans, while she types; ranked, typed, with what matched and where.
 //!
 //! Not FHIR: plain JSON for whoever draws a list under a box. What is typed is read by [`person::asked`], people are found in
-//! memory by [`person::find`] as of every write before, and what is shown is taken from their records.
+//! memory by [`person::find`] as of every write before, and what is shown of them lies beside ([`crate::card`]).
 //!
 //! ```text
 //! {"query": "sonam 1987", "results": [{"type": "Patient", "id": "17", "reference": "Patient/17", "score": 0.976,
@@ -13,19 +13,18 @@
 //! `score` is above 0 and at most 1, to compare the results of one answer by. A result that was found by a record which another
 //! replaces is the survivor, with `via` the record found.
 
-use fhir::document::Document;
-use fhir::identity::{Id, Kind};
 use fhir::moment::civil_from_days;
-use fhir::parse::Limits;
 use fhir::tree::Tree;
 use person::Asked;
 use person::asked::{CHARACTERS_MAX, TERMS_MAX};
-use person::find::Sighting;
 use query::replaced;
+use text::Spellings;
 
 use crate::address;
+use crate::card::Card;
 use crate::engine::{Engine, now};
-use crate::highlight::{self, Person};
+use crate::highlight;
+use crate::people::{Everybody, Seen};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
@@ -39,6 +38,9 @@ const OFFSET_MAX: usize = 500;
 const JSON: &str = "application/json; charset=utf-8";
 const DAY: i64 = 86_400_000_000;
 
+/// People who are looked at for a question that is answered on the spot.
+const AT_HAND: usize = 2_000;
+
 /// Answers 200 with the results.
 ///
 /// # Errors
@@ -49,38 +51,91 @@ pub fn find_people(
     _request: &Request<'_>,
     params: &[(String, String)],
 ) -> Result<Reply, Refusal> {
-    let wish = Wish::read(params)?;
-    let minutes = i64::from(engine.zone) * 60_000_000;
-    let (year, ..) = civil_from_days((now() + minutes).div_euclid(DAY));
-    let asked = Asked::read(&wish.text, engine.people.names(), u32::try_from(year).unwrap_or(0));
-    let most = wish.offset + wish.count + 1;
-    let found = engine
+    let question = Question::read(engine, params)?;
+    let answer = engine
         .people
         .ask(&engine.store, engine.limits.search_time, |everybody| {
-            everybody.find(&asked, engine.people.names(), most)
+            question.answer(everybody, usize::MAX)
         })?;
-    let more = found.len() == most;
-    let page = found.iter().skip(wish.offset).take(wish.count);
-    let mut results: Vec<Tree> = Vec::new();
-    for found in page {
-        results.extend(result(engine, &wish.text, &asked, found)?);
+    answer.ok_or_else(|| Refusal::broken("The register did not answer."))
+}
+
+/// The answer, where everybody is in memory as of now and few have to be looked at.
+pub(crate) fn ready(engine: &Engine, params: &[(String, String)]) -> Option<Reply> {
+    let question = Question::read(engine, params).ok()?;
+    engine
+        .people
+        .ask_at_hand(|everybody| question.answer(everybody, AT_HAND))
+}
+
+/// What is asked, read.
+struct Question<'e> {
+    wish: Wish,
+    asked: Asked,
+    names: &'e Spellings,
+}
+
+impl<'e> Question<'e> {
+    fn read(engine: &'e Engine, params: &[(String, String)]) -> Result<Question<'e>, Refusal> {
+        let wish = Wish::read(params)?;
+        let minutes = i64::from(engine.zone) * 60_000_000;
+        let (year, ..) = civil_from_days((now() + minutes).div_euclid(DAY));
+        let names = engine.people.names();
+        Ok(Question {
+            asked: Asked::read(&wish.text, names, u32::try_from(year).unwrap_or(0)),
+            wish,
+            names,
+        })
     }
-    let mut answer = Tree::object([
-        ("query", Tree::string(&wish.text)),
-        ("results", Tree::Array(results)),
-        ("more", Tree::Bool(more)),
-    ]);
-    let next = wish.offset + wish.count;
-    if more && next <= OFFSET_MAX {
-        answer.set("next", Tree::string(wish.at(next)));
+
+    /// The answer of everybody; `None` where more people than `looked_at` would have to be looked at.
+    ///
+    /// Whom a caller may not see is to be left out here, of `found`, before pages are cut: the register knows no callers,
+    /// and today there is one, who may see everybody.
+    fn answer(&self, everybody: &Everybody, looked_at: usize) -> Option<Reply> {
+        let wish = &self.wish;
+        let most = wish.offset + wish.count + 1;
+        let found = everybody.find(&self.asked, self.names, most, looked_at)?;
+        let more = found.len() == most;
+        let page = found.iter().skip(wish.offset).take(wish.count);
+        let results = page.map(|seen| self.result(everybody, seen)).collect();
+        let mut answer = Tree::object([
+            ("query", Tree::string(&wish.text)),
+            ("results", Tree::Array(results)),
+            ("more", Tree::Bool(more)),
+        ]);
+        let next = wish.offset + wish.count;
+        if more && next <= OFFSET_MAX {
+            answer.set("next", Tree::string(wish.at(next)));
+        }
+        if let Some(remark) = remark(&self.asked) {
+            answer.set("remark", Tree::string(remark));
+        }
+        Some(Reply {
+            media: JSON.into(),
+            ..Reply::json(200, answer.to_bytes())
+        })
     }
-    if let Some(remark) = remark(&asked) {
-        answer.set("remark", Tree::string(remark));
+
+    /// The result for somebody found, by the record that replaces hers where one does.
+    fn result(&self, everybody: &Everybody, Seen { id, sighting }: &Seen) -> Tree {
+        let found = Card::read(everybody.card(&sighting.id));
+        let survivor = (*id != sighting.id).then(|| Card::read(everybody.card(id)));
+        let kind = replaced::kind();
+        let mut result = Tree::object([
+            ("type", Tree::string(kind.as_str())),
+            ("id", Tree::string(id)),
+            ("reference", Tree::string(format!("{kind}/{id}"))),
+            ("score", Tree::number((sighting.score * 1000.0).round() / 1000.0)),
+        ]);
+        if survivor.is_some() {
+            result.set("via", Tree::string(format!("{kind}/{}", sighting.id)));
+        }
+        survivor.as_ref().unwrap_or(&found).summary(&mut result);
+        let matched = highlight::matched(&found, &self.wish.text, &self.asked, sighting, self.names);
+        result.set("matched", Tree::Array(matched));
+        result
     }
-    Ok(Reply {
-        media: JSON.into(),
-        ..Reply::json(200, answer.to_bytes())
-    })
 }
 
 fn remark(asked: &Asked) -> Option<String> {
@@ -157,50 +212,4 @@ impl Wish {
 /// The beginning of what was given, for a sentence.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
-}
-
-/// The result for somebody found, by the record that replaces hers where one does; `None` where she is gone since.
-fn result(
-    engine: &Engine,
-    text: &str,
-    asked: &Asked,
-    (survivor, sighting): &(String, Sighting),
-) -> Result<Option<Tree>, Refusal> {
-    let kind = replaced::kind();
-    let of_register = |id: &str| Id::new(id).ok_or_else(|| Refusal::broken("A register has an id that is none."));
-    let (found, last) = (of_register(&sighting.id)?, of_register(survivor)?);
-    let Some(document) = read(engine, kind, &found)? else {
-        return Ok(None);
-    };
-    let survivor = match last == found {
-        true => None,
-        false => read(engine, kind, &last)?,
-    };
-    let (id, shown) = match &survivor {
-        Some(survivor) => (last, survivor.root()),
-        None => (found.clone(), document.root()),
-    };
-    let mut result = Tree::object([
-        ("type", Tree::string(kind.as_str())),
-        ("id", Tree::string(id.as_str())),
-        ("reference", Tree::string(format!("{kind}/{id}"))),
-        ("score", Tree::number((sighting.score * 1000.0).round() / 1000.0)),
-    ]);
-    if id != found {
-        result.set("via", Tree::string(format!("{kind}/{found}")));
-    }
-    highlight::summary(Person(shown), &mut result);
-    let names = engine.people.names();
-    let matched = highlight::matched(Person(document.root()), text, asked, sighting, names);
-    result.set("matched", Tree::Array(matched));
-    Ok(Some(result))
-}
-
-fn read(engine: &Engine, kind: &Kind, id: &Id) -> Result<Option<Document>, Refusal> {
-    match engine.record(kind, id) {
-        Ok(record) => Ok(Document::parse(&record.json, Limits::default()).ok()),
-        // Deleted while the question was answered.
-        Err(refusal) if matches!(refusal.status, 404 | 410) => Ok(None),
-        Err(refusal) => Err(refusal),
-    }
 }

@@ -1,18 +1,17 @@
 //! The two patients of a merge, or of its undoing: found by reference or identifiers, read, and ready to be written.
 
 use fhir::document::{Document, Node};
-use fhir::identity::{Id, Kind, Reference, VersionId};
+use fhir::identity::{Id, Reference, VersionId};
 use fhir::outcome::{Code, Issue};
 use fhir::parse::Limits;
 use fhir::tree::Tree;
-use query::{Total, Values, replaced};
+use query::{Total, replaced};
 use search_index::{Hit, Place, Query};
 use store::{Expect, Operation, Write};
 
 use crate::engine::{Engine, now, spliced};
 use crate::find::reference;
 use crate::inputs::Inputs;
-use crate::record::parsed;
 use crate::refusal::{Reason, Refusal};
 
 /// Records that are looked at where identifiers find several.
@@ -136,34 +135,6 @@ impl Party {
     /// A reference to the version that this is.
     pub(crate) fn versioned(&self) -> Tree {
         reference(&format!("Patient/{}/_history/{}", self.id, self.version))
-    }
-}
-
-impl Engine {
-    /// Refuses a plain write after which a patient would not be replaced by the record she was merged into, by the values it
-    /// leaves (none where it deletes her): whoever read the record before would take back the merge unawares, and by half.
-    ///
-    /// # Errors
-    /// 422 where it is so; those of the store.
-    pub(crate) fn stays_merged(&self, kind: &Kind, id: &Id, after: &Values) -> Result<(), Refusal> {
-        if kind != replaced::kind() || !self.index.has_replaced() {
-            return Ok(());
-        }
-        let current = match self.record(kind, id) {
-            Ok(current) => current,
-            Err(gone) if matches!(gone.status, 404 | 410) => return Ok(()),
-            Err(refusal) => return Err(refusal),
-        };
-        let document = parsed(&current.json)?;
-        let before = self.registry.extract(kind, document.root());
-        let mut before = replaced::replacing(kind, &before);
-        let now = |other: &Id| replaced::replacing(kind, after).any(|id| id == other);
-        match before.find(|other| !now(other)) {
-            None => Ok(()),
-            Some(other) => Err(refused(format!(
-                "Patient/{id} was merged into Patient/{other}; keep it with its link of type replaced-by, or undo the merge with $unmerge."
-            ))),
-        }
     }
 }
 

@@ -6,11 +6,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use fhir::document::Document;
 use fhir::identity::{Id, Kind};
+use fhir::parse::Limits;
 use fhir::tree::Tree;
 use query::sample::Random;
+use store::{Expect, Operation, Refused, Unit};
 
 use crate::bundle_tests::{BASE, World, at};
+use crate::delete::deletion;
 use crate::{Method, Request};
 
 const PATIENTS: usize = 4;
@@ -376,4 +380,50 @@ fn a_merge_is_not_taken_back_by_a_plain_write() {
         br#"[{"op":"remove","path":"/link"}]"#,
     );
     assert_eq!(world.ask(&request).0, 422);
+}
+
+#[test]
+fn a_plain_write_that_was_judged_before_a_merge_does_not_take_it_back() {
+    let kind = Kind::new("Patient").unwrap();
+    let id = Id::new("p0").unwrap();
+    for deletes in [false, true] {
+        let world = World::new();
+        (0..2).for_each(|which| world.put(&format!("Patient/p{which}"), patient(which).as_bytes()));
+        let engine = world.engine();
+        let write = || match deletes {
+            true => deletion(&kind, &id, Expect::Anything),
+            false => {
+                let document = Document::parse(patient(0).as_bytes(), Limits::default()).unwrap();
+                let prepared = engine.prepare(&kind, document.root(), false).unwrap();
+                prepared.into_write(kind.clone(), id.clone(), Operation::Update, Expect::Anything)
+            }
+        };
+        let judged = |write: &store::Write| {
+            engine
+                .stays_merged(std::slice::from_ref(write))
+                .map_err(|(_, refusal)| refusal.status)
+        };
+        let submit = |write: store::Write, guard| {
+            engine.store.submit(Unit {
+                writes: vec![write],
+                guard,
+            })
+        };
+        // Another plain write in between disturbs nobody.
+        let first = write();
+        let guard = judged(&first).unwrap();
+        world.put("Patient/p0", patient(0).as_bytes());
+        assert!(guard.is_some() && submit(first, guard).is_ok());
+        world.put("Patient/p0", patient(0).as_bytes());
+        let second = write();
+        let guard = judged(&second).unwrap();
+        let parties = vec![party("source-patient", 0), party("target-patient", 1)];
+        let (status, answer) = world.operate("$merge", parties);
+        assert_eq!(status, 200, "{answer:?}");
+        assert!(
+            matches!(submit(second, guard), Err(Refused::Disturbed)),
+            "deletes: {deletes}"
+        );
+        assert_eq!(judged(&write()).err(), Some(422));
+    }
 }

@@ -77,14 +77,16 @@ fn attempt(
     let current = current(engine, kind, id, expect)?;
     let document = patch.apply(engine, &current)?;
     let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
-    engine.stays_merged(kind, id, &prepared.found_by.values)?;
     let write = prepared.clone().into_write(
         kind.clone(),
         id.clone(),
         Operation::Update,
         Expect::Version(current.version),
     );
-    let done = match submit(engine, write, guard) {
+    let stays_merged = engine
+        .stays_merged(std::slice::from_ref(&write))
+        .map_err(|(_, refusal)| refusal)?;
+    let done = match submit(engine, write, conditional::both(guard, stays_merged)) {
         Ok(done) => done,
         // Somebody else wrote in between: patch what they wrote, unless the caller named a version.
         Err(Refused::Disturbed) => return Ok(Attempt::Disturbed),

@@ -16,6 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use store::{Appended, Follower, Store, Trouble, Version};
 use text::{Analysis, Spellings};
 
+use crate::card;
 use crate::engine::spliced;
 use crate::refusal::{Reason, Refusal};
 
@@ -40,6 +41,14 @@ pub struct People {
     following: Mutex<()>,
 }
 
+/// Somebody found.
+pub(crate) struct Seen {
+    /// The record that stands for her.
+    pub id: String,
+    /// By which record she was found, and how.
+    pub sighting: Sighting,
+}
+
 /// All patients' particulars, and who of them was merged into whom.
 #[derive(Default)]
 pub struct Everybody {
@@ -62,22 +71,31 @@ impl Everybody {
 
     /// Those whom what was typed may mean, as [`Register::find`] has it, each with the record that stands for her. Who is
     /// found by several of her records stands once, by the one that matches best, on whatever page.
-    pub fn find(&self, asked: &Asked, names: &Spellings, most: usize) -> Vec<(String, Sighting)> {
+    ///
+    /// `None` where that would take looking at more than so many people.
+    pub(crate) fn find(&self, asked: &Asked, names: &Spellings, most: usize, looked_at: usize) -> Option<Vec<Seen>> {
         for times in [1, 2, RECORDS_OF_ONE] {
-            let found = self.register.find(asked, names, most * times);
+            let found = self.register.find_within(asked, names, most * times, looked_at)?;
             let all = found.len() < most * times;
+            let mut seen: Vec<Seen> = found.into_iter().map(|sighting| self.seen(sighting)).collect();
             let mut named = FxHashSet::default();
-            let with_survivor = found
-                .into_iter()
-                .map(|found| (self.survivor(&found.id).to_owned(), found));
-            let mut distinct: Vec<(String, Sighting)> = with_survivor.collect();
-            distinct.retain(|(survivor, _)| self.replaced.is_empty() || named.insert(survivor.clone()));
-            if all || distinct.len() >= most || times == RECORDS_OF_ONE {
-                distinct.truncate(most);
-                return distinct;
+            seen.retain(|seen| self.replaced.is_empty() || named.insert(seen.id.clone()));
+            if all || seen.len() >= most || times == RECORDS_OF_ONE {
+                seen.truncate(most);
+                return Some(seen);
             }
         }
-        Vec::new()
+        None
+    }
+
+    fn seen(&self, sighting: Sighting) -> Seen {
+        let id = self.survivor(&sighting.id).to_owned();
+        Seen { id, sighting }
+    }
+
+    /// What is shown of a record, packed; nothing where there is none.
+    pub(crate) fn card(&self, id: &str) -> &[u8] {
+        self.register.note(id).unwrap_or_default()
     }
 
     /// The particulars of all records, also of those that others replace.
@@ -104,13 +122,14 @@ impl Everybody {
         });
     }
 
-    /// The last of the records that replace one, one after the other; where they go round in a circle, some of them.
+    /// The last of the records that replace one, one after the other, as far as they are there; where they go round in a
+    /// circle, some of them.
     pub(crate) fn survivor<'a>(&'a self, id: &'a str) -> &'a str {
         let mut last = id;
         for _ in 0..STEPS_MAX {
             match self.replaced.get(last) {
-                Some(next) => last = next,
-                None => break,
+                Some(next) if self.register.has(next) => last = next,
+                _ => break,
             }
         }
         last
@@ -118,12 +137,12 @@ impl Everybody {
 
     fn put(&mut self, id: &Id, now: Option<Told>) {
         self.replaced.remove(id.as_str());
-        let Some((person, replaced_by)) = now else {
+        let Some(told) = now else {
             self.register.remove(id.as_str());
             return;
         };
-        self.register.put(id.as_str(), &person);
-        if let Some(other) = replaced_by {
+        self.register.put_noting(id.as_str(), &told.person, &told.card);
+        if let Some(other) = told.replaced_by {
             self.replaced.insert(id.as_str().to_owned(), other.as_str().to_owned());
         }
     }
@@ -224,6 +243,17 @@ impl People {
                 _ => *state = State::default(),
             }
         }
+    }
+
+    /// Asks the register where that takes no waiting and nothing is to be read before; `None` where it would, or the
+    /// question has no answer.
+    pub fn ask_at_hand<T>(&self, question: impl FnOnce(&Everybody) -> Option<T>) -> Option<T> {
+        let unchanged = self
+            .state
+            .try_lock()
+            .is_ok_and(|state| state.progress == Progress::Read && state.changed.is_empty());
+        let everybody = unchanged.then(|| self.everybody.try_read().ok()).flatten()?;
+        question(&everybody)
     }
 
     /// Asks the register, as of every write before.
@@ -343,12 +373,13 @@ pub fn everybody(store: &Store, names: &Spellings) -> Result<Everybody, String> 
         let (versions, last) = page.map_err(|trouble| trouble.to_string())?;
         for version in &versions {
             let id = version.id.as_str();
-            let Some((person, replaced_by)) = told_by(version, names) else {
+            let Some(told) = told_by(version, names) else {
                 continue;
             };
             // One after the other: unpacked, everybody together would take several times the memory.
-            register.add_unsorted(id, &person);
-            replaced.extend(replaced_by.map(|other| (id.to_owned(), other.as_str().to_owned())));
+            register.add_unsorted(id, &told.person, &told.card);
+            let other = told.replaced_by.map(|other| other.as_str().to_owned());
+            replaced.extend(other.map(|other| (id.to_owned(), other)));
         }
         match last {
             Some(last) => after = Some(last),
@@ -371,19 +402,30 @@ pub fn register(store: &Store, names: &Spellings) -> Result<Register, String> {
 
 /// The particulars in a version of a Patient; `None` for a deletion.
 pub fn person_of(version: &Version, names: &Spellings) -> Option<Person> {
-    Some(told_by(version, names)?.0)
+    Some(told_by(version, names)?.person)
 }
 
-/// What a version of a Patient says: the particulars, and the record that replaces it.
-type Told = (Person, Option<Id>);
+/// What a version of a Patient says.
+struct Told {
+    person: Person,
+    /// What is shown of her, packed.
+    card: Vec<u8>,
+    /// The record that replaces this one.
+    replaced_by: Option<Id>,
+}
 
-/// The particulars in a version of a Patient, and the record that replaces it; `None` for a deletion.
+/// What a version of a Patient says; `None` for a deletion.
 fn told_by(version: &Version, names: &Spellings) -> Option<Told> {
     if !version.operation.is_live() {
         return None;
     }
     let document = Document::parse(&spliced(version), Limits::default()).ok()?;
-    Some((Person::read(document.root(), names), replaced_by(document.root())))
+    let patient = document.root();
+    Some(Told {
+        person: Person::read(patient, names),
+        card: card::packed(patient),
+        replaced_by: replaced_by(patient),
+    })
 }
 
 /// The record that a patient's link names as replacing hers.

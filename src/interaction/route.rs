@@ -102,6 +102,13 @@ fn search_ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Opti
     let within = match place(engine, request.path).ok()? {
         Place::Kind(kind) => Within::Kind(kind),
         Place::Compartment(center, id, of, false) => Within::Compartment { center, id, of },
+        Place::Find => {
+            return Some(
+                common
+                    .wanted
+                    .write(&engine.definitions, find_people::ready(engine, &common.rest)?),
+            );
+        }
         _ => return None,
     };
     let request = Request {

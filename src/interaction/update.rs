@@ -16,7 +16,8 @@ use crate::written::{Written, expectation, submit};
 /// Writes a record under an id: 200; 201 where no live record was there.
 ///
 /// # Errors
-/// 400 where the body's id is not the address's, 412 where If-Match or If-None-Match does not hold, 422, 409.
+/// 400 where the body's id is not the address's, 412 where If-Match or If-None-Match does not hold; 422, also where it
+/// would take back a merge of patients; 409, also for a likely duplicate, where that is the policy.
 pub fn update(
     engine: &Engine,
     _caller: &Caller,
@@ -28,26 +29,9 @@ pub fn update(
     let prepared = engine.prepare(kind, document.root(), request.prefer.wants_remarks())?;
     check_id(document.root(), kind, id)?;
     let expect = expectation(request.if_match, request.if_none_match)?;
-    let likely = allowed(engine, request, (kind, id), (document.root(), &prepared))?;
-    put(engine, request, (kind, id), (&prepared, &likely), expect, None)
-        .map_err(|r| of_refused(r, &[(kind.clone(), id.clone())]))
-}
-
-/// Whom a patient may be who is registered by an update, where no live record is there; nobody for any other.
-///
-/// # Errors
-/// 422 where it would take back a merge of patients; 409 for a likely duplicate, where that is the policy.
-fn allowed(
-    engine: &Engine,
-    request: &Request<'_>,
-    (kind, id): (&Kind, &Id),
-    (record, prepared): (Node<'_>, &Prepared),
-) -> Result<Likely, Refusal> {
-    engine.stays_merged(kind, id, &prepared.found_by.values)?;
-    match engine.registers(kind, id)? {
-        true => engine.likely_duplicates(&request.prefer, kind, Some(id), record),
-        false => Ok(Likely::default()),
-    }
+    conditional::persist(engine, || {
+        attempt(engine, request, (kind, id), (document.root(), &prepared), expect, None)
+    })
 }
 
 /// Writes the record that a search finds: 200; 201 where it finds none; 412 where it finds several
@@ -82,36 +66,42 @@ pub fn update_conditionally(
             // No match with an id: an update as create, but never over a record that does not match (R4: 409 or 412).
             (None, Some(id)) => (id.clone(), Expect::Absent),
         };
-        let likely = allowed(engine, request, (kind, &id), (document.root(), &prepared))?;
-        match put(
+        attempt(
             engine,
             request,
             (kind, &id),
-            (&prepared, &likely),
+            (document.root(), &prepared),
             expect,
             Some(found.guard()),
-        ) {
-            Ok(reply) => Ok(Attempt::Done(reply)),
-            Err(Refused::Disturbed) => Ok(Attempt::Disturbed),
-            Err(refused) => Err(of_refused(refused, &[(kind.clone(), id)])),
-        }
+        )
     })
 }
 
-fn put(
+fn attempt(
     engine: &Engine,
     request: &Request<'_>,
     (kind, id): (&Kind, &Id),
-    (prepared, likely): (&Prepared, &Likely),
+    (record, prepared): (Node<'_>, &Prepared),
     expect: Expect,
     guard: Option<Guard>,
-) -> Result<Reply, Refused> {
+) -> Result<Attempt<Reply>, Refusal> {
     let write = prepared
         .clone()
         .into_write(kind.clone(), id.clone(), Operation::Update, expect);
-    let done = submit(engine, write, guard)?;
+    let stays_merged = engine
+        .stays_merged(std::slice::from_ref(&write))
+        .map_err(|(_, refusal)| refusal)?;
+    let likely = match engine.registers(kind, id)? {
+        true => engine.likely_duplicates(&request.prefer, kind, Some(id), record)?,
+        false => Likely::default(),
+    };
+    let done = match submit(engine, write, conditional::both(guard, stays_merged)) {
+        Ok(done) => done,
+        Err(Refused::Disturbed) => return Ok(Attempt::Disturbed),
+        Err(refused) => return Err(of_refused(refused, &[(kind.clone(), id.clone())])),
+    };
     let mut issues = prepared.issues.clone();
-    issues.extend(engine.put_on_worklist(id, likely));
+    issues.extend(engine.put_on_worklist(id, &likely));
     issues.extend_from_slice(&likely.issues);
     let written = Written {
         kind,
@@ -121,7 +111,7 @@ fn put(
         body: &prepared.body,
         issues: &issues,
     };
-    Ok(written.reply(request))
+    Ok(Attempt::Done(written.reply(request)))
 }
 
 /// The id in a body, where there is one.

@@ -116,19 +116,36 @@ const WHOLE_NAME_WORTH: u32 = 50;
 
 impl Register {
     /// Those whom what was typed may mean, the best first, at most `most`; equals in the order they were registered.
+    /// At most [`LOOKED_AT`] people are looked at.
     pub fn find(&self, asked: &Asked, names: &Spellings, most: usize) -> Vec<Sighting> {
-        if asked.terms.is_empty() || most == 0 {
-            return Vec::new();
-        }
+        self.search(asked, names, most, LOOKED_AT).sightings(most)
+    }
+
+    /// As [`Register::find`]; `None` where that would take looking at more than so many people.
+    pub fn find_within(
+        &self,
+        asked: &Asked,
+        names: &Spellings,
+        most: usize,
+        looked_at: usize,
+    ) -> Option<Vec<Sighting>> {
+        let found = self.search(asked, names, most, looked_at);
+        (looked_at >= LOOKED_AT || found.left > 0).then(|| found.sightings(most))
+    }
+
+    fn search(&self, asked: &Asked, names: &Spellings, most: usize, looked_at: usize) -> Search<'_> {
         // Whether to look further does not depend on how many are wanted: pages are parts of one answer.
         let search = |reach: Reach| Search {
             question: Question::new(self, asked, names, reach),
             best: Best::new(most.max(FEW)),
-            left: LOOKED_AT,
+            left: looked_at,
         };
         let mut found = search(Reach::AsTyped);
+        if asked.terms.is_empty() || most == 0 {
+            return found;
+        }
         found.all_words();
-        if found.best.len() < FEW {
+        if found.best.len() < FEW && found.left > 0 {
             found = search(match asked.terms.len() {
                 1 => Reach::Near,
                 _ => Reach::NearWithOthers,
@@ -138,11 +155,7 @@ impl Register {
         if found.best.len() == 0 && asked.terms.len() > 1 {
             found.all_but_one();
         }
-        let best = found.best.in_order();
-        let sightings = best
-            .into_iter()
-            .map(|(score, person)| found.question.sighting(score, person));
-        sightings.take(most).flatten().collect()
+        found
     }
 }
 
@@ -309,9 +322,14 @@ impl Search<'_> {
         let words = self.question.words.len();
         for without in 0..words {
             let others: Vec<usize> = (0..words).filter(|at| *at != without).collect();
-            self.left = LOOKED_AT / words;
             self.look(&others, 1);
         }
+    }
+
+    fn sightings(&self, most: usize) -> Vec<Sighting> {
+        let best = self.best.in_order().into_iter().take(most);
+        best.filter_map(|(score, person)| self.question.sighting(score, person))
+            .collect()
     }
 
     /// Looks at those whom some words match, where so many words may be missing; where they are many, at those first who may

@@ -103,9 +103,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends a person.
-pub(crate) fn write(out: &mut Vec<u8>, id: &str, person: &Person, lexicon: &mut Lexicon) {
+/// Appends a person, with her id and what was noted of her.
+pub(crate) fn write(out: &mut Vec<u8>, (id, note): (&str, &[u8]), person: &Person, lexicon: &mut Lexicon) {
     put_text(out, id);
+    put(out, note.len() as u64);
+    out.extend_from_slice(note);
     put(out, person.names.len() as u64);
     person
         .names
@@ -149,10 +151,20 @@ pub(crate) fn id(bytes: &[u8]) -> Option<&str> {
     Reader(bytes).text()
 }
 
+/// What was noted of a packed person.
+pub(crate) fn note(bytes: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader(bytes);
+    reader.text()?;
+    let length = usize::try_from(reader.number()?).ok()?;
+    reader.bytes(length)
+}
+
 /// A packed person with her id.
 pub(crate) fn read(bytes: &[u8], lexicon: &Lexicon) -> Option<(String, Person)> {
     let mut reader = Reader(bytes);
     let id = reader.text()?.to_owned();
+    let length = usize::try_from(reader.number()?).ok()?;
+    reader.bytes(length)?;
     let count = reader.number()?;
     let names: Option<Vec<Name>> = (0..count).map(|_| read_name(&mut reader, lexicon)).collect();
     let parents = [read_name(&mut reader, lexicon)?, read_name(&mut reader, lexicon)?];

@@ -32,6 +32,53 @@ pub struct Found {
     pub score: Score,
 }
 
+/// Keys with the numbers under them, sorted, and where the keys of each beginning lie: most keys are sought in vain, and
+/// that shall cost a look or two.
+#[derive(Default)]
+struct Sorted {
+    /// Key above, number below.
+    entries: Vec<u64>,
+    /// Where the entries begin whose key's highest bits are at least so much.
+    places: Vec<u32>,
+}
+
+/// Entries that share a place, about.
+const OF_A_PLACE: usize = 8;
+
+impl Sorted {
+    fn settle(&mut self) {
+        self.entries.sort_unstable();
+        self.places = Vec::new();
+        let bits = (self.entries.len() / OF_A_PLACE).max(1).ilog2().min(24);
+        if bits == 0 {
+            return;
+        }
+        self.places.resize((1 << bits) + 1, 0);
+        for entry in &self.entries {
+            self.places[(entry >> (64 - bits)) as usize + 1] += 1;
+        }
+        let mut before = 0;
+        for place in &mut self.places {
+            before += *place;
+            *place = before;
+        }
+    }
+
+    /// The entries of a key.
+    fn of(&self, key: Key) -> &[u64] {
+        let entries = match self.places.len().checked_ilog2() {
+            Some(bits) => {
+                let beginning = (key >> (32 - bits)) as usize;
+                &self.entries[self.places[beginning] as usize..self.places[beginning + 1] as usize]
+            }
+            None => &self.entries[..],
+        };
+        let from = entries.partition_point(|entry| ((entry >> 32) as Key) < key);
+        let entries = &entries[from..];
+        &entries[..entries.partition_point(|entry| (entry >> 32) as Key == key)]
+    }
+}
+
 /// Many people.
 #[derive(Default)]
 pub struct Register {
@@ -42,8 +89,7 @@ pub struct Register {
     gone: Vec<bool>,
     living: usize,
     lexicon: Lexicon,
-    /// Key above, number below, sorted.
-    sorted: Vec<u64>,
+    sorted: Sorted,
     /// How many numbers `sorted` is about.
     settled: usize,
     lately: FxHashMap<Key, Vec<u32>>,
@@ -66,8 +112,13 @@ impl Register {
 
     /// Adds a person, or takes her new particulars.
     pub fn put(&mut self, id: &str, person: &Person) {
+        self.put_noting(id, person, &[]);
+    }
+
+    /// As [`Register::put`], with a note for whoever shows her, which says nothing to the register.
+    pub fn put_noting(&mut self, id: &str, person: &Person, note: &[u8]) {
         self.remove(id);
-        let number = self.append(id, person);
+        let number = self.append(id, person, note);
         for key in keys::kept(person).into_iter().chain([keys::of_id(id)]) {
             self.lately.entry(key).or_default().push(number);
         }
@@ -86,19 +137,33 @@ impl Register {
 
     /// A person and her number, by id.
     fn get(&self, id: &str) -> Option<(u32, Person)> {
+        let number = self.number(id)?;
+        Some((number, pack::read(self.bytes(number), &self.lexicon)?.1))
+    }
+
+    fn number(&self, id: &str) -> Option<u32> {
         let mut found = None;
         self.each_of(keys::of_id(id), &mut |number| {
             if pack::id(self.bytes(number)) == Some(id) {
                 found = Some(number);
             }
         });
-        let number = found?;
-        Some((number, pack::read(self.bytes(number), &self.lexicon)?.1))
+        found
     }
 
     /// The particulars of a record.
     pub fn person(&self, id: &str) -> Option<Person> {
         self.get(id).map(|(_, person)| person)
+    }
+
+    /// Whether there is such a record.
+    pub fn has(&self, id: &str) -> bool {
+        self.number(id).is_some()
+    }
+
+    /// What was noted of a record.
+    pub fn note(&self, id: &str) -> Option<&[u8]> {
+        pack::note(self.bytes(self.number(id)?))
     }
 
     /// Everybody, in the order they came or last changed.
@@ -147,9 +212,20 @@ impl Register {
 
     /// Those who may be this person, the likeliest first, at most `most`; nobody who is certainly another.
     pub fn best(&self, person: &Person, weights: &Weights, most: usize) -> Vec<Found> {
+        self.best_by(self, person, weights, most)
+    }
+
+    /// As [`Register::best`], where how common particulars are is known from elsewhere.
+    pub fn best_by(
+        &self,
+        frequencies: &dyn Frequencies,
+        person: &Person,
+        weights: &Weights,
+        most: usize,
+    ) -> Vec<Found> {
         let scored = self.candidates(person).into_iter().filter_map(|number| {
             let (id, other) = pack::read(self.bytes(number), &self.lexicon)?;
-            let score = score(person, &other, self, weights);
+            let score = score(person, &other, frequencies, weights);
             (score.grade > Grade::CertainlyNot).then_some(Found { id, score })
         });
         let mut found: Vec<Found> = scored.collect();
@@ -199,11 +275,11 @@ impl Register {
         reached.into_iter().map(|(number, _)| number).collect()
     }
 
-    fn append(&mut self, id: &str, person: &Person) -> u32 {
+    fn append(&mut self, id: &str, person: &Person, note: &[u8]) -> u32 {
         let number = self.starts.len() as u32;
         self.starts.push(self.arena.len() as u32);
         self.gone.push(false);
-        pack::write(&mut self.arena, id, person, &mut self.lexicon);
+        pack::write(&mut self.arena, (id, note), person, &mut self.lexicon);
         self.lookup.add(person, &self.lexicon);
         self.living += 1;
         self.count(person, 1);
@@ -246,11 +322,7 @@ impl Register {
                 each(number);
             }
         };
-        let from = self.sorted.partition_point(|entry| ((entry >> 32) as Key) < key);
-        let of_key = self.sorted[from..]
-            .iter()
-            .take_while(|entry| (**entry >> 32) as Key == key);
-        of_key.for_each(|entry| living(*entry as u32));
+        self.sorted.of(key).iter().for_each(|entry| living(*entry as u32));
         self.lately
             .get(&key)
             .into_iter()
@@ -307,28 +379,34 @@ impl Register {
                 .into_iter()
                 .map(move |number| u64::from(key) << 32 | u64::from(number))
         });
-        self.sorted.extend(entries);
-        self.sorted.sort_unstable();
+        self.sorted.entries.extend(entries);
+        self.sorted.settle();
         self.settled = self.starts.len();
     }
 
     fn compact(&mut self) {
         let mut fresh = Register::default();
-        self.each(&mut |id, person| fresh.add_unsorted(id, person));
+        for number in (0..self.starts.len() as u32).filter(|number| self.lives(*number)) {
+            let note = pack::note(self.bytes(number)).unwrap_or_default();
+            if let Some((id, person)) = self.of_number(number) {
+                fresh.add_unsorted(&id, &person, note);
+            }
+        }
         *self = fresh.sorted_anew();
     }
 
     /// Adds somebody whose id nobody has, without sorting her keys in: she is found after [`Register::sorted_anew`].
-    pub fn add_unsorted(&mut self, id: &str, person: &Person) {
-        let number = self.append(id, person);
+    /// The note is that of [`Register::put_noting`].
+    pub fn add_unsorted(&mut self, id: &str, person: &Person, note: &[u8]) {
+        let number = self.append(id, person, note);
         let keys = keys::kept(person).into_iter().chain([keys::of_id(id)]);
-        self.sorted
-            .extend(keys.map(|key| u64::from(key) << 32 | u64::from(number)));
+        let entries = keys.map(|key| u64::from(key) << 32 | u64::from(number));
+        self.sorted.entries.extend(entries);
     }
 
     /// The register with all keys sorted.
     pub fn sorted_anew(mut self) -> Register {
-        self.sorted.sort_unstable();
+        self.sorted.settle();
         self.settled = self.starts.len();
         self.lookup.settle();
         self
@@ -347,7 +425,7 @@ impl<I: AsRef<str>> FromIterator<(I, Person)> for Register {
         let mut register = Register::default();
         people
             .into_iter()
-            .for_each(|(id, person)| register.add_unsorted(id.as_ref(), &person));
+            .for_each(|(id, person)| register.add_unsorted(id.as_ref(), &person, &[]));
         register.sorted_anew()
     }
 }

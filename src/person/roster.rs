@@ -319,7 +319,7 @@ impl Roster {
     /// As [`Roster::each`].
     pub fn register(&self) -> Result<Register, Unreadable> {
         let mut register = Register::default();
-        self.each(&mut |id, person| register.add_unsorted(id, &person))?;
+        self.each(&mut |id, person| register.add_unsorted(id, &person, &[]))?;
         Ok(register.sorted_anew())
     }
 
