@@ -125,7 +125,7 @@ impl Index {
         Ok(Round {
             files: self.files()?,
             after: 0,
-            highest: self.inner.store.records()?,
+            highest: self.inner.store.records(u64::MAX)?,
             report: Report::default(),
         })
     }

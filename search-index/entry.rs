@@ -133,6 +133,8 @@ pub(crate) struct Entry {
     /// Whether the record is there after this version.
     pub(crate) live: bool,
     pub(crate) before: Before,
+    /// Whether the version is only kept: it takes its place in the log, and changes no record.
+    pub(crate) aside: bool,
     pub(crate) values: Arc<Values>,
     /// Whether it is in the index already and only indexed again.
     pub(crate) again: bool,
@@ -143,7 +145,8 @@ impl Entry {
     /// A version as the log tells of it; `None` where a live one carries nothing that helps: nothing at all, or what
     /// other parameters made of it.
     pub(crate) fn carried(registry: &Registry, appended: &Appended) -> Option<Entry> {
-        let (values, words) = match (&appended.attachment, appended.operation.is_live()) {
+        let live = appended.operation.is_live() && !appended.aside;
+        let (values, words) = match (&appended.attachment, live) {
             (_, false) => (Arc::default(), Arc::default()),
             (Some(attachment), true) => unpack(registry, attachment)?,
             (None, true) => return None,
@@ -154,17 +157,22 @@ impl Entry {
             kind: appended.kind.clone(),
             id: appended.id.clone(),
             updated: appended.updated,
-            live: appended.operation.is_live(),
-            before: appended.previous.map_or(Before::Nothing, Before::At),
+            live,
+            before: match appended.previous {
+                Some(place) if !appended.aside => Before::At(place),
+                _ => Before::Nothing,
+            },
+            aside: appended.aside,
             values,
             again: false,
             words,
         })
     }
 
-    /// A version as it is read from the log.
+    /// A version as it is read from the log, which does not say what the record was before.
     pub(crate) fn read(registry: &Registry, version: &Version) -> Entry {
-        let (values, words) = match document_of(version) {
+        let document = document_of(version).filter(|_| !version.aside);
+        let (values, words) = match document {
             Some(document) => {
                 let root = document.root();
                 (
@@ -180,12 +188,9 @@ impl Entry {
             kind: version.kind.clone(),
             id: version.id.clone(),
             updated: version.updated,
-            live: version.operation.is_live(),
-            before: if version.base.is_some() {
-                Before::Somewhere
-            } else {
-                Before::Nothing
-            },
+            live: version.operation.is_live() && !version.aside,
+            before: Before::Nothing,
+            aside: version.aside,
             values: Arc::new(values),
             again: false,
             words: Arc::new(words),
@@ -206,6 +211,7 @@ impl Entry {
             updated,
             live: true,
             before: Before::Nothing,
+            aside: false,
             values: Arc::new(registry.extract(&kind, root)),
             again: false,
             words: Arc::new(WordLists::of(&registry.words(root))),
@@ -224,6 +230,7 @@ impl Entry {
             updated: 0,
             live: false,
             before: Before::Somewhere,
+            aside: false,
             values: Arc::default(),
             again: true,
             words: Arc::default(),

@@ -19,8 +19,13 @@ impl Inner {
     /// Reads the log up to its head, and lets the follower take over without a gap. After every few versions `go_on`
     /// is asked, with how many of how many are read; false where it said no.
     pub(crate) fn catch_up(&self, go_on: &mut dyn FnMut(u64, u64) -> bool) -> Result<bool, store::Trouble> {
+        // Up to a place, records have numbers up to this: a higher one begins a record.
+        let (mut place, mut highest) = (0, 0);
         loop {
             let head = self.shared.lock().view.head;
+            if place != head {
+                highest = self.store.records(head)?;
+            }
             let versions = self.store.log(head, CHUNK)?;
             if versions.is_empty() {
                 let mut state = self.shared.lock();
@@ -30,12 +35,17 @@ impl Inner {
                 }
                 continue;
             }
-            let entries: Vec<Entry> = versions
-                .iter()
-                .map(|version| Entry::read(&self.registry, version))
-                .collect();
+            let mut entries = Vec::with_capacity(versions.len());
+            for version in &versions {
+                let mut entry = Entry::read(&self.registry, version);
+                if version.record <= highest && !version.aside {
+                    entry.before = Before::Somewhere;
+                }
+                (place, highest) = (version.seq, highest.max(version.record));
+                entries.push(entry);
+            }
             self.push(entries, false);
-            if !go_on(versions[versions.len() - 1].seq, self.store.head()) {
+            if !go_on(place, self.store.head()) {
                 return Ok(false);
             }
         }
@@ -96,7 +106,7 @@ impl Inner {
         for (entry, appended) in entries.iter_mut().zip(appended).filter(|(entry, _)| entry.is_none()) {
             let found = read.next().map(|version| Entry::read(&self.registry, &version));
             *entry = found.map(|mut found| {
-                found.before = appended.previous.map_or(found.before, Before::At);
+                found.before = appended.previous.map_or(Before::Nothing, Before::At);
                 found
             });
         }

@@ -169,7 +169,7 @@ impl Indexing {
     fn feed(&mut self, entries: &[Arc<Entry>]) -> Result<(), Failure> {
         let mut last: FxHashMap<u64, usize> = FxHashMap::default();
         let mut replaced = Vec::new();
-        for (place, entry) in entries.iter().enumerate() {
+        for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.aside) {
             last.insert(entry.record, place);
             if entry.before != Before::Nothing {
                 replaced.push(entry.record);

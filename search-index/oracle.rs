@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use conformance::Definitions;
 use fhir::body;
 use fhir::document::Document;
-use fhir::identity::{Id, Kind};
+use fhir::identity::{Id, Kind, VersionId};
 use fhir::parse::Limits;
 use fhir::tree::Tree;
 use query::sample::{self, IDS, KINDS, Random};
 use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Total, Values};
-use store::{Operation, Store, Unit, Write};
+use store::{Elsewhere, Made, Operation, Store, Unit, Write};
 
 use crate::order::Rank;
 use crate::{Clock, Cursor, Found, Index, Place, Prepared, Query, Settings, Trouble, Unusable};
@@ -70,6 +70,8 @@ pub(crate) struct World {
     known: Vec<Known>,
     /// Knows other dates than the index does: what it extracts must not get into the index.
     foreign: Registry,
+    /// How many versions came from elsewhere.
+    came: u64,
     /// How many indexes there have been; the newest has a folder of that number.
     pub(crate) count: u32,
 }
@@ -99,6 +101,7 @@ impl World {
             settings,
             known: Vec::new(),
             foreign: Registry::new(Definitions::r4(), -720),
+            came: 0,
             count: 0,
         };
         world.open();
@@ -166,8 +169,10 @@ impl World {
         for _ in 0..=random.below(6) {
             let name = KINDS[random.below(KINDS.len())];
             let (kind, id) = (kind(name), Id::new(&format!("a{}", random.below(IDS))).unwrap());
+            let made = self.made(random);
             if random.once_in(5) {
-                let write = Write::new(kind.clone(), id.clone(), Operation::Delete, Vec::new());
+                let mut write = Write::new(kind.clone(), id.clone(), Operation::Delete, Vec::new());
+                write.made = made;
                 writes.insert((kind, id), (write, Values::default(), None));
                 continue;
             }
@@ -180,6 +185,7 @@ impl World {
                 Operation::Update,
                 body::store(document.root()),
             );
+            write.made = made;
             write.attachment = match random.below(3) {
                 0 => None,
                 1 => Some(Arc::new(Prepared::new(&self.foreign, &kind, document.root()))),
@@ -187,13 +193,15 @@ impl World {
             };
             writes.insert((kind, id), (write, values, Some(document)));
         }
-        let unit = Unit {
-            writes: writes.values().map(|(write, _, _)| write.clone()).collect(),
-            guard: None,
-        };
+        let unit = Unit::of(writes.values().map(|(write, _, _)| write.clone()).collect());
         let done = self.store.submit(unit).unwrap();
-        for (((kind, id), (_, values, document)), done) in writes.into_iter().zip(done).filter(|(_, done)| done.seq > 0)
-        {
+        let appended = writes.into_iter().zip(done).filter(|(_, done)| done.seq > 0);
+        for (((kind, id), (write, values, document)), done) in appended {
+            let aside = matches!(write.made, Made::Elsewhere(made) if made.aside);
+            if aside && self.known.iter().any(|known| known.record == done.record) {
+                // It is only kept: the record is what it was.
+                continue;
+            }
             let (seq, record, updated) = (done.seq, done.record, done.updated);
             self.known.push(Known {
                 seq,
@@ -206,6 +214,24 @@ impl World {
             });
         }
         self.known.sort_by_key(|known| known.seq);
+    }
+
+    /// Where a version is made: one in three elsewhere, days ago, and some of those are only kept.
+    fn made(&mut self, random: &mut Random) -> Made {
+        if !random.once_in(3) {
+            return Made::Here;
+        }
+        self.came += 1;
+        Made::Elsewhere(Elsewhere {
+            version: VersionId {
+                node: 9,
+                counter: self.came,
+            },
+            base: None,
+            merged: None,
+            updated: 1_700_000_000_000_000 + random.below(1_000_000) as i64 * 1_000_000,
+            aside: random.once_in(2),
+        })
     }
 
     /// The living versions at a place in the log.
@@ -490,11 +516,7 @@ impl World {
             }
             None => Write::new(kind.clone(), id.clone(), Operation::Delete, Vec::new()),
         };
-        let unit = Unit {
-            writes: vec![write],
-            guard: None,
-        };
-        let done = self.store.submit(unit).unwrap().remove(0);
+        let done = self.store.submit(Unit::one(write)).unwrap().remove(0);
         if done.seq > 0 {
             self.known.push(Known {
                 seq: done.seq,

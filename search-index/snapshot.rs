@@ -64,7 +64,12 @@ impl Snapshot {
         store: &Store,
     ) -> Result<Snapshot, Trouble> {
         let mut newest: FxHashMap<u64, Arc<Entry>> = FxHashMap::default();
-        for entry in view.tail.all().into_iter().filter(|entry| entry.seq <= at) {
+        for entry in view
+            .tail
+            .all()
+            .into_iter()
+            .filter(|entry| entry.seq <= at && !entry.aside)
+        {
             newest.insert(entry.record, entry);
         }
         let (mut places, mut lost) = (Vec::new(), Vec::new());
@@ -270,11 +275,7 @@ impl Veil<'_> {
 
 /// The version of a record that was its latest at `at`.
 fn version_before(store: &Store, kind: Kind, id: Id, at: u64) -> Result<Vec<Version>, Trouble> {
-    let range = HistoryRange {
-        before: Some(at + 1),
-        ..HistoryRange::newest(1)
-    };
-    Ok(store.history(&Scope::Record(kind, id), &range)?)
+    Ok(store.history(&Scope::Record(kind, id), &HistoryRange::current_before(at + 1, 1))?)
 }
 
 /// The first change of each record after `at`, read from the log: what memory does not reach.
@@ -290,6 +291,7 @@ pub(crate) fn changes_in_log(
     if head - at > most as u64 {
         return Err(Trouble::expired(head - at));
     }
+    let highest = store.records(at)?;
     let mut changes = FxHashMap::default();
     let mut after = at;
     while after < head {
@@ -300,7 +302,7 @@ pub(crate) fn changes_in_log(
         after = last.seq;
         for version in versions
             .into_iter()
-            .filter(|version| version.base.is_some() && version.seq <= head)
+            .filter(|version| version.record <= highest && !version.aside && version.seq <= head)
         {
             let Version {
                 seq, record, kind, id, ..

@@ -37,7 +37,9 @@ impl Tail {
     pub(crate) fn push(&mut self, entry: Arc<Entry>) {
         self.length += 1;
         self.replacing += usize::from(entry.before != Before::Nothing);
-        Arc::make_mut(&mut self.newest).insert(entry.record, entry.seq);
+        if !entry.aside {
+            Arc::make_mut(&mut self.newest).insert(entry.record, entry.seq);
+        }
         if is_replaced(&entry) {
             Arc::make_mut(&mut self.replaced).push(Arc::clone(&entry));
         }

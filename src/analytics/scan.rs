@@ -13,8 +13,8 @@ use crate::run::Fault;
 /// Records read from the log at once.
 const PAGE: usize = 500;
 
-/// Calls `each` with every record of a kind that there was at a place in the log and that was written at a moment
-/// (microseconds since 1970) or later, until it says `false`. Memory holds one page of records.
+/// Calls `each` with every record of a kind that there was at a place in the log and whose version came into the log at a
+/// moment (microseconds since 1970) or later, until it says `false`. Memory holds one page of records.
 ///
 /// # Errors
 /// The store's trouble, and what `each` gives.
@@ -32,7 +32,7 @@ pub fn each_record(
         let (versions, Some(last)) = page else {
             return Ok(());
         };
-        for version in versions.iter().filter(|v| since.is_none_or(|since| v.updated >= since)) {
+        for version in versions.iter().filter(|v| since.is_none_or(|since| v.arrived >= since)) {
             let record = parsed(version, &mut text).map_err(sentence)?;
             if !each(record.root())? {
                 return Ok(());

@@ -341,6 +341,7 @@ fn submit(
         let unit = Unit {
             writes,
             guard: conditional::both(searches.guard(), stays_merged),
+            ..Unit::default()
         };
         match engine.store.submit(unit) {
             Ok(done) => return Ok(Some(done)),

@@ -125,7 +125,7 @@ impl VersionCache {
 
 impl Follower for ReadCache {
     fn committed(&self, appended: &[Appended]) {
-        for version in appended {
+        for version in appended.iter().filter(|version| !version.aside) {
             self.cache.remove(&Asked(version.kind.as_str(), version.id.as_str()));
         }
     }
@@ -155,7 +155,9 @@ mod tests {
             id: id.clone(),
             version: VersionId { node: 0, counter: 2 },
             updated: 0,
+            arrived: 0,
             operation: store::Operation::Update,
+            aside: false,
             previous: Some(1),
             attachment: None,
         };

@@ -64,7 +64,10 @@ impl Follower for Canonicals {
     fn committed(&self, appended: &[Appended]) {
         // They are written so seldom that one count for all kinds will do.
         let defines = |kind: &Kind| DEFINING.contains(&kind.as_str());
-        if appended.iter().any(|appended| defines(&appended.kind)) {
+        if appended
+            .iter()
+            .any(|appended| defines(&appended.kind) && !appended.aside)
+        {
             self.changes.fetch_add(1, Ordering::Release);
         }
     }

@@ -102,6 +102,7 @@ fn existing(
             version: current.version,
             updated: current.updated,
             existed: true,
+            unclaimed: 0,
         },
         status: 200,
         body: &current.body,

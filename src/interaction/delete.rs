@@ -77,6 +77,7 @@ fn attempt(
     let unit = Unit {
         writes,
         guard: conditional::both(guard, stays_merged),
+        ..Unit::default()
     };
     match engine.store.submit(unit) {
         Ok(done) => Ok(Attempt::Done(reply(request, &done))),

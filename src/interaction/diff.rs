@@ -124,10 +124,7 @@ fn of_version(engine: &Engine, kind: &Kind, id: &Id, version: VersionId) -> Resu
 
 /// The version before another.
 fn before(engine: &Engine, kind: &Kind, id: &Id, version: &Version) -> Result<Version, Refusal> {
-    let range = HistoryRange {
-        before: Some(version.seq),
-        ..HistoryRange::newest(1)
-    };
+    let range = HistoryRange::current_before(version.seq, 1);
     let mut found = engine.store.history(&Scope::Record(kind.clone(), id.clone()), &range)?;
     found.pop().ok_or_else(|| {
         let text = format!(

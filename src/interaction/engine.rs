@@ -13,7 +13,7 @@ use fhir::outcome::{Issue, Severity};
 use fhir::parse;
 use query::{ParamId, Registry, Value, Values, replaced};
 use search_index::{Clock, Gate, Index};
-use store::{Claim, Expect, Follower, HistoryRange, Operation, Scope, Store, Trouble, Version, Write};
+use store::{Claim, Expect, Follower, HistoryRange, Made, Operation, Scope, Store, Trouble, Version, Write};
 use terminology::Library;
 use validation::{Purpose, Validator};
 
@@ -154,6 +154,7 @@ impl Prepared {
             operation,
             body: self.body,
             expect,
+            made: Made::Here,
             claims: self.claims,
             attachment: Some(self.found_by),
         }
@@ -410,10 +411,7 @@ impl Engine {
             Err(refusal) if refusal.status == 404 => return Ok(None),
             Err(refusal) => return Err(refusal),
         }
-        let range = HistoryRange {
-            before: Some(at + 1),
-            ..HistoryRange::newest(1)
-        };
+        let range = HistoryRange::current_before(at + 1, 1);
         let versions = self.store.history(&Scope::Record(kind.clone(), id.clone()), &range)?;
         Ok(versions.first().and_then(cached_of))
     }

@@ -63,6 +63,7 @@ pub fn history(
         before: Some(top + 1),
         since: asked.since,
         at: asked.at,
+        current_only: false,
         limit: asked.count + 1,
     };
     let total = match token.as_ref().and_then(|token| token.total) {

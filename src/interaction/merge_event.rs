@@ -140,7 +140,7 @@ impl<'a> Event<'a> {
             .iter()
             .map(|write| (write.kind.clone(), write.id.clone()))
             .collect();
-        match engine.store.submit(Unit { writes, guard: None }) {
+        match engine.store.submit(Unit::of(writes)) {
             Ok(_) => Ok(Attempt::Done(self.answer(&text, current(engine, &target.id)?))),
             // Somebody wrote one of them in between: decide again.
             Err(Refused::Expectation { .. } | Refused::Disturbed) => Ok(Attempt::Disturbed),

@@ -407,6 +407,7 @@ fn a_plain_write_that_was_judged_before_a_merge_does_not_take_it_back() {
             engine.store.submit(Unit {
                 writes: vec![write],
                 guard,
+                ..Unit::default()
             })
         };
         // Another plain write in between disturbs nobody.

@@ -35,7 +35,9 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Follower for Parameters {
     fn committed(&self, appended: &[Appended]) {
-        let ours = appended.iter().filter(|appended| appended.kind == self.kind);
+        let ours = appended
+            .iter()
+            .filter(|appended| appended.kind == self.kind && !appended.aside);
         let places: Vec<u64> = ours.map(|appended| appended.seq).collect();
         if !places.is_empty() {
             let mut news = held(&self.news);
@@ -60,7 +62,10 @@ impl Parameters {
             has_news: AtomicBool::new(false),
         });
         store.follow(Arc::clone(&parameters) as Arc<dyn Follower>);
-        let mut range = HistoryRange::newest(CHUNK);
+        let mut range = HistoryRange {
+            current_only: true,
+            ..HistoryRange::newest(CHUNK)
+        };
         loop {
             let versions = store.history(&Scope::Kind(kind.clone()), &range)?;
             let Some(last) = versions.last() else {

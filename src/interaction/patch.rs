@@ -117,6 +117,7 @@ pub fn current(engine: &Engine, kind: &Kind, id: &Id, expect: Expect) -> Result<
     let holds = match expect {
         Expect::Anything | Expect::Present => true,
         Expect::Version(wanted) => wanted == version.version,
+        Expect::Current(wanted) => wanted == Some(version.version),
         Expect::Absent | Expect::New => false,
     };
     if !holds {

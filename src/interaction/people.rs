@@ -226,7 +226,7 @@ impl People {
     fn changed(&self, appended: &[Appended]) {
         let mut patients = appended
             .iter()
-            .filter(|appended| appended.kind.as_str() == PATIENT)
+            .filter(|appended| appended.kind.as_str() == PATIENT && !appended.aside)
             .peekable();
         if patients.peek().is_none() {
             return;

@@ -162,7 +162,10 @@ fn leave_out(told: &mut Vec<Tree>, merge: &Merged) -> bool {
 fn since_untouched(engine: &Engine, id: &Id) -> Result<Vec<Tree>, Refusal> {
     let scope = Scope::Record(replaced::kind().clone(), id.clone());
     let mut found = Vec::new();
-    let mut range = HistoryRange::newest(CHUNK);
+    let mut range = HistoryRange {
+        current_only: true,
+        ..HistoryRange::newest(CHUNK)
+    };
     loop {
         let versions = engine.store.history(&scope, &range)?;
         let Some(last) = versions.last() else {

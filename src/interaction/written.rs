@@ -56,6 +56,7 @@ pub fn submit(engine: &Engine, write: Write, guard: Option<Guard>) -> Result<Don
     let unit = Unit {
         writes: vec![write],
         guard,
+        ..Unit::default()
     };
     let done = engine.store.submit(unit)?;
     Ok(*done.first().expect("the store answers one Done a write"))

@@ -74,7 +74,7 @@ fn log_settings(settings: &Settings) -> store::Settings {
         store::Place::Postgres(settings.store.clone())
     };
     store::Settings {
-        node: settings.node,
+        node: Some(settings.node).filter(|node| *node > 0),
         queue_max: settings.queue_max,
         group_max: settings.group_max,
         readers: settings.readers,

@@ -101,11 +101,13 @@ fn each_version(
     Ok(())
 }
 
-/// The place of each record's latest version.
+/// The place of each record's current version.
 fn last_versions(store: &Store, head: u64, progress: &Progress) -> Result<HashMap<u64, u64>, String> {
     let mut last = HashMap::new();
     each_version(store, head, progress, |version| {
-        last.insert(version.record, version.seq);
+        if !version.aside {
+            last.insert(version.record, version.seq);
+        }
         Ok(())
     })?;
     Ok(last)

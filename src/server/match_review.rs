@@ -89,7 +89,7 @@ impl Review<'_> {
         }
         self.put += self.writes.len();
         let writes = std::mem::take(&mut self.writes);
-        let done = self.engine.store.submit(Unit { writes, guard: None });
+        let done = self.engine.store.submit(Unit::of(writes));
         done.map(drop)
             .map_err(|refused| format!("The worklist cannot be written: {refused:?}."))
     }

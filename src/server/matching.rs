@@ -251,7 +251,7 @@ fn changes(
         reached = end.seq;
         for version in versions
             .iter()
-            .filter(|version| version.kind.as_str() == "Patient" && version.seq <= head.up_to)
+            .filter(|version| version.kind.as_str() == "Patient" && version.seq <= head.up_to && !version.aside)
         {
             let person = people::person_of(version, names).filter(|_| version.operation != Operation::Delete);
             last.insert(version.id.clone(), person);

@@ -82,7 +82,8 @@ settings! {
     base_url: String = String::new();
     /// The time zone of dates that name none.
     zone: Zone = Zone(360);
-    /// The number of this node: 0 is the national centre; every clinic has its own. It never changes.
+    /// The number that this node gets when its data are made: 0 is the national centre; every clinic has its own. Data that
+    /// are there keep their number, and are not opened under another one; 0 opens them under the one they have.
     node: u32 = 0;
     /// Identifier systems whose values no two records may share.
     unique_identifiers: Vec<String> = vec!["http://id.gov.bt/citizen".to_owned()];

@@ -9,6 +9,7 @@ use crate::claims::Claims;
 use crate::connection::{Db, both};
 use crate::desk::{Desk, Entry, Head, Key, State};
 use crate::kinds::Kinds;
+use crate::notes::write_notes;
 use crate::tables::{claim, head, kind, record, version};
 use crate::unit::{Claim, Operation};
 
@@ -40,14 +41,22 @@ struct Found {
 
 /// Reads the head row.
 pub(crate) fn load_head(db: &mut Db) -> QueryResult<Head> {
-    let columns = (head::seq, head::record, head::counter, head::clock, head::minted);
-    let (seq, record, counter, clock, minted) = both!(db, c => head::table.select(columns).get_result(c))?;
+    let columns = (
+        head::seq,
+        head::record,
+        head::counter,
+        head::clock,
+        head::minted,
+        head::node,
+    );
+    let (seq, record, counter, clock, minted, node) = both!(db, c => head::table.select(columns).get_result(c))?;
     Ok(Head {
         seq,
         record,
         counter,
         clock,
         minted,
+        node,
     })
 }
 
@@ -173,6 +182,7 @@ pub(crate) fn append(db: &mut Db, desk: &Desk<'_>, before: Head, new_kinds: &[(i
         Db::Postgres(c) => write_at_once(c, &desk.entries, changed, new)?,
     }
     write_claims(db, &desk.claims)?;
+    write_notes(db, &desk.notes)?;
     move_head(db, desk.head, before)
 }
 
@@ -208,6 +218,10 @@ macro_rules! version_row {
             version::id.eq($entry.id.as_str()),
             version::hash.eq(&$entry.hash[..]),
             version::body.eq(&$entry.packed.bytes[..]),
+            version::lag.eq($entry.lag),
+            version::merged_counter.eq($entry.merged.map(|m| m.counter as i64)),
+            version::merged_node.eq($entry.merged.map(|m| m.node as i32)),
+            version::aside.eq(i16::from($entry.aside)),
         )
     };
 }

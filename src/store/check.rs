@@ -34,7 +34,7 @@ pub struct Report {
 /// The highest numbers met along the log.
 #[derive(Default)]
 struct Highest {
-    updated: i64,
+    arrived: i64,
     counter: u64,
     findings_untold: usize,
 }
@@ -142,17 +142,17 @@ impl Shared {
     }
 
     fn check_order(&self, version: &Version, report: &mut Report, highest: &mut Highest) {
-        if version.updated <= highest.updated {
+        if version.arrived <= highest.arrived {
             let what = format!("Version {} is not later than the one before it.", version.seq);
             found(report, highest, what);
         }
-        highest.updated = highest.updated.max(version.updated);
-        if version.version.node == self.settings.node {
+        highest.arrived = highest.arrived.max(version.arrived);
+        if version.version.node == self.node() {
             highest.counter = highest.counter.max(version.version.counter);
         }
     }
 
-    /// Every record points to its latest version; a pointer that does not is put right.
+    /// Every record points to its latest version that is not only kept; a pointer that does not is put right.
     fn check_records(&self, report: &mut Report, highest: &mut Highest) -> Result<(), Trouble> {
         let mut after = (0, String::new());
         loop {
@@ -221,7 +221,7 @@ impl Shared {
             ("version", head.seq, seq),
             ("record", head.record, last),
             ("version count", head.counter, highest.counter as i64),
-            ("moment", head.clock, highest.updated),
+            ("moment", head.clock, highest.arrived),
         ];
         for (what, said, met) in counts.iter().filter(|(_, said, met)| said < met) {
             found(
@@ -253,13 +253,13 @@ fn lost(db: &mut Db, after: i64, up_to: i64) -> QueryResult<Vec<Lost>> {
     both!(db, c => sql_query(query).load(c))
 }
 
-/// Records after one, by kind and id, and where the log has their latest versions.
+/// Records after one, by kind and id, and where the log has their current versions.
 fn pointers(db: &mut Db, after: &(i16, String)) -> QueryResult<Vec<Pointer>> {
     // An id has no character that could end the literal.
     let (kind, id) = after;
     let query = format!(
         "SELECT kind, id, number, seq, (SELECT MAX(version.seq) FROM version WHERE version.record = record.number \
-         AND +version.kind = record.kind AND version.id = record.id) AS latest FROM record \
+         AND +version.kind = record.kind AND version.id = record.id AND version.aside = 0) AS latest FROM record \
          WHERE (kind, id) > ({kind}, '{id}') ORDER BY kind, id LIMIT {CHUNK}"
     );
     both!(db, c => sql_query(query).load(c))
@@ -269,7 +269,7 @@ fn stray_claims(db: &mut Db) -> QueryResult<Vec<Stray>> {
     let deleted = Operation::Delete.number();
     let query = format!(
         "SELECT scope, value, record FROM claim WHERE COALESCE((SELECT version.operation FROM version \
-         WHERE version.record = claim.record ORDER BY version.seq DESC LIMIT 1), {deleted}) = {deleted} \
+         WHERE version.record = claim.record AND version.aside = 0 ORDER BY version.seq DESC LIMIT 1), {deleted}) = {deleted} \
          LIMIT {FINDINGS_MAX}"
     );
     both!(db, c => sql_query(query).load(c))
@@ -280,6 +280,7 @@ pub(crate) fn enter_records(db: &mut Db, records: &[Place]) -> QueryResult<()> {
     for (kind, id, number) in records {
         let latest = version::table
             .filter(version::record.eq(number))
+            .filter(version::aside.eq(0))
             .select(diesel::dsl::max(version::seq));
         let latest: Option<i64> = both!(db, c => latest.get_result(c))?;
         let old = record::table.filter(record::kind.eq(kind)).filter(record::id.eq(id));

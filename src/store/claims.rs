@@ -46,6 +46,15 @@ impl Claims {
         Ok(())
     }
 
+    /// As [`Claims::hold`], but for the claims that another record holds: how many those are.
+    pub fn hold_free(&mut self, record: i64, name: (&Kind, &Id), claims: &[Claim]) -> u32 {
+        let is_free = |claim: &&Claim| self.holders.get(*claim).is_none_or(|holder| *holder == record);
+        let free: Vec<Claim> = claims.iter().filter(is_free).cloned().collect();
+        let held = self.hold(record, name, &free);
+        debug_assert!(held.is_ok(), "what is free can be held");
+        (claims.len() - free.len()) as u32
+    }
+
     fn replace(&mut self, record: i64, claims: Vec<Claim>) -> Vec<Claim> {
         if claims.is_empty() && !self.held.contains_key(&record) {
             return Vec::new();

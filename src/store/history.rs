@@ -1,6 +1,6 @@
 //! Reads histories, newest first, and counts them.
 //!
-//! `updated` rises along the log, so a moment is found by halving and becomes a place in the log; the
+//! The moment of arrival rises along the log, so a moment is found by halving and becomes a place in the log; the
 //! rest are ranges of places.
 
 use diesel::dsl::sql;
@@ -19,6 +19,7 @@ use crate::version::{HistoryRange, Scope, Version};
 struct Span {
     record: Option<i64>,
     kind: Option<i16>,
+    current_only: bool,
     low: i64,
     high: i64,
     /// (from, before): of the versions before `from`, only those still current there; none from `before`.
@@ -37,10 +38,13 @@ macro_rules! within {
         if let Some(kind) = $span.kind {
             query = query.filter(version::kind.eq(kind));
         }
+        if $span.current_only {
+            query = query.filter(version::aside.eq(0));
+        }
         if let Some((from, before)) = $span.at {
             let replaced = sql::<Bool>(
                 "NOT EXISTS (SELECT 1 FROM version later WHERE later.record = version.record \
-                 AND later.seq > version.seq AND later.seq < ",
+                 AND later.aside = 0 AND later.seq > version.seq AND later.seq < ",
             )
             .bind::<BigInt, _>(from)
             .sql(")");
@@ -77,6 +81,7 @@ impl Shared {
         let mut span = Span {
             record: None,
             kind: None,
+            current_only: range.current_only || range.at.is_some(),
             low: 1,
             high: before.min(end),
             at: None,
@@ -110,14 +115,16 @@ impl Shared {
     }
 }
 
-/// The first place whose version was written at a moment or later; `end` where there is none.
+/// The first place whose version came at a moment or later; `end` where there is none.
 fn first_from(db: &mut Db, moment: i64, end: i64) -> QueryResult<i64> {
     let (mut low, mut high) = (1, end);
     while low < high {
         let middle = low + (high - low) / 2;
-        let query = version::table.filter(version::seq.eq(middle)).select(version::updated);
-        let updated: i64 = both!(db, c => query.get_result(c))?;
-        if updated < moment {
+        let query = version::table
+            .filter(version::seq.eq(middle))
+            .select(version::updated + version::lag);
+        let arrived: i64 = both!(db, c => query.get_result(c))?;
+        if arrived < moment {
             low = middle + 1;
         } else {
             high = middle;

@@ -9,7 +9,9 @@ mod dictionary;
 mod history;
 mod kinds;
 mod latest;
+mod made_by;
 mod migrate;
+mod notes;
 mod numbers;
 mod packing;
 mod queue;
@@ -17,6 +19,7 @@ mod read;
 mod readers;
 mod recent;
 mod records;
+mod rename;
 mod rows;
 mod seal;
 mod settings;
@@ -38,12 +41,15 @@ use fhir::identity::{Id, Kind, VersionId};
 
 pub use check::Report;
 pub use dictionary::train;
+pub use seal::Seal;
 use shared::Shared;
 use writer::Writer;
 
 pub use settings::{Place, Settings};
 pub use trouble::{Refused, Trouble};
-pub use unit::{Appended, Claim, Disturbs, Done, Expect, Follower, Guard, Operation, Unit, Write};
+pub use unit::{
+    Appended, Claim, Disturbs, Done, Elsewhere, Expect, Follower, Guard, Made, Note, Operation, Unit, Write,
+};
 pub use version::{HistoryRange, Scope, Version};
 
 /// One ordered log of versions. Cheap to clone; all clones are the same store.
@@ -111,7 +117,14 @@ impl Store {
         self.shared.groups()
     }
 
-    /// A new id, `node-count`; never the id of a stored record, never given twice.
+    /// This node's number: 0 is the centre.
+    pub fn node(&self) -> u32 {
+        self.shared.node()
+    }
+
+    /// A new id; never the id of a stored record, never given twice. At the centre `0-count`; at another node
+    /// `node-epoch-count`, where the epoch is drawn anew whenever the database is opened, so that a node which goes on with
+    /// an old copy of its database gives no id that it gave since the copy was made.
     pub fn mint(&self) -> Id {
         self.shared.mint()
     }
@@ -132,7 +145,7 @@ impl Store {
         self.shared.submit(unit)
     }
 
-    /// The latest version of a record, a deletion too; `None` where there never was one.
+    /// The current version of a record, a deletion too; `None` where there never was one.
     ///
     /// # Errors
     /// [`Trouble`] where the database cannot be read or the version is damaged.
@@ -177,7 +190,7 @@ impl Store {
         self.shared.log(after, limit)
     }
 
-    /// Which version was the latest of each record at a place in the log, deletions included: (record's number, place
+    /// Which version was the current one of each record at a place in the log, deletions included: (record's number, place
     /// of the version), ascending, of the records after one number and up to another. No record is opened.
     ///
     /// # Errors
@@ -186,12 +199,12 @@ impl Store {
         self.shared.latest(after, up_to, at)
     }
 
-    /// The highest number of a record; 0 for an empty log.
+    /// The highest number that a record had at a place in the log; 0 for an empty log. Records are numbered as they begin.
     ///
     /// # Errors
     /// As [`Store::current`].
-    pub fn records(&self) -> Result<u64, Trouble> {
-        self.shared.records()
+    pub fn records(&self, at: u64) -> Result<u64, Trouble> {
+        self.shared.records(at)
     }
 
     /// The records of a kind as they were at a place in the log, in the order of their ids: of the next `limit` after
@@ -207,6 +220,52 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Version>, Option<Id>), Trouble> {
         self.shared.records_of(kind, after, at, limit)
+    }
+
+    /// At most `limit` versions that were made on one node, after a place in the log and in the order they were made; and
+    /// the place up to which there are no others, from which to go on.
+    ///
+    /// # Errors
+    /// As [`Store::current`].
+    pub fn made_by(&self, node: u32, after: u64, limit: usize) -> Result<(Vec<Version>, u64), Trouble> {
+        self.shared.made_by(node, after, limit)
+    }
+
+    /// The place in the log after which all versions that were made on a node have counters above this one: where
+    /// [`Store::made_by`] begins for them. It reads much of the log at worst; better keep what that answers. Of another
+    /// node it holds where the node's versions were appended in their order.
+    ///
+    /// # Errors
+    /// As [`Store::current`].
+    pub fn place_of(&self, node: u32, counter: u64) -> Result<u64, Trouble> {
+        self.shared.place_of(node, counter)
+    }
+
+    /// Gives the versions that were made on this node after a counter new names, as those of a node with another number,
+    /// whose first they become; this node goes on under that number. For a node that went on with an old copy of its
+    /// database: others know other versions by those names. All or nothing. Answers given before bear the old names:
+    /// open what keeps them anew.
+    ///
+    /// # Errors
+    /// [`Refused`]; also where the log has versions of a node with that number.
+    pub fn rename_own(&self, after: u64, node: u32) -> Result<(), Refused> {
+        self.shared.rename(after, node)
+    }
+
+    /// What was noted down under a key.
+    ///
+    /// # Errors
+    /// [`Trouble`] where the database cannot be read.
+    pub fn note(&self, key: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        self.shared.note(key)
+    }
+
+    /// What was noted down under keys that begin so, at most `limit`, in the order of their keys.
+    ///
+    /// # Errors
+    /// As [`Store::note`].
+    pub fn notes(&self, prefix: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+        self.shared.notes(prefix, limit)
     }
 
     /// A history, newest first.

@@ -10,10 +10,13 @@ use crate::tables::{dictionary, head, migration};
 use crate::trouble::Trouble;
 
 /// Every change to the tables ever made: never edited once shipped, only added to.
-const MIGRATIONS: &[(i32, &str, &str)] = &[(1, "log", include_str!("../../migrations/0001_log.sql"))];
+const MIGRATIONS: &[(i32, &str, &str)] = &[
+    (1, "log", include_str!("../../migrations/0001_log.sql")),
+    (2, "elsewhere", include_str!("../../migrations/0002_elsewhere.sql")),
+];
 
-/// Brings the tables up to date; a new database gets its head row with this node's number.
-pub(crate) fn migrate(db: &mut Db, node: i32) -> Result<(), Trouble> {
+/// Brings the tables up to date; a new database gets its head row with this node's number, 0 where none is named.
+pub(crate) fn migrate(db: &mut Db, node: Option<i32>) -> Result<(), Trouble> {
     db.begin()?;
     let done = bring_up(db, node);
     match done {
@@ -25,7 +28,7 @@ pub(crate) fn migrate(db: &mut Db, node: i32) -> Result<(), Trouble> {
     }
 }
 
-fn bring_up(db: &mut Db, node: i32) -> Result<(), Trouble> {
+fn bring_up(db: &mut Db, node: Option<i32>) -> Result<(), Trouble> {
     db.run("CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")?;
     let applied: Vec<i32> =
         both!(db, c => migration::table.select(migration::number).order(migration::number).load(c))?;
@@ -70,21 +73,21 @@ fn fill_in(db: &Db, sql: &str) -> String {
     sql
 }
 
-fn begin_head(db: &mut Db, node: i32) -> Result<(), Trouble> {
+fn begin_head(db: &mut Db, node: Option<i32>) -> Result<(), Trouble> {
     let found: Option<i32> = both!(db, c => head::table.select(head::node).first(c).optional())?;
-    match found {
-        Some(found) if found != node => Err(Trouble::new(format!(
-            "The database belongs to node {found}, but this is node {node}; a node's number never changes."
+    match (found, node) {
+        (Some(found), Some(node)) if found != node => Err(Trouble::new(format!(
+            "The database belongs to node {found}, but this is node {node}; open it without naming a node, or name {found}."
         ))),
-        Some(_) => Ok(()),
-        None => {
+        (Some(_), _) => Ok(()),
+        (None, node) => {
             let row = (
                 head::seq.eq(0_i64),
                 head::record.eq(0_i64),
                 head::counter.eq(0_i64),
                 head::clock.eq(0_i64),
                 head::minted.eq(0_i64),
-                head::node.eq(node),
+                head::node.eq(node.unwrap_or(0)),
             );
             both!(db, c => insert_into(head::table).values(row).execute(c))?;
             Ok(())

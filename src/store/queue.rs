@@ -17,9 +17,10 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::packing::Packed;
+use crate::rename::Rename;
 use crate::settings::Settings;
 use crate::trouble::{Refused, Trouble};
-use crate::unit::{Done, Expect, Guard, Operation};
+use crate::unit::{Done, Expect, Guard, Made, Note, Operation};
 
 /// A unit of more writes than this goes alone.
 const SMALL_MAX: usize = 128;
@@ -37,6 +38,7 @@ pub(crate) struct Prepared {
     pub packed: Packed,
     pub hash: [u8; 32],
     pub expect: Expect,
+    pub made: Made,
     pub claims: Vec<crate::unit::Claim>,
     pub attachment: Option<Arc<dyn std::any::Any + Send + Sync>>,
 }
@@ -45,9 +47,31 @@ pub(crate) struct Prepared {
 pub(crate) struct Job {
     pub writes: Vec<Prepared>,
     pub guard: Option<Guard>,
+    pub notes: Vec<Note>,
     /// Records to enter anew from the log (a check repairs).
     pub repairs: Vec<crate::check::Place>,
+    /// New names for this node's own versions.
+    pub rename: Option<Rename>,
     pub ticket: Ticket,
+}
+
+impl Job {
+    /// A job with nothing to do yet.
+    pub fn new(ticket: Ticket) -> Job {
+        Job {
+            writes: Vec::new(),
+            guard: None,
+            notes: Vec::new(),
+            repairs: Vec::new(),
+            rename: None,
+            ticket,
+        }
+    }
+
+    /// Whether it is committed alone.
+    fn goes_alone(&self) -> bool {
+        self.writes.len() > SMALL_MAX || self.rename.is_some()
+    }
 }
 
 /// An answer to a unit.
@@ -199,7 +223,7 @@ impl Queue {
         if lanes.small.len() + lanes.large.len() >= self.queue_max {
             return Err(Refused::Busy);
         }
-        if job.writes.len() > SMALL_MAX {
+        if job.goes_alone() {
             lanes.large.push_back(job);
         } else {
             lanes.small.push_back(job);
@@ -237,7 +261,7 @@ impl Queue {
         let aim = pace.aim().min(self.group_max).min(self.queue_max);
         let mut lanes = self.gather(lanes, pace, aim);
         let group = lanes.take(self.group_max);
-        if group.iter().all(|job| job.writes.len() <= SMALL_MAX) {
+        if !group.iter().any(Job::goes_alone) {
             pace.learn(aim, group.len());
         }
         Some(group)

@@ -27,10 +27,10 @@ impl Recent {
 
     /// Adds a group and lets go of what is too old.
     pub fn add(&mut self, group: Vec<Appended>) {
-        let newest = group.last().map_or(0, |a| a.updated);
+        let newest = group.last().map_or(0, |a| a.arrived);
         self.versions.extend(group);
         while let Some(oldest) = self.versions.front() {
-            if self.versions.len() <= KEPT_MAX && oldest.updated + KEPT_FOR >= newest {
+            if self.versions.len() <= KEPT_MAX && oldest.arrived + KEPT_FOR >= newest {
                 break;
             }
             self.from = oldest.seq;
@@ -41,6 +41,6 @@ impl Recent {
     /// Whether a version kept here disturbs a guard, or the guard is older than what is kept.
     pub fn disturbs(&self, guard: &Guard) -> bool {
         let after = self.versions.iter().rev().take_while(|a| a.seq > guard.since);
-        guard.since < self.from || after.into_iter().any(|a| (guard.disturbed_by)(a))
+        guard.since < self.from || after.into_iter().any(|a| guard.is_disturbed_by(a))
     }
 }

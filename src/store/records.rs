@@ -57,6 +57,7 @@ fn page(db: &mut Db, kind: i16, after: Option<&Id>, at: i64, limit: usize) -> Qu
         // It was written again since: the version it had then.
         let then: Option<i64> = both!(db, c => version::table
             .filter(version::record.eq(number))
+            .filter(version::aside.eq(0))
             .filter(version::seq.le(at))
             .select(max(version::seq))
             .get_result(c))?;

@@ -4,7 +4,6 @@ use fhir::identity::{Id, VersionId};
 
 use crate::kinds::Kinds;
 use crate::packing::Packer;
-use crate::seal::{Sealed, hash_body, seal};
 use crate::trouble::Trouble;
 use crate::unit::Operation;
 use crate::version::Version;
@@ -26,6 +25,10 @@ macro_rules! columns {
             $crate::tables::version::id,
             $crate::tables::version::hash,
             $crate::tables::version::body,
+            $crate::tables::version::lag,
+            $crate::tables::version::merged_counter,
+            $crate::tables::version::merged_node,
+            $crate::tables::version::aside,
         )
     };
 }
@@ -46,6 +49,10 @@ pub(crate) type Row = (
     String,
     Vec<u8>,
     Vec<u8>,
+    i64,
+    Option<i64>,
+    Option<i32>,
+    i16,
 );
 
 /// Opens a row: unpacks the body and checks the seal.
@@ -53,8 +60,9 @@ pub(crate) type Row = (
 /// # Errors
 /// [`Trouble`] where the row does not hold what was written.
 pub(crate) fn open(row: Row, kinds: &Kinds, packer: &Packer) -> Result<Version, Trouble> {
-    let (seq, record, counter, updated, base_counter, node, base_node, dictionary, kind, operation, id, hash, body) =
+    let (seq, record, counter, updated, base_counter, node, base_node, dictionary, kind, operation, id, hash, body, ..) =
         row;
+    let (lag, merged_counter, merged_node, aside) = (row.13, row.14, row.15, row.16);
     let damaged = |what: &str| Trouble::new(format!("Version {seq} in the log is damaged: {what}."));
     let kind = kinds.name(kind).ok_or_else(|| damaged("its kind is unknown"))?.clone();
     let id = Id::new(&id).ok_or_else(|| damaged("its id is none"))?;
@@ -73,24 +81,17 @@ pub(crate) fn open(row: Row, kinds: &Kinds, packer: &Packer) -> Result<Version, 
         id,
         version: name(node, counter),
         base: base_node.zip(base_counter).map(|(node, counter)| name(node, counter)),
+        merged: merged_node
+            .zip(merged_counter)
+            .map(|(node, counter)| name(node, counter)),
         updated,
+        arrived: updated.saturating_add(lag),
+        aside: aside != 0,
         operation,
         body,
     };
-    if seal_of(&version).as_slice() != hash {
+    if version.seal().as_slice() != hash {
         return Err(damaged("its hash is another"));
     }
     Ok(version)
-}
-
-fn seal_of(version: &Version) -> [u8; 16] {
-    let sealed = Sealed {
-        kind: version.kind.as_str(),
-        id: version.id.as_str(),
-        version: version.version,
-        base: version.base,
-        updated: version.updated,
-        operation: version.operation,
-    };
-    seal(&sealed, &hash_body(&version.body))
 }

@@ -5,6 +5,7 @@
 //! ```text
 //! kind       length u8, bytes           id         length u8, bytes
 //! node u32, counter u64                 base       0 u8, or 1 u8, node u32, counter u64
+//!                                       of a join: 2 u8, both versions it is based on, each as above
 //! updated i64                           operation  u8 (1 create, 2 update, 3 delete)
 //! BLAKE3 of the stored body, unpacked, 32 bytes
 //! ```
@@ -15,9 +16,26 @@
 use fhir::identity::VersionId;
 
 use crate::unit::Operation;
+use crate::version::Version;
 
-/// A version's seal.
-pub(crate) type Seal = [u8; 16];
+/// A version's seal: the same on every node.
+pub type Seal = [u8; 16];
+
+impl Version {
+    /// The seal: two versions with one seal are the same in everything that is the same on every node.
+    pub fn seal(&self) -> Seal {
+        let sealed = Sealed {
+            kind: self.kind.as_str(),
+            id: self.id.as_str(),
+            version: self.version,
+            base: self.base,
+            merged: self.merged,
+            updated: self.updated,
+            operation: self.operation,
+        };
+        seal(&sealed, &hash_body(&self.body))
+    }
+}
 
 /// What is sealed besides the body.
 pub(crate) struct Sealed<'a> {
@@ -25,6 +43,7 @@ pub(crate) struct Sealed<'a> {
     pub id: &'a str,
     pub version: VersionId,
     pub base: Option<VersionId>,
+    pub merged: Option<VersionId>,
     pub updated: i64,
     pub operation: Operation,
 }
@@ -42,9 +61,10 @@ pub(crate) fn seal(sealed: &Sealed<'_>, body: &[u8; 32]) -> Seal {
         bytes.extend_from_slice(name.as_bytes());
     }
     push_version(&mut bytes, sealed.version);
-    bytes.push(u8::from(sealed.base.is_some()));
-    if let Some(base) = sealed.base {
-        push_version(&mut bytes, base);
+    let based_on: Vec<VersionId> = sealed.base.into_iter().chain(sealed.merged).collect();
+    bytes.push(based_on.len() as u8);
+    for version in based_on {
+        push_version(&mut bytes, version);
     }
     bytes.extend_from_slice(&sealed.updated.to_le_bytes());
     bytes.push(sealed.operation.number() as u8);

@@ -18,8 +18,12 @@ pub enum Place {
 pub struct Settings {
     /// Where the log lives.
     pub place: Place,
-    /// This node's number in version and record ids; fixed when the database is made.
-    pub node: u32,
+    /// This node's number in version and record ids, where the database is new; 0 is the centre. A database keeps its
+    /// node: opening it under another number is refused. `None` is whichever it has, and 0 for a new one.
+    pub node: Option<u32>,
+    /// What tells the ids minted by this opening of a node's database from those of any other, also of a copy of it;
+    /// `None` draws it. The centre does not use it.
+    pub opening: Option<u64>,
     /// Units that may wait to be written; one more is refused as busy.
     pub queue_max: usize,
     /// Writes that small units may bring into one commit; a larger unit is committed alone.
@@ -39,7 +43,8 @@ impl Settings {
     pub fn at(place: Place) -> Settings {
         Settings {
             place,
-            node: 0,
+            node: None,
+            opening: None,
             queue_max: 1024,
             group_max: 1024,
             readers: 4,

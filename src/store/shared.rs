@@ -1,8 +1,9 @@
 //! What all handles to one store and its writer share.
 
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -35,16 +36,48 @@ pub(crate) struct Shared {
     pub followers: Mutex<Followers>,
     pub minting: Minting,
     kinds: RwLock<Kinds>,
+    node: AtomicU32,
     head: AtomicU64,
     groups: AtomicU64,
     lock: Mutex<Option<File>>,
 }
 
 /// The next id's count, and up to where the head row has reserved.
-#[derive(Default)]
 pub(crate) struct Minting {
     pub next: AtomicU64,
     pub reserved: AtomicU64,
+    /// What tells this opening of the database from others.
+    epoch: String,
+}
+
+/// Characters of an epoch.
+const EPOCH: usize = 5;
+
+impl Minting {
+    /// Counts are not known yet.
+    fn new(opening: Option<u64>) -> Minting {
+        // The standard library draws the keys of its hash tables from the operating system's randomness.
+        let mut left = opening.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        let mut draw = || {
+            let digit = (left % 36) as u32;
+            left /= 36;
+            char::from_digit(digit, 36).expect("a digit to the base of 36")
+        };
+        Minting {
+            next: AtomicU64::new(0),
+            reserved: AtomicU64::new(0),
+            epoch: (0..EPOCH).map(|_| draw()).collect(),
+        }
+    }
+
+    /// What a node's ids begin with. There is one centre, whose database is never an old copy without anybody's noticing:
+    /// its ids are the short ones.
+    pub fn front(&self, node: u32) -> String {
+        match node {
+            0 => "0-".to_owned(),
+            node => format!("{node}-{}-", self.epoch),
+        }
+    }
 }
 
 impl Shared {
@@ -54,7 +87,8 @@ impl Shared {
             Place::Sqlite(file) => Some(lock_file(file)?),
             Place::Postgres(_) => None,
         };
-        let node = i32::try_from(settings.node).map_err(|_| Trouble::new("A node's number is below 2147483648."))?;
+        let node = settings.node.map(i32::try_from).transpose();
+        let node = node.map_err(|_| Trouble::new("A node's number is below 2147483648."))?;
         let mut db = Db::open(&settings, Purpose::Writing)?;
         migrate(&mut db, node)?;
         let query = dictionary::table.order(dictionary::number);
@@ -64,9 +98,10 @@ impl Shared {
             packer: Packer::new(dictionaries),
             numbers: Numbers::new(),
             queue: Queue::new(&settings),
-            settings,
             followers: Mutex::default(),
-            minting: Minting::default(),
+            minting: Minting::new(settings.opening),
+            settings,
+            node: AtomicU32::new(0),
             kinds: RwLock::new(load_kinds(&mut db)?),
             groups: AtomicU64::new(0),
             head: AtomicU64::new(0),
@@ -85,6 +120,15 @@ impl Shared {
 
     pub fn head(&self) -> u64 {
         self.head.load(Ordering::Acquire)
+    }
+
+    /// This node's number.
+    pub fn node(&self) -> u32 {
+        self.node.load(Ordering::Acquire)
+    }
+
+    pub fn set_node(&self, node: i32) {
+        self.node.store(node as u32, Ordering::Release);
     }
 
     pub fn groups(&self) -> u64 {
@@ -111,7 +155,8 @@ impl Shared {
             // The next write that succeeds reserves past every id given so far.
             let _tried = self.submit(Unit::default());
         }
-        Id::new(&format!("{}-{count}", self.settings.node)).expect("two numbers and a dash make an id")
+        let front = self.minting.front(self.node());
+        Id::new(&format!("{front}{count}")).expect("numbers, letters and dashes make an id")
     }
 
     /// Lets go of the database: readers first, the lock last.

@@ -38,6 +38,10 @@ diesel::table! {
         id -> Text,
         hash -> Binary,
         body -> Binary,
+        lag -> BigInt,
+        merged_counter -> Nullable<BigInt>,
+        merged_node -> Nullable<Integer>,
+        aside -> SmallInt,
     }
 }
 
@@ -65,6 +69,13 @@ diesel::table! {
         number -> Integer,
         kind -> Text,
         bytes -> Binary,
+    }
+}
+
+diesel::table! {
+    note (key) {
+        key -> Text,
+        value -> Binary,
     }
 }
 

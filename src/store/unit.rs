@@ -53,6 +53,38 @@ pub enum Expect {
     Version(VersionId),
     /// There never was a record of this kind and id, not even a deleted one.
     New,
+    /// The record's current version is this one, a deletion too; `None` as [`Expect::New`].
+    Current(Option<VersionId>),
+}
+
+/// Where a version was made, and on what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Made {
+    /// Here, on the record's current version.
+    #[default]
+    Here,
+    /// Here, on the record's current version and on this one that is kept aside: it brings both together. The record must
+    /// be there, be it deleted.
+    Joining(VersionId),
+    /// On another node. It is never refused because another record holds what it claims, and a deletion is appended also
+    /// where there is nothing to delete.
+    Elsewhere(Elsewhere),
+}
+
+/// What a version from another node says of itself; all of it stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its name.
+    pub version: VersionId,
+    /// What it was based on; it need not be in this log.
+    pub base: Option<VersionId>,
+    /// The other version it was based on, where it is a join; then it has a base.
+    pub merged: Option<VersionId>,
+    /// When it was made, in microseconds since 1970.
+    pub updated: i64,
+    /// Whether it is only kept: the record's current version stays what it is. A record's first version here is its
+    /// current one nevertheless.
+    pub aside: bool,
 }
 
 /// A value that at most one live record may hold in its scope (a national number, a licence plate).
@@ -77,6 +109,8 @@ pub struct Write {
     pub body: Vec<u8>,
     /// How the record must be found.
     pub expect: Expect,
+    /// Where the version was made.
+    pub made: Made,
     /// What the record claims from now on, in place of what it claimed before. Ignored for a deletion,
     /// which drops them all.
     pub claims: Vec<Claim>,
@@ -93,6 +127,7 @@ impl Write {
             operation,
             body,
             expect: Expect::Anything,
+            made: Made::Here,
             claims: Vec::new(),
             attachment: None,
         }
@@ -106,9 +141,24 @@ pub type Disturbs = Box<dyn Fn(&Appended) -> bool + Send>;
 pub struct Guard {
     /// The log position at which the unit was decided upon.
     pub since: u64,
-    /// Called on the writer thread for every version after `since`, those earlier in the same group
+    /// Called on the writer thread for every version after `since` that became current, those earlier in the same group
     /// included: keep it short.
     pub disturbed_by: Disturbs,
+}
+
+impl Guard {
+    pub(crate) fn is_disturbed_by(&self, appended: &Appended) -> bool {
+        !appended.aside && (self.disturbed_by)(appended)
+    }
+}
+
+/// Something to remember beside the records, or to forget, under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The key: at most 256 bytes.
+    pub key: String,
+    /// The value, at most 1 MiB; `None` forgets it.
+    pub value: Option<Vec<u8>>,
 }
 
 /// Writes that are appended together or not at all, in their order.
@@ -118,14 +168,21 @@ pub struct Unit {
     pub writes: Vec<Write>,
     /// What must not have happened since.
     pub guard: Option<Guard>,
+    /// What is noted down in the same transaction. A unit may consist of notes alone.
+    pub notes: Vec<Note>,
 }
 
 impl Unit {
     /// A unit of one write, without a guard.
     pub fn one(write: Write) -> Unit {
+        Unit::of(vec![write])
+    }
+
+    /// A unit of these writes, without a guard.
+    pub fn of(writes: Vec<Write>) -> Unit {
         Unit {
-            writes: vec![write],
-            guard: None,
+            writes,
+            ..Unit::default()
         }
     }
 }
@@ -144,6 +201,9 @@ pub struct Done {
     pub updated: i64,
     /// Whether a live version was there before.
     pub existed: bool,
+    /// How many of its claims another record holds, which keeps them; always 0 for an ordinary version made here, which
+    /// is refused.
+    pub unclaimed: u32,
 }
 
 /// One version just appended, as followers and guards see it.
@@ -159,11 +219,15 @@ pub struct Appended {
     pub id: Id,
     /// The version's name.
     pub version: VersionId,
-    /// When, in microseconds since 1970.
+    /// When it was made, in microseconds since 1970: [`Version::updated`](crate::Version::updated).
     pub updated: i64,
+    /// When it came into the log, in microseconds since 1970.
+    pub arrived: i64,
     /// What it did.
     pub operation: Operation,
-    /// The place of the version it replaces, a deletion included; `None` for a record's first.
+    /// Whether it is only kept: the record's current version is what it was before.
+    pub aside: bool,
+    /// The place of the version that was current before, a deletion included; `None` for a record's first.
     pub previous: Option<u64>,
     /// What the write carried along.
     pub attachment: Option<Arc<dyn Any + Send + Sync>>,

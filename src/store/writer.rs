@@ -17,9 +17,10 @@ use crate::desk::{Desk, Head, Key};
 use crate::kinds::Kinds;
 use crate::queue::{Answer, Job, Pace, Prepared, Ticket};
 use crate::recent::Recent;
+use crate::rename::{Rename, rename};
 use crate::shared::Shared;
 use crate::trouble::{Refused, Trouble};
-use crate::unit::{Appended, Claim, Guard};
+use crate::unit::{Appended, Claim, Guard, Note};
 
 /// Ids reserved at a time.
 const RESERVE: u64 = 16_384;
@@ -48,7 +49,9 @@ struct Outcome {
 struct Taken {
     writes: Vec<Prepared>,
     guard: Option<Guard>,
+    notes: Vec<Note>,
     repairs: Vec<Place>,
+    rename: Option<Rename>,
 }
 
 impl Taken {
@@ -56,7 +59,9 @@ impl Taken {
         let taken = Taken {
             writes: job.writes,
             guard: job.guard,
+            notes: job.notes,
             repairs: job.repairs,
+            rename: job.rename,
         };
         (taken, job.ticket)
     }
@@ -66,6 +71,7 @@ impl Taken {
 struct Pending {
     writes: Vec<(i16, Prepared)>,
     guard: Option<Guard>,
+    notes: Vec<Note>,
     repairs: Vec<Place>,
 }
 
@@ -75,6 +81,7 @@ impl Writer {
         let head = load_head(&mut db)?;
         let any_claims = any_claims(&mut db)?;
         shared.set_head(head.seq as u64);
+        shared.set_node(head.node);
         shared.minting.next.store(head.minted as u64 + 1, Ordering::Release);
         shared.minting.reserved.store(head.minted as u64, Ordering::Release);
         let kinds = shared.kinds().clone();
@@ -110,6 +117,11 @@ impl Writer {
 
     fn write(&mut self, units: Vec<Taken>) -> Result<Vec<Answer>, Refused> {
         self.begin()?;
+        if let [one] = &units[..]
+            && let Some(names) = one.rename
+        {
+            return self.rename(names);
+        }
         let repairs = units.iter().any(|unit| !unit.repairs.is_empty());
         let mut kinds = self.kinds.clone();
         let units = number_kinds(units, &mut kinds)?;
@@ -121,15 +133,33 @@ impl Writer {
             }
         };
         if outcome.head != self.head || repairs {
-            let committed = self.db.as_mut().map(|db| db.run("COMMIT"));
-            if let Some(Err(error)) = committed {
-                return self.settle(outcome, &error).map(|()| answers);
-            }
-            self.publish(outcome);
+            return self.commit(outcome).map(|()| answers);
         } else if let Some(Err(_)) = self.db.as_mut().map(|db| db.run("ROLLBACK")) {
             self.db = None;
         }
         Ok(answers)
+    }
+
+    fn commit(&mut self, outcome: Outcome) -> Result<(), Refused> {
+        let committed = self.db.as_mut().map(|db| db.run("COMMIT"));
+        if let Some(Err(error)) = committed {
+            return self.settle(outcome, &error);
+        }
+        self.publish(outcome);
+        Ok(())
+    }
+
+    /// Gives own versions new names; nobody who follows is told, since no record changes.
+    fn rename(&mut self, names: Rename) -> Result<Vec<Answer>, Refused> {
+        let db = self.db.as_mut().ok_or_else(|| Trouble::new("A connection was lost."))?;
+        let renamed = rename(db, &self.shared, self.head, names).inspect_err(|_| self.db = None)?;
+        let outcome = Outcome {
+            head: renamed,
+            kinds: self.kinds.clone(),
+            appended: Vec::new(),
+            any_claims: self.any_claims,
+        };
+        self.commit(outcome).map(|()| vec![Ok(Vec::new())])
     }
 
     /// Begins a transaction, on a new connection where the old one is gone.
@@ -176,7 +206,7 @@ impl Writer {
     /// Looks up, decides and writes; the transaction stays open.
     fn carry_out(&mut self, units: Vec<Pending>, kinds: Kinds) -> Result<(Vec<Answer>, Outcome), Error> {
         let db = self.db.as_mut().ok_or(Error::BrokenTransactionManager)?;
-        let mut desk = Desk::new(self.shared.settings.node, self.head, &self.recent);
+        let mut desk = Desk::new(self.head, &self.recent);
         for unit in &units {
             enter_records(db, &unit.repairs)?;
         }
@@ -185,12 +215,12 @@ impl Writer {
         if any_claims {
             look_up_claims(db, &mut desk, &units, &kinds)?;
         }
-        let decide = |unit: Pending| desk.decide(unit.writes, unit.guard.as_ref());
+        let decide = |unit: Pending| desk.decide(unit.writes, unit.notes, unit.guard.as_ref());
         let answers: Vec<Answer> = units.into_iter().map(decide).collect();
         desk.head.minted = self
             .shared
             .minting
-            .keep_ahead(self.head.minted, self.shared.settings.node, &desk.appended);
+            .keep_ahead(self.head.minted, self.head.node as u32, &desk.appended);
         if desk.head != self.head {
             let new_kinds = &kinds.all()[self.kinds.all().len()..];
             let numbers = (self.kinds.all().len() as i16 + 1)..;
@@ -224,6 +254,7 @@ impl Writer {
         }
         shared.count_group();
         shared.set_head(outcome.head.seq as u64);
+        shared.set_node(outcome.head.node);
         shared
             .minting
             .reserved
@@ -238,9 +269,10 @@ impl crate::shared::Minting {
     /// chose for a record in the group is never given again either.
     fn keep_ahead(&self, reserved: i64, node: u32, appended: &[Appended]) -> i64 {
         let next = self.next.load(Ordering::Acquire);
+        let front = self.front(node);
         let created = appended.iter().filter(|a| a.previous.is_none());
         let chosen = created
-            .filter_map(|a| minted_count(a.id.as_str(), node))
+            .filter_map(|a| minted_count(a.id.as_str(), &front))
             .max()
             .unwrap_or(0);
         // Far beyond the next is no import of ours but an attempt to use the numbers up.
@@ -257,9 +289,9 @@ impl crate::shared::Minting {
 }
 
 /// The count in an id that this node could have minted.
-fn minted_count(id: &str, node: u32) -> Option<u64> {
-    let (front, count) = id.split_once('-')?;
-    if front.parse() != Ok(node) || front.len() > 10 || count.starts_with(['0', '+']) {
+fn minted_count(id: &str, front: &str) -> Option<u64> {
+    let count = id.strip_prefix(front)?;
+    if count.starts_with(['0', '+']) {
         return None;
     }
     count.parse().ok()
@@ -267,7 +299,14 @@ fn minted_count(id: &str, node: u32) -> Option<u64> {
 
 fn number_kinds(units: Vec<Taken>, kinds: &mut Kinds) -> Result<Vec<Pending>, Trouble> {
     let mut pending = Vec::with_capacity(units.len());
-    for Taken { writes, guard, repairs } in units {
+    for Taken {
+        writes,
+        guard,
+        notes,
+        repairs,
+        ..
+    } in units
+    {
         let mut numbered = Vec::with_capacity(writes.len());
         for write in writes {
             let number = kinds.number(&write.kind).or_else(|| kinds.add(&write.kind));
@@ -277,6 +316,7 @@ fn number_kinds(units: Vec<Taken>, kinds: &mut Kinds) -> Result<Vec<Pending>, Tr
         pending.push(Pending {
             writes: numbered,
             guard,
+            notes,
             repairs,
         });
     }

@@ -131,7 +131,7 @@ fn bundles(store: &Store, bodies: &[(Kind, Vec<u8>)]) {
     let (begun, all, writer) = (Instant::now(), cpu(None), cpu(Some("log-writer")));
     for chunk in bodies.chunks(500) {
         let writes = chunk.iter().map(|body| create(store, body)).collect();
-        store.submit(Unit { writes, guard: None }).expect("written");
+        store.submit(Unit::of(writes)).expect("written");
     }
     let count = bodies.len() as f64;
     println!(

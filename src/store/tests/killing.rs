@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
-use crate::Settings;
+use crate::{Note, Settings};
 
 const CHILD: &str = "EPIS_TEST_KILLED";
 
@@ -26,8 +26,11 @@ fn child() {
                 for round in 0.. {
                     let size = 1 + (thread + round) % 5;
                     let writes = (0..size).map(|n| put(&format!("{thread}-{n}"), &format!("\"round\":{round}")));
-                    let writes = writes.collect();
-                    let done = store.submit(Unit { writes, guard: None }).unwrap();
+                    let unit = Unit {
+                        notes: vec![Note::new(thread.to_string(), round.to_string())],
+                        ..Unit::of(writes.collect())
+                    };
+                    let done = store.submit(unit).unwrap();
                     let line = done
                         .iter()
                         .map(|d| format!("{}:{thread}:{round} ", d.seq))
@@ -77,13 +80,20 @@ fn triple(text: &str) -> (u64, u64, u64) {
 fn no_unit_is_half_there(store: &Store, what: &str) {
     let log = store.log(0, usize::MAX).unwrap();
     assert_eq!(log.len() as u64, store.head(), "{what}");
-    let mut sizes = std::collections::HashMap::new();
+    let (mut sizes, mut last) = (std::collections::HashMap::new(), std::collections::BTreeMap::new());
     for version in log {
         let thread: u64 = version.id.as_str()[..1].parse().unwrap();
         let text = String::from_utf8(version.body[4..].to_vec()).unwrap();
         let round: u64 = text.strip_prefix("\"round\":").unwrap().parse().unwrap();
         *sizes.entry((thread, round)).or_insert(0) += 1;
+        last.insert(thread.to_string(), round.to_string().into_bytes());
     }
+    let notes = store.notes("", 99).unwrap();
+    assert_eq!(
+        notes,
+        last.into_iter().collect::<Vec<_>>(),
+        "a note is as new as its unit: {what}"
+    );
     let whole = |((thread, round), size): (&(u64, u64), &u64)| size % (1 + (thread + round) % 5) == 0;
     assert!(sizes.iter().all(whole), "{what}");
 }

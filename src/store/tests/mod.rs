@@ -1,6 +1,7 @@
 //! The store under test, every test on both engines.
 
 mod checking;
+mod elsewhere;
 mod golden;
 mod killing;
 mod reading;

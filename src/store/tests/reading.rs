@@ -81,7 +81,7 @@ fn a_record_keeps_its_number() {
 fn places_are_answered_in_the_order_asked() {
     on_both(|store, _| {
         let writes = (0..1500).map(|n| put(&n.to_string(), "\"a\":1")).collect();
-        store.submit(Unit { writes, guard: None }).unwrap();
+        store.submit(Unit::of(writes)).unwrap();
         let asked: Vec<u64> = (1..=1500).rev().chain([7, 7]).collect();
         assert_eq!(seqs(&store.by_seq(&asked).unwrap()), asked);
         assert_eq!(seqs(&store.log(1490, 100).unwrap()), (1491..=1500).collect::<Vec<_>>());
@@ -139,6 +139,7 @@ fn histories_are_newest_first_and_bounded() {
                 before: *before,
                 since: *since,
                 at: *at,
+                current_only: false,
                 limit: 100,
             };
             let history = store.history(scope, &range).unwrap();

@@ -106,7 +106,7 @@ fn one_process_at_a_time_and_one_node_for_ever() {
         assert!(trouble.sentence().contains("nother process"), "{trouble}");
         store.close();
         let mut settings = fresh.settings();
-        settings.node = 5;
+        settings.node = Some(5);
         let Err(trouble) = Store::open(settings) else {
             panic!("another node's store was opened on {}", fresh.engine)
         };
@@ -131,7 +131,7 @@ fn large(round: usize) -> Unit {
     let writes = (0..5000).map(|n| put(&format!("big{round}-{n}"), "\"active\":true"));
     Unit {
         writes: writes.collect(),
-        guard: None,
+        ..Unit::default()
     }
 }
 

@@ -91,7 +91,7 @@ fn a_unit_is_all_or_nothing() {
                 delete("a"),
                 expecting(Expect::Present, put("c", "\"c\":1")),
             ],
-            guard: None,
+            ..Unit::default()
         };
         let refused = store.submit(unit).unwrap_err();
         assert_eq!(
@@ -120,7 +120,7 @@ fn a_unit_sees_its_own_writes() {
                 expecting(Expect::Present, delete("a")),
                 expecting(Expect::Absent, put("a", "\"a\":4")),
             ],
-            guard: None,
+            ..Unit::default()
         };
         let done = store.submit(unit).unwrap();
         assert_eq!(
@@ -152,7 +152,7 @@ fn claims_are_held_by_one_live_record() {
         // A unit may hand a claim over.
         let unit = Unit {
             writes: vec![put("a", "\"a\":3"), claiming(&["1"], put("c", "\"c\":1"))],
-            guard: None,
+            ..Unit::default()
         };
         store.submit(unit).unwrap();
         assert_eq!(submit(store, claiming(&["1"], put("a", "\"a\":4"))), Err(holder("c")));
@@ -175,6 +175,7 @@ fn guarded(since: u64, write: Write) -> Unit {
     Unit {
         writes: vec![write],
         guard: Some(guard),
+        ..Unit::default()
     }
 }
 
