@@ -23,6 +23,26 @@ pub const SEALS_MAX: usize = 4_096;
 /// The first 8 bytes of a version's seal: whether two versions of one name are the same.
 pub type Seal = [u8; 8];
 
+/// A place in a lane of the centre's log. What the centre sends is in the order of places: first where a record came into
+/// the node's horizon or changed, whichever was later, then where it changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// A place in the log.
+    pub at: u64,
+    /// Among the records that came into the horizon there: where each changed last.
+    pub within: u64,
+}
+
+impl Place {
+    /// Behind everything up to a place in the log.
+    pub fn behind(at: u64) -> Place {
+        Place { at, within: at }
+    }
+}
+
+/// How far a node has each lane.
+pub type Lanes = [Place; LANES];
+
 /// One thing said.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Frame {
@@ -54,7 +74,7 @@ pub struct Hello {
     /// The seal of that one; zeros where it is none.
     pub seal: Seal,
     /// Up to which place of the centre's log it has each lane.
-    pub lanes: [u64; LANES],
+    pub lanes: Lanes,
     /// What it has of a segment that was cut off.
     pub held: Option<Held>,
     /// Its clock, microseconds since 1970.
@@ -142,7 +162,7 @@ pub enum What {
         /// The lane.
         lane: u8,
         /// Where the node stands in the lane when it has taken them.
-        upto: u64,
+        upto: Place,
         /// Up to which of the node's versions the states know of.
         acked: u64,
     },
@@ -153,7 +173,7 @@ pub enum What {
 pub struct End {
     /// Whether the centre has more for the node, by lane: a bit for each.
     pub more: u64,
-    /// The end of the centre's log.
+    /// The end of the centre's log when it began to answer: where it has no more, the node has each lane up to there.
     pub head: u64,
 }
 
@@ -198,7 +218,10 @@ impl Hello {
         ];
         numbers.iter().for_each(|number| push(out, *number));
         out.extend_from_slice(&self.seal);
-        self.lanes.iter().for_each(|place| push(out, *place));
+        for place in self.lanes {
+            push(out, place.at);
+            push(out, zigzag((place.at as i64).wrapping_sub(place.within as i64)));
+        }
         write_held(&self.held, out);
         push(out, zigzag(self.clock));
         push(out, self.room);
@@ -214,7 +237,7 @@ impl Hello {
             last: pull(rest)?,
             acked: pull(rest)?,
             seal: taken(rest)?,
-            lanes: [pull(rest)?, pull(rest)?, pull(rest)?, pull(rest)?],
+            lanes: [place(rest)?, place(rest)?, place(rest)?, place(rest)?],
             held: read_held(rest)?,
             clock: unzigzag(pull(rest)?),
             room: pull(rest)?,
@@ -264,8 +287,8 @@ impl Welcome {
 impl Offer {
     fn write(&self, out: &mut Vec<u8>) -> u8 {
         let numbers = match self.what {
-            What::Changes { after, upto } => [0, after, upto, 0],
-            What::States { lane, upto, acked } => [1, u64::from(lane), upto, acked],
+            What::Changes { after, upto } => [0, after, upto, 0, 0],
+            What::States { lane, upto, acked } => [1, u64::from(lane), acked, upto.at, upto.within],
         };
         numbers.iter().for_each(|number| push(out, *number));
         out.extend_from_slice(&self.hash);
@@ -275,12 +298,12 @@ impl Offer {
     }
 
     fn read(rest: &mut &[u8]) -> Result<Offer, Damaged> {
-        let numbers = [pull(rest)?, pull(rest)?, pull(rest)?, pull(rest)?];
+        let numbers = [pull(rest)?, pull(rest)?, pull(rest)?, pull(rest)?, pull(rest)?];
         let what = match numbers {
-            [0, after, upto, _] => What::Changes { after, upto },
-            [1, lane, upto, acked] if lane < LANES as u64 => What::States {
+            [0, after, upto, ..] => What::Changes { after, upto },
+            [1, lane, acked, at, within] if lane < LANES as u64 => What::States {
                 lane: lane as u8,
-                upto,
+                upto: Place { at, within },
                 acked,
             },
             _ => return Err(Damaged),
@@ -292,6 +315,12 @@ impl Offer {
             offset: pull(rest)?,
         })
     }
+}
+
+fn place(rest: &mut &[u8]) -> Result<Place, Damaged> {
+    let at = pull(rest)?;
+    let within = (at as i64).wrapping_sub(unzigzag(pull(rest)?)) as u64;
+    Ok(Place { at, within })
 }
 
 fn write_held(held: &Option<Held>, out: &mut Vec<u8>) {

@@ -14,6 +14,7 @@ pub mod merge;
 pub mod rules;
 pub mod segment;
 pub mod session;
+pub mod taking;
 #[cfg(test)]
 mod tests;
 

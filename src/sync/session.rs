@@ -12,7 +12,9 @@
 //! segment, the centre how far it has the node's versions and the beginning of a segment. Each is written together with
 //! the records that it speaks of.
 
-use crate::frame::{End, Frame, Held, Hello, LANES, Offer, PIECE_MAX, SEALS_MAX, Seal, Standing, Welcome, What};
+use crate::frame::{
+    End, Frame, Held, Hello, LANES, Lanes, Offer, PIECE_MAX, Place, SEALS_MAX, Seal, Standing, Welcome, What,
+};
 use crate::segment::{self, DICTIONARY, Hash};
 
 /// The protocol that this program speaks; it understands all before it.
@@ -126,7 +128,7 @@ pub trait NodeLog {
     /// Its own versions after a count, as many as one segment holds; `None` where there are none.
     fn pack(&mut self, after: u64, dictionary: u8) -> Result<Option<Packed>, Failed>;
     /// Takes records as the centre has them, and notes how far the node has each lane then.
-    fn take(&mut self, what: What, bytes: &[u8], lanes: &[u64; LANES]) -> Result<(), Failed>;
+    fn take(&mut self, what: What, bytes: &[u8], lanes: &Lanes) -> Result<(), Failed>;
     /// Names its own versions after a count anew, under another number.
     fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed>;
 }
@@ -139,14 +141,16 @@ pub struct NodeSession {
     /// Up to which of its versions it knows the centre to have them.
     pub acked: u64,
     /// Up to which place of the centre's log it has each lane.
-    pub lanes: [u64; LANES],
+    pub lanes: Lanes,
     /// A segment that is arriving.
     pub holding: Option<Holding>,
     /// Bytes of segments that it takes in one answer.
     pub room: u64,
     /// Bytes of a segment in one frame, at most [`PIECE_MAX`]: what a cut line loses.
     pub piece: usize,
-    dictionary: u8,
+    /// The highest dictionary it has.
+    pub dictionary: u8,
+    agreed: u8,
     /// What the centre holds of a segment; the outer `None` where a cut left that open.
     there: Option<Option<Held>>,
     restored: bool,
@@ -184,11 +188,12 @@ impl NodeSession {
         NodeSession {
             number,
             acked: 0,
-            lanes: [0; LANES],
+            lanes: [Place::default(); LANES],
             holding: None,
             room: 256 << 10,
             piece: PIECE_MAX,
             dictionary: DICTIONARY,
+            agreed: DICTIONARY,
             there: Some(None),
             restored: false,
             sent: false,
@@ -204,7 +209,7 @@ impl NodeSession {
     pub fn ask(&mut self, log: &mut dyn NodeLog, clock: i64) -> Result<Vec<Frame>, Failed> {
         let hello = Hello {
             protocol: PROTOCOL,
-            dictionary: DICTIONARY,
+            dictionary: self.dictionary,
             node: self.number,
             last: log.last(),
             acked: self.acked,
@@ -218,7 +223,7 @@ impl NodeSession {
         let mut frames = vec![Frame::Hello(hello)];
         (self.sent, self.moved) = (false, false);
         if let Some(there) = self.there.filter(|_| !self.restored)
-            && let Some(packed) = log.pack(self.acked, self.dictionary)?
+            && let Some(packed) = log.pack(self.acked, self.agreed)?
         {
             frames.extend(packed.frames(there, self.piece));
             self.there = None;
@@ -243,6 +248,10 @@ impl NodeSession {
             }
             Frame::Piece(piece) => self.arrived(&piece, log),
             Frame::End(end) => {
+                if end.more == 0 {
+                    let behind = Place::behind(end.head);
+                    self.lanes.iter_mut().for_each(|place| *place = behind.max(*place));
+                }
                 let writes = log.last() > self.acked;
                 Ok(match (writes || end.more != 0, self.moved || (writes && !self.sent)) {
                     (false, _) => Next::Close(Outcome::Agreed),
@@ -255,7 +264,7 @@ impl NodeSession {
     }
 
     fn welcomed(&mut self, welcome: Welcome, log: &mut dyn NodeLog) -> Result<Next, Failed> {
-        self.dictionary = welcome.dictionary.min(DICTIONARY);
+        self.agreed = welcome.dictionary.min(self.dictionary);
         self.there = Some(welcome.held);
         match welcome.standing {
             Standing::Good => self.acknowledged(welcome.acked, welcome.seal, log),
@@ -347,7 +356,7 @@ pub trait CentreLog {
     fn pack(
         &mut self,
         hello: &Hello,
-        lanes: &[u64; LANES],
+        lanes: &Lanes,
         held: Option<Held>,
         dictionary: u8,
     ) -> Result<Option<Packed>, Failed>;
@@ -418,7 +427,7 @@ fn answer(hello: &Hello, log: &mut dyn CentreLog, clock: i64, piece: usize) -> R
     let peer = log.peer(hello.node).unwrap_or_default();
     let standing = standing(hello, log)?;
     let dictionary = hello.dictionary.min(DICTIONARY);
-    let good = standing == Standing::Good;
+    let (good, head) = (standing == Standing::Good, log.head());
     let mut frames = vec![Frame::Welcome(Welcome {
         protocol: hello.protocol.min(PROTOCOL),
         dictionary,
@@ -432,7 +441,9 @@ fn answer(hello: &Hello, log: &mut dyn CentreLog, clock: i64, piece: usize) -> R
         true => send(hello, (dictionary, piece), log, &mut frames)?,
         false => 0,
     };
-    frames.push(Frame::End(End { more, head: log.head() }));
+    // Only a good standing speaks of lanes.
+    let head = if good { head } else { 0 };
+    frames.push(Frame::End(End { more, head }));
     Ok(frames)
 }
 
@@ -467,7 +478,7 @@ fn standing(hello: &Hello, log: &mut dyn CentreLog) -> Result<Standing, Failed> 
         return Ok(Standing::Retired);
     };
     let head = log.head();
-    if hello.acked > peer.acked || hello.lanes.iter().any(|place| *place > head) {
+    if hello.acked > peer.acked || hello.lanes.iter().any(|place| place.at > head) {
         return Ok(Standing::Behind);
     }
     let other = hello.acked == peer.acked && hello.seal != peer.seal;

@@ -1,6 +1,6 @@
 //! Frames come back as they were said, in whatever pieces their bytes come; what is newer is passed over.
 
-use crate::frame::{End, Frame, Frames, Held, Hello, Offer, Standing, Welcome, What};
+use crate::frame::{End, Frame, Frames, Held, Hello, Offer, Place, Standing, Welcome, What};
 
 fn hello() -> Hello {
     Hello {
@@ -10,7 +10,7 @@ fn hello() -> Hello {
         last: 1_200_345,
         acked: 1_200_345,
         seal: [7; 8],
-        lanes: [41_200_000, 41_200_000, 41_200_000, 41_200_000],
+        lanes: [Place::behind(41_200_000); 4],
         held: None,
         clock: 1_764_120_000_000_000,
         room: 256 << 10,
@@ -57,7 +57,10 @@ fn all() -> Vec<Frame> {
     ];
     let states = What::States {
         lane: 3,
-        upto: u64::MAX,
+        upto: Place {
+            at: 7,
+            within: u64::MAX,
+        },
         acked: 0,
     };
     let mut frames = vec![

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
 
-use crate::frame::{Frame, Held, Hello, LANES, Seal, What};
+use crate::frame::{Frame, Held, Hello, Lanes, Place, Seal, What};
 use crate::session::{CentreLog, CentreSession, Failed, Holding, Next, NodeLog, NodeSession, Outcome, Packed, Peer};
 
 /// How much happens in a world.
@@ -57,7 +57,7 @@ impl NodeLog for NodeModel {
         Ok((!tags.is_empty()).then(|| Packed::new(What::Changes { after, upto }, tags)))
     }
 
-    fn take(&mut self, _: What, bytes: &[u8], _: &[u64; LANES]) -> Result<(), Failed> {
+    fn take(&mut self, _: What, bytes: &[u8], _: &Lanes) -> Result<(), Failed> {
         self.others.extend(bytes);
         Ok(())
     }
@@ -134,13 +134,7 @@ impl CentreLog for CentreModel {
         Ok(())
     }
 
-    fn pack(
-        &mut self,
-        hello: &Hello,
-        lanes: &[u64; LANES],
-        held: Option<Held>,
-        _: u8,
-    ) -> Result<Option<Packed>, Failed> {
+    fn pack(&mut self, hello: &Hello, lanes: &Lanes, held: Option<Held>, _: u8) -> Result<Option<Packed>, Failed> {
         self.heard.insert(hello.node);
         let kept = self.outgoing.get(&hello.node);
         if let Some(kept) = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash)) {
@@ -148,11 +142,11 @@ impl CentreLog for CentreModel {
         }
         let acked = self.of(hello.node).len() as u64;
         for (lane, place) in (0..).zip(lanes) {
-            let after = self.log.iter().enumerate().skip(*place as usize);
+            let after = self.log.iter().enumerate().skip(place.at as usize);
             let wanted = after.filter(|(_, item)| item.lane == lane && item.node != hello.node);
             let wanted: Vec<(usize, Tag)> = wanted.map(|(place, item)| (place, item.tag)).take(SEGMENT).collect();
             if let Some((last, _)) = wanted.last() {
-                let upto = *last as u64 + 1;
+                let upto = Place::behind(*last as u64 + 1);
                 let tags = wanted.iter().map(|(_, tag)| *tag).collect();
                 let packed = Packed::new(What::States { lane, upto, acked }, tags);
                 self.outgoing.insert(hello.node, packed.clone());
@@ -352,7 +346,7 @@ impl World {
             "an acknowledged version is another at the centre",
         )?;
         for (lane, place) in (0..).zip(self.session.lanes) {
-            let before = self.centre.log.iter().take(place as usize);
+            let before = self.centre.log.iter().take(place.at as usize);
             let mut wanted = before.filter(|item| item.lane == lane && item.node != self.session.number);
             let has = |item: &Item| self.node.others.contains(&item.tag);
             held(wanted.all(has), "the node lacks what it says it has")?;

@@ -1,0 +1,256 @@
+//! What the centre makes of the versions that a node sends: which go on from what it has, which stand aside, and the joins.
+//!
+//! A version based on the record's current one goes on from it. Any other is kept *aside*, and a *join* of both becomes the
+//! current one at once, in the same transaction: so at the centre the current version knows of every version there is, and
+//! nothing is ever left to be joined later.
+
+use conformance::Definitions;
+use fhir::body;
+use fhir::document::Document;
+use fhir::identity::{Id, Kind, VersionId};
+use fhir::parse::Limits;
+use fhir::tree::Tree;
+use rustc_hash::FxHashMap;
+use store::Operation;
+
+use crate::change::Change;
+use crate::history::{History, Invalid, Version};
+use crate::merge::{Conflict, State, state};
+use crate::rules::Rules;
+
+/// What is known of records where versions are taken.
+pub trait Records {
+    /// Why a record cannot be read.
+    type Trouble;
+
+    /// The name of a record's current version, a deletion too.
+    fn current(&self, kind: &Kind, id: &Id) -> Result<Option<VersionId>, Self::Trouble>;
+
+    /// All versions of a record, in the order of the log.
+    fn versions(&self, kind: &Kind, id: &Id) -> Result<Vec<Change>, Self::Trouble>;
+}
+
+/// One version to be appended.
+#[derive(Clone, Debug)]
+pub enum Append {
+    /// A version as it came.
+    Taken {
+        /// The version.
+        change: Change,
+        /// The record's current version as it must still be; `None` where there is none.
+        expected: Option<VersionId>,
+        /// Whether it is kept without becoming current.
+        aside: bool,
+    },
+    /// A version of the centre's own that knows of both.
+    Join(Box<Join>),
+}
+
+/// A version that brings a record's current one and one aside together.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// The record's kind.
+    pub kind: Kind,
+    /// The record's id.
+    pub id: Id,
+    /// The current version.
+    pub base: VersionId,
+    /// The last version aside.
+    pub merged: VersionId,
+    /// What it does to the record.
+    pub operation: Operation,
+    /// The stored form of the record; empty for a deletion.
+    pub body: Vec<u8>,
+    /// What the versions that it joins disagree on.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Why versions cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Untaken<T> {
+    /// A record cannot be read.
+    Trouble(T),
+    /// A record's versions are no history.
+    Invalid(Invalid),
+    /// A body is no record: its version.
+    Body(VersionId),
+}
+
+impl<T> From<Invalid> for Untaken<T> {
+    fn from(invalid: Invalid) -> Self {
+        Untaken::Invalid(invalid)
+    }
+}
+
+/// What is known of a record while a unit of versions is planned.
+struct Standing {
+    current: Option<VersionId>,
+    /// The versions aside so far, as they came.
+    aside: Vec<Change>,
+}
+
+/// Plans the taking of versions of one node, in the order of its counter: what is appended, in order, and how many of the
+/// versions that takes. Those left over are planned when these have been appended.
+///
+/// # Errors
+/// [`Untaken`].
+pub fn plan<R: Records>(
+    changes: &[Change],
+    records: &R,
+    definitions: &Definitions,
+    rules: &Rules,
+) -> Result<(Vec<Append>, usize), Untaken<R::Trouble>> {
+    let mut known: FxHashMap<(Kind, Id), Standing> = FxHashMap::default();
+    let mut order: Vec<(Kind, Id)> = Vec::new();
+    let (mut appends, mut count) = (Vec::new(), 0);
+    for change in changes {
+        let key = (change.kind.clone(), change.id.clone());
+        if !known.contains_key(&key) {
+            let current = records.current(&key.0, &key.1).map_err(Untaken::Trouble)?;
+            let aside = Vec::new();
+            known.insert(key.clone(), Standing { current, aside });
+            order.push(key.clone());
+        }
+        let standing = known.get_mut(&key).expect("it was just entered");
+        let (expected, last) = (standing.current, standing.aside.last());
+        if last.is_some_and(|last| change.base != Some(last.version)) {
+            // Another branch of the same record: it is joined when this one has been.
+            break;
+        }
+        let aside = expected.is_some() && change.base != expected;
+        match aside {
+            true => standing.aside.push(change.clone()),
+            false => standing.current = Some(change.version),
+        }
+        let change = change.clone();
+        appends.push(Append::Taken {
+            change,
+            expected,
+            aside,
+        });
+        count += 1;
+    }
+    for (kind, id) in order {
+        let standing = &known[&(kind.clone(), id.clone())];
+        if let (Some(base), Some(last)) = (standing.current, standing.aside.last()) {
+            let mut versions = records.versions(&kind, &id).map_err(Untaken::Trouble)?;
+            let taken = appends.iter().filter_map(|append| match append {
+                Append::Taken { change, .. } if (&change.kind, &change.id) == (&kind, &id) => Some(change.clone()),
+                _ => None,
+            });
+            versions.extend(taken);
+            let merged = last.version;
+            appends.push(Append::Join(Box::new(join(
+                versions,
+                (base, merged),
+                definitions,
+                rules,
+            )?)));
+        }
+    }
+    Ok((appends, count))
+}
+
+/// The join of a record's versions, whose last ones are the current one and those aside.
+fn join<T>(
+    versions: Vec<Change>,
+    (base, merged): (VersionId, VersionId),
+    definitions: &Definitions,
+    rules: &Rules,
+) -> Result<Join, Untaken<T>> {
+    let (kind, id) = versions
+        .last()
+        .map(|last| (last.kind.clone(), last.id.clone()))
+        .ok_or(Invalid::Empty)?;
+    let State { record, conflicts } = comes_to(&versions, definitions, rules)?;
+    let body = record.map_or(Ok(Vec::new()), |record| stored(&record).ok_or(Untaken::Body(merged)))?;
+    Ok(Join {
+        kind,
+        id,
+        base,
+        merged,
+        operation: match body.is_empty() {
+            true => Operation::Delete,
+            false => Operation::Update,
+        },
+        body,
+        conflicts,
+    })
+}
+
+/// What a record's versions, in the order of the log, come to.
+///
+/// # Errors
+/// [`Untaken`].
+pub fn comes_to<T>(versions: &[Change], definitions: &Definitions, rules: &Rules) -> Result<State, Untaken<T>> {
+    let history = versions[since(versions)..].iter().map(|change| {
+        let body = match change.operation.is_live() {
+            true => Some(record(change).ok_or(Untaken::Body(change.version))?),
+            false => None,
+        };
+        let parents = change.base.iter().chain(&change.merged);
+        Ok(Version {
+            name: change.version,
+            parents: parents.copied().collect(),
+            clock: change.updated,
+            body,
+        })
+    });
+    let mut history: Vec<Version> = history.collect::<Result<_, Untaken<T>>>()?;
+    // What the first one was based on is not here: it stands for all before it.
+    let names: Vec<VersionId> = history.iter().map(|version| version.name).collect();
+    history
+        .iter_mut()
+        .for_each(|version| version.parents.retain(|parent| names.contains(parent)));
+    Ok(state(&History::new(history)?, definitions, rules))
+}
+
+/// The place of the last version that all after the current one's branching know of: what came before need not be looked at.
+fn since(versions: &[Change]) -> usize {
+    let places: FxHashMap<VersionId, usize> = (0..).zip(versions).map(|(place, one)| (one.version, place)).collect();
+    let earliest = |one: &Change| {
+        one.base
+            .iter()
+            .chain(&one.merged)
+            .filter_map(|name| places.get(name))
+            .min()
+            .copied()
+    };
+    let Some(last) = versions.last() else {
+        return 0;
+    };
+    let mut start = earliest(last).unwrap_or(0);
+    let mut place = versions.len();
+    while place > start + 1 {
+        place -= 1;
+        let before = earliest(&versions[place]).unwrap_or(0);
+        if before < start {
+            start = before;
+            place = versions.len();
+        }
+    }
+    start
+}
+
+/// A stored body as the record that the rules look at.
+pub fn record(change: &Change) -> Option<Tree> {
+    let (meta, rest) = body::parts(&change.body)?;
+    let mut text = format!("{{\"resourceType\":\"{}\",\"id\":\"{}\"", change.kind, change.id).into_bytes();
+    if !meta.is_empty() {
+        text.extend_from_slice(b",\"meta\":{");
+        text.extend_from_slice(meta);
+        text.push(b'}');
+    }
+    if !rest.is_empty() {
+        text.push(b',');
+        text.extend_from_slice(rest);
+    }
+    text.push(b'}');
+    Tree::parse(&text).ok()
+}
+
+fn stored(record: &Tree) -> Option<Vec<u8>> {
+    let text = record.to_bytes();
+    let document = Document::parse(&text, Limits::default()).ok()?;
+    Some(body::store(document.root()))
+}
