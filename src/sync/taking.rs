@@ -10,12 +10,12 @@ use fhir::document::Document;
 use fhir::identity::{Id, Kind, VersionId};
 use fhir::parse::Limits;
 use fhir::tree::Tree;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use store::Operation;
 
 use crate::change::Change;
 use crate::history::{History, Invalid, Version};
-use crate::merge::{Conflict, State, state};
+use crate::merge::{Conflict, state};
 use crate::rules::Rules;
 
 /// What is known of records where versions are taken.
@@ -61,8 +61,6 @@ pub struct Join {
     pub operation: Operation,
     /// The stored form of the record; empty for a deletion.
     pub body: Vec<u8>,
-    /// What the versions that it joins disagree on.
-    pub conflicts: Vec<Conflict>,
 }
 
 /// Why versions cannot be taken.
@@ -162,8 +160,10 @@ fn join<T>(
         .last()
         .map(|last| (last.kind.clone(), last.id.clone()))
         .ok_or(Invalid::Empty)?;
-    let State { record, conflicts } = comes_to(&versions, definitions, rules)?;
-    let body = record.map_or(Ok(Vec::new()), |record| stored(&record).ok_or(Untaken::Body(merged)))?;
+    let history = history(&versions[since(&versions, base)..])?;
+    let body = state(&history, definitions, rules)
+        .record
+        .map_or(Ok(Vec::new()), |record| stored(&record).ok_or(Untaken::Body(merged)))?;
     Ok(Join {
         kind,
         id,
@@ -174,16 +174,27 @@ fn join<T>(
             false => Operation::Update,
         },
         body,
-        conflicts,
     })
 }
 
-/// What a record's versions, in the order of the log, come to.
+/// What the versions of a record, all that there are, disagree on and a person settles.
 ///
 /// # Errors
 /// [`Untaken`].
-pub fn comes_to<T>(versions: &[Change], definitions: &Definitions, rules: &Rules) -> Result<State, Untaken<T>> {
-    let history = versions[since(versions)..].iter().map(|change| {
+pub fn open<T>(versions: &[Change], definitions: &Definitions, rules: &Rules) -> Result<Vec<Conflict>, Untaken<T>> {
+    // Only joins bring versions together that did not know of each other.
+    if versions.iter().all(|version| version.merged.is_none()) {
+        return Ok(Vec::new());
+    }
+    let mut conflicts = state(&history(versions)?, definitions, rules).conflicts;
+    conflicts.retain(|conflict| conflict.review);
+    Ok(conflicts)
+}
+
+/// Versions in the order of the log as a history. What the first ones were based on is not there: they stand for it.
+fn history<T>(versions: &[Change]) -> Result<History, Untaken<T>> {
+    let names: FxHashSet<VersionId> = versions.iter().map(|version| version.version).collect();
+    let version = |change: &Change| {
         let body = match change.operation.is_live() {
             true => Some(record(change).ok_or(Untaken::Body(change.version))?),
             false => None,
@@ -191,39 +202,28 @@ pub fn comes_to<T>(versions: &[Change], definitions: &Definitions, rules: &Rules
         let parents = change.base.iter().chain(&change.merged);
         Ok(Version {
             name: change.version,
-            parents: parents.copied().collect(),
+            parents: parents.filter(|parent| names.contains(parent)).copied().collect(),
             clock: change.updated,
             body,
         })
-    });
-    let mut history: Vec<Version> = history.collect::<Result<_, Untaken<T>>>()?;
-    // What the first one was based on is not here: it stands for all before it.
-    let names: Vec<VersionId> = history.iter().map(|version| version.name).collect();
-    history
-        .iter_mut()
-        .for_each(|version| version.parents.retain(|parent| names.contains(parent)));
-    Ok(state(&History::new(history)?, definitions, rules))
+    };
+    let versions: Vec<Version> = versions.iter().map(version).collect::<Result<_, Untaken<T>>>()?;
+    Ok(History::new(versions)?)
 }
 
-/// The place of the last version that all after the current one's branching know of: what came before need not be looked at.
-fn since(versions: &[Change]) -> usize {
+/// The place of a version that all behind it know of, the current one and the last included: what came before need not be
+/// looked at.
+fn since(versions: &[Change], current: VersionId) -> usize {
     let places: FxHashMap<VersionId, usize> = (0..).zip(versions).map(|(place, one)| (one.version, place)).collect();
     let earliest = |one: &Change| {
-        one.base
-            .iter()
-            .chain(&one.merged)
-            .filter_map(|name| places.get(name))
-            .min()
-            .copied()
+        let parents = one.base.iter().chain(&one.merged);
+        parents.filter_map(|name| places.get(name)).min().copied().unwrap_or(0)
     };
-    let Some(last) = versions.last() else {
-        return 0;
-    };
-    let mut start = earliest(last).unwrap_or(0);
+    let mut start = places.get(&current).copied().unwrap_or(0);
     let mut place = versions.len();
     while place > start + 1 {
         place -= 1;
-        let before = earliest(&versions[place]).unwrap_or(0);
+        let before = earliest(&versions[place]);
         if before < start {
             start = before;
             place = versions.len();

@@ -4,6 +4,7 @@ mod frames;
 mod model;
 mod random;
 mod segments;
+mod simulation;
 mod table;
 
 use std::sync::{Arc, LazyLock};

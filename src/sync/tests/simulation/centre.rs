@@ -1,0 +1,300 @@
+//! The centre of the simulation: takes what nodes send, joins it, and sends what their horizons hold.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use fhir::identity::{Id, Kind, VersionId};
+use query::sample::Random;
+
+use super::disk::{Broken, Disk, Entry, Faults, Key, seal};
+use super::people::{area, lane, person};
+use crate::change::Change;
+use crate::frame::{Held, Hello, Lanes, Place, Seal, What};
+use crate::rules::Rules;
+use crate::segment;
+use crate::session::{CentreLog, Failed, Holding, Packed, Peer};
+use crate::taking::{Append, Records, open, plan};
+use crate::tests::DEFINITIONS;
+
+/// Records in one segment of states.
+const SEGMENT: usize = 6;
+
+pub struct Centre {
+    pub disk: Disk,
+    pub random: Random,
+    pub faults: Faults,
+    pub now: i64,
+    /// Set where the power failed: the line breaks off, and what was in memory is gone.
+    pub crashed: bool,
+    /// Which areas a node serves, and from which place of the log on.
+    pub areas: BTreeMap<u32, BTreeMap<u64, u64>>,
+    holding: BTreeMap<u32, Option<Holding>>,
+    outgoing: BTreeMap<u32, Packed>,
+    heard: BTreeMap<u32, bool>,
+    /// Where a person came to the area where she is now.
+    moved: BTreeMap<Id, (u64, u64)>,
+}
+
+/// The centre's own number.
+pub const NUMBER: u32 = 0;
+
+impl Records for Disk {
+    type Trouble = Infallible;
+
+    fn current(&self, kind: &Kind, id: &Id) -> Result<Option<VersionId>, Infallible> {
+        let current = Disk::current(self, &(kind.clone(), id.clone()));
+        Ok(current.map(|(_, change)| change.version))
+    }
+
+    fn versions(&self, kind: &Kind, id: &Id) -> Result<Vec<Change>, Infallible> {
+        let key = (kind.clone(), id.clone());
+        let entries = Disk::versions(self, &key);
+        Ok(entries.map(|entry| entry.change.clone()).collect())
+    }
+}
+
+impl Centre {
+    pub fn new(seed: u64) -> Centre {
+        Centre {
+            disk: Disk::new(NUMBER),
+            random: Random::new(seed),
+            faults: Faults::default(),
+            now: 0,
+            crashed: false,
+            areas: BTreeMap::new(),
+            holding: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            moved: BTreeMap::new(),
+        }
+    }
+
+    /// What is in memory is gone.
+    pub fn restart(&mut self) {
+        self.crashed = false;
+        self.disk.recover();
+        self.holding.clear();
+        self.outgoing.clear();
+    }
+
+    /// Whether a person is in a node's horizon, and since which place of the log.
+    fn since(&self, node: u32, person: &Id) -> Option<u64> {
+        let key = (Kind::new("Patient").expect("a kind"), person.clone());
+        let lives = self.moved.get(person).and_then(|(area, moved)| {
+            let added = self.areas.get(&node)?.get(area)?;
+            Some((*added).max(*moved))
+        });
+        let seen = self.disk.notes.seen.get(&(node, key)).copied();
+        [lives, seen].into_iter().flatten().min()
+    }
+
+    /// Where a record stands in the order of what a node is sent; `None` outside its horizon.
+    pub fn place(&self, node: u32, key: &Key) -> Option<Place> {
+        let (seq, current) = self.disk.current(key)?;
+        let since = self.since(node, &person(key, current))?;
+        Some(Place {
+            at: seq.max(since),
+            within: seq,
+        })
+    }
+
+    fn follow(&mut self, from: usize) {
+        for place in from..self.disk.log().len() {
+            let Entry { change, aside } = self.disk.log()[place].clone();
+            if change.kind.as_str() == "Patient" && !aside && change.operation.is_live() {
+                let area = area(&change);
+                let entry = self.moved.entry(change.id.clone()).or_insert((u64::MAX, 0));
+                if entry.0 != area {
+                    *entry = (area, place as u64 + 1);
+                }
+            }
+        }
+    }
+
+    /// Appends a version of the centre's own; the transaction stays open.
+    pub fn write(&mut self, mut change: Change) -> VersionId {
+        let notes = &mut self.disk.notes;
+        notes.counter += 1;
+        notes.clock = self.now.max(notes.clock + 1);
+        change.version = VersionId {
+            node: NUMBER,
+            counter: notes.counter,
+        };
+        change.updated = notes.clock;
+        let name = change.version;
+        self.disk.append(change, false);
+        name
+    }
+
+    /// Ends a transaction.
+    pub fn commit(&mut self, from: usize) -> Result<(), Broken> {
+        let done = self.disk.commit(&mut self.random, self.faults);
+        self.crashed |= done == Err(Broken::Crash);
+        self.moved.clear();
+        self.follow(0);
+        let _begun_at = from;
+        done
+    }
+
+    fn taken(&mut self, node: u32, mut changes: &[Change]) -> Result<(), Failed> {
+        let from = self.disk.log().len();
+        let last = changes.last().map(|last| (last.version.counter, seal(Some(last))));
+        while !changes.is_empty() {
+            let planned = plan(changes, &self.disk, &DEFINITIONS, Rules::national());
+            let (appends, count) = planned.map_err(|why| Failed(format!("{why:?}")))?;
+            assert!(count > 0, "a plan takes something");
+            appends.into_iter().for_each(|append| self.append(node, append));
+            changes = &changes[count..];
+        }
+        if let Some(last) = last {
+            self.disk.notes.peers.insert(node, last);
+        }
+        self.commit(from).map_err(|broken| Failed(format!("{broken:?}")))
+    }
+
+    fn append(&mut self, node: u32, append: Append) {
+        let (key, change) = match append {
+            Append::Taken {
+                change,
+                expected,
+                aside,
+            } => {
+                let key = (change.kind.clone(), change.id.clone());
+                let current = self.disk.current(&key).map(|(_, change)| change.version);
+                assert_eq!(current, expected, "the plan is of this log");
+                self.disk.append(change.clone(), aside);
+                (key, change)
+            }
+            Append::Join(join) => {
+                let key = (join.kind.clone(), join.id.clone());
+                let change = Change {
+                    kind: join.kind,
+                    id: join.id,
+                    version: join.base,
+                    base: Some(join.base),
+                    merged: Some(join.merged),
+                    updated: 0,
+                    operation: join.operation,
+                    body: join.body,
+                };
+                self.write(change.clone());
+                (key, change)
+            }
+        };
+        self.seen(node, person(&key, &change));
+        self.judge(&key);
+    }
+
+    /// A person of whom a node wrote is in its horizon from then on.
+    fn seen(&mut self, node: u32, person: Id) {
+        let place = self.disk.log().len() as u64;
+        let key = (Kind::new("Patient").expect("a kind"), person);
+        self.disk.notes.seen.entry((node, key)).or_insert(place);
+    }
+
+    /// Keeps the worklist: what a record's versions disagree on, as they are now.
+    pub fn judge(&mut self, key: &Key) {
+        let versions: Vec<Change> = self.disk.versions(key).map(|entry| entry.change.clone()).collect();
+        let conflicts = open::<Infallible>(&versions, &DEFINITIONS, Rules::national()).expect("a history");
+        match conflicts.is_empty() {
+            true => self.disk.notes.worklist.remove(key),
+            false => self.disk.notes.worklist.insert(key.clone(), conflicts),
+        };
+    }
+}
+
+impl CentreLog for Centre {
+    fn peer(&self, node: u32) -> Option<Peer> {
+        self.areas.contains_key(&node).then(|| {
+            let (acked, seal) = self.disk.notes.peers.get(&node).copied().unwrap_or_default();
+            Peer {
+                acked,
+                seal,
+                retired: false,
+            }
+        })
+    }
+
+    fn head(&self) -> u64 {
+        self.disk.log().len() as u64
+    }
+
+    fn holding(&mut self, node: u32) -> &mut Option<Holding> {
+        self.holding.entry(node).or_default()
+    }
+
+    fn take(&mut self, node: u32, _: What, bytes: &[u8]) -> Result<(), Failed> {
+        let changes = segment::unpack(bytes).map_err(|why| Failed(why.to_string()))?;
+        let (acked, last) = self.disk.notes.peers.get(&node).copied().unwrap_or_default();
+        let first = changes.first().map_or(0, |first| first.version.counter);
+        let known = changes.iter().find(|change| change.version.counter == acked);
+        if first > acked + 1 || known.is_some_and(|known| seal(Some(known)) != last) {
+            return Ok(());
+        }
+        let new = changes.partition_point(|change| change.version.counter <= acked);
+        self.taken(node, &changes[new..])
+    }
+
+    fn pack(
+        &mut self,
+        hello: &Hello,
+        lanes: &Lanes,
+        held: Option<Held>,
+        dictionary: u8,
+    ) -> Result<Option<Packed>, Failed> {
+        self.heard.insert(hello.node, true);
+        let kept = self.outgoing.get(&hello.node);
+        if let Some(kept) = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash)) {
+            return Ok(Some(kept.clone()));
+        }
+        let acked = self.disk.notes.peers.get(&hello.node).map_or(0, |peer| peer.0);
+        for (number, place) in (0..).zip(lanes) {
+            let mut wanted: Vec<(Place, &Key)> = self
+                .disk
+                .keys()
+                .filter(|key| lane(key) == number)
+                .filter_map(|key| Some((self.place(hello.node, key)?, key)))
+                .filter(|(at, key)| {
+                    let node = self.disk.current(key).map(|(_, change)| change.version.node);
+                    at > place && node != Some(hello.node)
+                })
+                .collect();
+            wanted.sort();
+            wanted.truncate(SEGMENT);
+            if let Some((upto, _)) = wanted.last() {
+                let (lane, upto) = (number, *upto);
+                let states = wanted.iter().filter_map(|(_, key)| self.disk.current(key));
+                let states: Vec<Change> = states.map(|(_, change)| change.clone()).collect();
+                let bytes = segment::pack(&states, dictionary).expect("states can be packed");
+                let packed = Packed::new(What::States { lane, upto, acked }, bytes);
+                self.outgoing.insert(hello.node, packed.clone());
+                return Ok(Some(packed));
+            }
+        }
+        Ok(None)
+    }
+
+    fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed> {
+        let changes = self.disk.log().iter().map(|entry| &entry.change);
+        let own = changes.filter(|change| change.version.node == node && change.version.counter > after);
+        Ok(own.map(|change| seal(Some(change))).collect())
+    }
+
+    fn successor(&mut self, node: u32) -> Result<u32, Failed> {
+        let given = self.disk.notes.successors.get(&node).copied();
+        if let Some(given) = given.filter(|given| !self.heard.contains_key(given)) {
+            return Ok(given);
+        }
+        let number = self.areas.keys().next_back().map_or(1, |last| last + 1);
+        let areas = self.areas[&node].clone();
+        self.areas.insert(number, areas);
+        let seen = self.disk.notes.seen.clone();
+        let own = seen.into_iter().filter(|((of, _), _)| *of == node);
+        let inherited = own.map(|((_, key), place)| ((number, key), place));
+        self.disk.notes.seen.extend(inherited);
+        self.disk.notes.successors.insert(node, number);
+        let from = self.disk.log().len();
+        self.commit(from).map_err(|broken| Failed(format!("{broken:?}")))?;
+        Ok(number)
+    }
+}

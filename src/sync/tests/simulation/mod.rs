@@ -1,0 +1,418 @@
+//! A centre and its clinics in one process: clocks, lines, disks and crashes from a seed; a failing seed replays exactly.
+//!
+//! A seed makes a country, lets things go wrong for a while, heals everything, and then holds the sites to what must be
+//! (`oracle`): nothing that was kept is lost, all see the same, and the worklist has what is open and no more.
+//! `EPIS_SEEDS=10000` runs so many seeds, `EPIS_SEED=17` that one.
+
+mod centre;
+mod disk;
+mod node;
+mod oracle;
+mod people;
+
+use fhir::identity::Id;
+use query::sample::Random;
+use store::Operation;
+
+use crate::change::Change;
+use crate::frame::{Frame, Frames};
+use crate::session::{CentreSession, Next, Outcome};
+use crate::tests::name;
+use centre::Centre;
+use disk::{Faults, Key};
+use node::{Log, Node};
+use people::{AREAS, changed, fresh, kind};
+
+const MINUTE: i64 = 60_000_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// What happened in a simulation, so that a test can tell whether anything did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    writes: usize,
+    contacts: usize,
+    cuts: usize,
+    crashes: usize,
+    full: usize,
+    put_back: usize,
+    joins: usize,
+    conflicts: usize,
+}
+
+struct World {
+    seed: u64,
+    random: Random,
+    now: i64,
+    centre: Centre,
+    nodes: Vec<Node>,
+    people: usize,
+    tally: Tally,
+}
+
+impl World {
+    fn new(seed: u64, nodes: usize) -> World {
+        let mut random = Random::new(seed);
+        let mut world = World {
+            centre: Centre::new(random.number()),
+            nodes: Vec::new(),
+            people: 2 + random.below(6),
+            now: 1_764_000_000_000_000,
+            random,
+            seed,
+            tally: Tally::default(),
+        };
+        for number in 1..=nodes as u32 {
+            let mut node = Node::new(number, world.random.number());
+            node.session.room = 1 << (6 + world.random.below(8));
+            node.session.piece = 1 << (4 + world.random.below(7));
+            node.session.dictionary = world.random.below(2) as u8;
+            node.newer = world.random.once_in(4);
+            if world.random.once_in(3) {
+                node.skew = (world.random.below(49) as i64 - 24) * 60 * MINUTE;
+            }
+            world.nodes.push(node);
+            world.move_horizon(number);
+        }
+        world
+    }
+
+    fn faults(&mut self) -> Faults {
+        match self.random.below(3) {
+            0 => Faults::default(),
+            1 => Faults { crash: 300, full: 0 },
+            _ => Faults {
+                crash: 1_000,
+                full: 1_000,
+            },
+        }
+    }
+
+    /// One thing happens.
+    fn step(&mut self) {
+        self.now += match self.random.below(40) {
+            0 => 30 * DAY,
+            1..5 => DAY,
+            _ => self.random.below(30 * MINUTE as usize) as i64,
+        };
+        self.centre.now = self.now;
+        let place = self.random.below(self.nodes.len());
+        match self.random.below(100) {
+            0..45 => self.user_writes(place),
+            45..55 => self.centre_writes(),
+            55..85 => self.contact(place),
+            85..88 => self.nodes[place].cut_until = self.now + self.random.below(31) as i64 * DAY,
+            88..91 => self.late(place),
+            91..93 => self.nodes[place].crashed = true,
+            93..94 => self.centre.crashed = true,
+            94..96 => {
+                self.nodes[place].copy = Some((self.nodes[place].disk.clone(), self.nodes[place].session.clone()))
+            }
+            96..97 => self.put_back(place),
+            _ => self.move_horizon(self.nodes[place].disk.notes.number),
+        }
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        if self.centre.crashed {
+            self.tally.crashes += 1;
+            self.centre.restart();
+        }
+        for node in self.nodes.iter_mut().filter(|node| node.crashed) {
+            self.tally.crashes += 1;
+            node.restart();
+        }
+    }
+
+    fn put_back(&mut self, place: usize) {
+        let node = &mut self.nodes[place];
+        if let Some(copy) = node.copy.clone() {
+            node.put_back(copy);
+            self.tally.put_back += 1;
+        }
+    }
+
+    /// The centre sends a node's clinic another area from now on, and perhaps no longer one of before.
+    fn move_horizon(&mut self, number: u32) {
+        let from = self.centre.disk.log().len();
+        let moved = Change {
+            kind: kind("Basic"),
+            id: Id::new(&format!("horizon.none{number}")).expect("an id"),
+            version: name(0, 0),
+            base: None,
+            merged: None,
+            updated: 0,
+            operation: Operation::Create,
+            body: people::stored(r#"{"resourceType":"Basic"}"#),
+        };
+        self.centre.write(moved);
+        if self.centre.commit(from).is_err() {
+            return;
+        }
+        let place = self.centre.disk.log().len() as u64;
+        let areas = self.centre.areas.entry(number).or_default();
+        if self.random.once_in(3) {
+            areas.pop_first();
+        }
+        areas.entry(self.random.below(AREAS) as u64).or_insert(place);
+    }
+
+    /// A record as a user would write it next: new, changed or deleted.
+    fn wish(&mut self, current: impl Fn(&Key) -> Option<Change>, minted: &str) -> Change {
+        let person = format!("p{}", self.random.below(self.people));
+        let kind_name = self.random.pick(&["Patient", "MedicationRequest", "Observation"]);
+        let id = match (kind_name, self.random.below(4)) {
+            ("Patient", 0) => minted.to_owned(),
+            ("Patient", _) => person.clone(),
+            (_, 0) => format!("{minted}.{person}"),
+            (_, number) => format!("r{number}.{person}"),
+        };
+        let key: Key = (kind(kind_name), Id::new(&id).expect("an id"));
+        let before = current(&key);
+        let live = before.as_ref().filter(|before| before.operation.is_live());
+        let (operation, body) = match live {
+            Some(_) if self.random.once_in(8) => (Operation::Delete, Vec::new()),
+            Some(live) => (Operation::Update, changed(&mut self.random, live)),
+            None => (Operation::Create, fresh(&mut self.random, kind_name, &person)),
+        };
+        Change {
+            kind: key.0,
+            id: key.1,
+            version: name(0, 0),
+            base: before.map(|before| before.version),
+            merged: None,
+            updated: 0,
+            operation,
+            body,
+        }
+    }
+
+    fn user_writes(&mut self, place: usize) {
+        // At most once for each record that is not here yet: ids that sites choose alike are one record.
+        let minted = format!("n{}x{}", place, self.random.below(1_000_000));
+        let disk = self.nodes[place].disk.clone();
+        let change = self.wish(|key| disk.current(key).map(|(_, change)| change.clone()), &minted);
+        let faults = self.faults();
+        let node = &mut self.nodes[place];
+        node.faults = faults;
+        let own = node.disk.log().len();
+        match node.write(change, self.now) {
+            Ok(name) => {
+                self.tally.writes += 1;
+                assert!(node.disk.find(name).is_some());
+            }
+            Err(disk::Broken::Full) => {
+                self.tally.full += 1;
+                assert_eq!(
+                    node.disk.log().len(),
+                    own,
+                    "seed {}: a full disk keeps what it had",
+                    self.seed
+                );
+            }
+            Err(disk::Broken::Crash) => (),
+        }
+        node.faults = Faults::default();
+    }
+
+    fn centre_writes(&mut self) {
+        let minted = format!("c{}", self.random.below(1_000_000));
+        let disk = self.centre.disk.clone();
+        let change = self.wish(|key| disk.current(key).map(|(_, change)| change.clone()), &minted);
+        let key = (change.kind.clone(), change.id.clone());
+        let from = self.centre.disk.log().len();
+        self.centre.write(change);
+        self.centre.judge(&key);
+        self.centre.faults = self.faults();
+        let _kept_or_not = self.centre.commit(from);
+        self.centre.faults = Faults::default();
+    }
+
+    /// A contact over a line that may break anywhere.
+    fn contact(&mut self, place: usize) {
+        if self.nodes[place].cut_until > self.now {
+            return;
+        }
+        self.tally.contacts += 1;
+        (self.nodes[place].faults, self.centre.faults) = (self.faults(), self.faults());
+        for _ in 0..1 + self.random.below(6) {
+            let bytes = self.request(place);
+            let cut = self.random.once_in(4).then(|| self.random.below(bytes.len() + 1));
+            self.tally.cuts += usize::from(cut.is_some());
+            let answer = self.heard(&bytes[..cut.unwrap_or(bytes.len())]);
+            let cut = self.random.once_in(4).then(|| self.random.below(answer.len() + 1));
+            self.tally.cuts += usize::from(cut.is_some());
+            let next = self.hears(place, &answer[..cut.unwrap_or(answer.len())]);
+            if self.nodes[place].crashed || self.centre.crashed || next != Some(Next::Ask) {
+                break;
+            }
+        }
+        (self.nodes[place].faults, self.centre.faults) = (Faults::default(), Faults::default());
+    }
+
+    /// The bytes of a node's next request.
+    fn request(&mut self, place: usize) -> Vec<u8> {
+        let node = &mut self.nodes[place];
+        let clock = self.now + node.skew;
+        let mut log = Log {
+            disk: &mut node.disk,
+            random: &mut node.random,
+            faults: node.faults,
+            crashed: &mut node.crashed,
+        };
+        let frames = node.session.ask(&mut log, clock).expect("a request is only read");
+        let bytes = written(&frames, node.newer);
+        node.late = bytes.clone();
+        bytes
+    }
+
+    /// What the centre answers to bytes that arrived; nothing where they broke off.
+    fn heard(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut session = CentreSession::new(1 << (4 + self.random.below(7)));
+        let mut frames = Frames::default();
+        for piece in bytes.chunks(1 + self.random.below(700)) {
+            frames.feed(piece);
+            while let Some(frame) = frames.next_frame().expect("frames") {
+                match session.hear(frame, &mut self.centre, self.now) {
+                    Ok(Some(answer)) => return written(&answer, false),
+                    Ok(None) if !self.centre.crashed => (),
+                    // Its disk is full or the power failed: the line is closed.
+                    _ => return Vec::new(),
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// What a node makes of the bytes of an answer; `None` where they broke off.
+    fn hears(&mut self, place: usize, bytes: &[u8]) -> Option<Next> {
+        let node = &mut self.nodes[place];
+        let mut log = Log {
+            disk: &mut node.disk,
+            random: &mut node.random,
+            faults: node.faults,
+            crashed: &mut node.crashed,
+        };
+        let mut frames = Frames::default();
+        frames.feed(bytes);
+        while let Some(frame) = frames.next_frame().expect("frames") {
+            let next = node.session.hear(frame, &mut log);
+            log.disk.notes.acked = node.session.acked;
+            match next {
+                Ok(Next::Listen) => (),
+                Ok(next) => return Some(next),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// A node's last request arrives once more.
+    fn late(&mut self, place: usize) {
+        let bytes = self.nodes[place].late.clone();
+        self.heard(&bytes);
+    }
+
+    /// The line holds, disks have room, and everybody speaks until there is nothing more to say.
+    fn heal(&mut self) {
+        self.restart();
+        for round in 0.. {
+            let before = self.centre.disk.log().len();
+            for place in 0..self.nodes.len() {
+                self.agree(place);
+            }
+            if round > 0 && self.centre.disk.log().len() == before {
+                return;
+            }
+            assert!(round < 20, "seed {}: it goes on and on", self.seed);
+        }
+    }
+
+    fn agree(&mut self, place: usize) {
+        for _ in 0..400 {
+            let bytes = self.request(place);
+            let answer = self.heard(&bytes);
+            match self.hears(place, &answer) {
+                Some(Next::Ask) => (),
+                Some(Next::Close(Outcome::Agreed)) => return,
+                other => panic!("seed {}: a contact over a good line ends with {other:?}", self.seed),
+            }
+        }
+        panic!("seed {}: a contact goes on and on", self.seed);
+    }
+}
+
+/// The bytes of frames; a newer program says what an older one does not know.
+fn written(frames: &[Frame], newer: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for frame in frames {
+        if newer {
+            bytes.extend([77, 2, 1, 2]);
+        }
+        frame.write(&mut bytes);
+    }
+    bytes
+}
+
+/// Runs a seed whole; what happened.
+fn run(seed: u64) -> Tally {
+    let mut random = Random::new(seed ^ 0x5eed);
+    let nodes = match random.below(50) {
+        0 => 40,
+        _ => 1 + random.below(5),
+    };
+    let steps = 20 + random.below(150);
+    let mut world = World::new(seed, nodes);
+    for _ in 0..steps {
+        world.step();
+    }
+    world.heal();
+    oracle::judge(&mut world);
+    world.tally
+}
+
+/// The seeds to run: a fixed set and a fresh one, unless the environment says otherwise.
+fn seeds() -> Vec<u64> {
+    let wished = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    if let Some(one) = wished("EPIS_SEED") {
+        return vec![one];
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let fresh = now.map_or(1, |since| since.as_nanos() as u64);
+    let mut seeds: Vec<u64> = (0..wished("EPIS_SEEDS").unwrap_or(150)).collect();
+    seeds.push(fresh);
+    seeds
+}
+
+#[test]
+fn clinics_without_a_line_lose_nothing_and_end_alike() {
+    let seeds = seeds();
+    let fresh = seeds.last().copied().unwrap_or_default();
+    println!("the fresh seed is {fresh}");
+    let mut sum = Tally::default();
+    let many = seeds.len() > 1;
+    for seed in seeds {
+        let one = std::panic::catch_unwind(|| run(seed));
+        let one = one.unwrap_or_else(|_| panic!("seed {seed} fails: EPIS_SEED={seed} replays it"));
+        sum.writes += one.writes;
+        sum.contacts += one.contacts;
+        sum.cuts += one.cuts;
+        sum.crashes += one.crashes;
+        sum.full += one.full;
+        sum.put_back += one.put_back;
+        sum.joins += one.joins;
+        sum.conflicts += one.conflicts;
+    }
+    println!("{sum:?}");
+    let happened = [
+        sum.writes,
+        sum.contacts,
+        sum.cuts,
+        sum.crashes,
+        sum.full,
+        sum.put_back,
+        sum.joins,
+        sum.conflicts,
+    ];
+    assert!(!many || happened.iter().all(|count| *count > 20), "{sum:?}");
+}

@@ -1,0 +1,147 @@
+//! A clinic of the simulation: writes without a line, and brings itself to agreement when there is one.
+
+use fhir::identity::VersionId;
+use query::sample::Random;
+
+use super::disk::{Broken, Disk, Faults, seal};
+use crate::change::Change;
+use crate::frame::{Lanes, Seal, What};
+use crate::segment;
+use crate::session::{Failed, NodeLog, NodeSession, Packed};
+
+/// Versions in one segment of changes.
+const SEGMENT: usize = 5;
+
+pub struct Node {
+    pub disk: Disk,
+    pub session: NodeSession,
+    pub random: Random,
+    pub faults: Faults,
+    pub crashed: bool,
+    /// How wrong its clock is, in microseconds.
+    pub skew: i64,
+    /// Whether it is of a newer program, which says what others do not know.
+    pub newer: bool,
+    /// Until when it has no line.
+    pub cut_until: i64,
+    pub copy: Option<(Disk, NodeSession)>,
+    /// The bytes of its last request: they may arrive once more, and late.
+    pub late: Vec<u8>,
+}
+
+impl Node {
+    pub fn new(number: u32, seed: u64) -> Node {
+        Node {
+            disk: Disk::new(number),
+            session: NodeSession::new(number),
+            random: Random::new(seed),
+            faults: Faults::default(),
+            crashed: false,
+            skew: 0,
+            newer: false,
+            cut_until: 0,
+            copy: None,
+            late: Vec::new(),
+        }
+    }
+
+    /// Writes a version as a user of the clinic does; its name where she is told that it is kept.
+    pub fn write(&mut self, mut change: Change, now: i64) -> Result<VersionId, Broken> {
+        let notes = &mut self.disk.notes;
+        notes.counter += 1;
+        notes.clock = (now + self.skew).max(notes.clock + 1);
+        change.version = VersionId {
+            node: notes.number,
+            counter: notes.counter,
+        };
+        change.updated = notes.clock;
+        let name = change.version;
+        self.disk.append(change, false);
+        self.commit()?;
+        Ok(name)
+    }
+
+    fn commit(&mut self) -> Result<(), Broken> {
+        let done = self.disk.commit(&mut self.random, self.faults);
+        self.crashed |= done == Err(Broken::Crash);
+        done
+    }
+
+    /// What is in memory is gone: the session begins with what the disk has.
+    pub fn restart(&mut self) {
+        self.crashed = false;
+        self.disk.recover();
+        let mut session = NodeSession::new(self.disk.notes.number);
+        session.lanes = self.disk.notes.lanes;
+        session.acked = self.disk.notes.acked;
+        session.dictionary = self.session.dictionary;
+        (session.room, session.piece) = (self.session.room, self.session.piece);
+        self.session = session;
+    }
+
+    /// The machine breaks, and an older copy of its database is put on another.
+    pub fn put_back(&mut self, (disk, session): (Disk, NodeSession)) {
+        self.disk = disk;
+        self.session = session;
+        self.restart();
+    }
+}
+
+/// The log of a node as its session sees it.
+pub struct Log<'a> {
+    pub disk: &'a mut Disk,
+    pub random: &'a mut Random,
+    pub faults: Faults,
+    pub crashed: &'a mut bool,
+}
+
+impl Log<'_> {
+    fn commit(&mut self) -> Result<(), Failed> {
+        let done = self.disk.commit(self.random, self.faults);
+        *self.crashed |= done == Err(Broken::Crash);
+        done.map_err(|broken| Failed(format!("{broken:?}")))
+    }
+}
+
+impl NodeLog for Log<'_> {
+    fn last(&self) -> u64 {
+        self.disk.notes.counter
+    }
+
+    fn seal(&self, counter: u64) -> Seal {
+        let node = self.disk.notes.number;
+        seal(self.disk.find(VersionId { node, counter }))
+    }
+
+    fn pack(&mut self, after: u64, dictionary: u8) -> Result<Option<Packed>, Failed> {
+        let node = self.disk.notes.number;
+        let changes = self.disk.log().iter().map(|entry| &entry.change);
+        let own = changes.filter(|change| change.version.node == node && change.version.counter > after);
+        let own: Vec<Change> = own.take(SEGMENT).cloned().collect();
+        let upto = after + own.len() as u64;
+        let bytes = segment::pack(&own, dictionary).expect("changes can be packed");
+        Ok((!own.is_empty()).then(|| Packed::new(What::Changes { after, upto }, bytes)))
+    }
+
+    fn take(&mut self, what: What, bytes: &[u8], lanes: &Lanes) -> Result<(), Failed> {
+        let What::States { acked, .. } = what else {
+            return Err(Failed("no states".to_owned()));
+        };
+        let states = segment::unpack(bytes).map_err(|why| Failed(why.to_string()))?;
+        for state in states {
+            let current = self.disk.current(&(state.kind.clone(), state.id.clone()));
+            let current = current.map(|(_, change)| change.version);
+            let own = current.is_some_and(|own| own.node == self.disk.notes.number && own.counter > acked);
+            if current != Some(state.version) && !own {
+                self.disk.append(state, false);
+            }
+        }
+        self.disk.notes.lanes = *lanes;
+        self.commit()
+    }
+
+    fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed> {
+        self.disk.renumber(after, number);
+        self.commit()
+    }
+}

@@ -1,0 +1,161 @@
+//! What must be when everything is healed, worked out from all versions that there are, without anything the sites noted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fhir::identity::VersionId;
+
+use super::World;
+use super::disk::{Entry, Key, seal};
+use crate::change::Change;
+use crate::history::{History, Version};
+use crate::merge::{Conflict, State, state};
+use crate::rules::Rules;
+use crate::taking::record;
+use crate::tests::DEFINITIONS;
+
+/// Holds a healed world to what must be.
+///
+/// # Panics
+/// Where it is not so: the message names the seed.
+pub fn judge(world: &mut World) {
+    nothing_is_lost(world);
+    names_are_single(world);
+    everybody_sees_the_same(world);
+    records_are_what_their_versions_come_to(world);
+}
+
+/// Every version that a site has written is at the centre, to the byte.
+fn nothing_is_lost(world: &World) {
+    let at_centre: BTreeMap<VersionId, &Change> = centre(world)
+        .map(|entry| (entry.change.version, &entry.change))
+        .collect();
+    for node in &world.nodes {
+        let number = node.disk.notes.number;
+        let own = node
+            .disk
+            .log()
+            .iter()
+            .filter(|entry| entry.change.version.node == number);
+        for Entry { change, .. } in own {
+            let there = at_centre.get(&change.version).copied();
+            assert_eq!(
+                there,
+                Some(change),
+                "seed {}: a version is not at the centre",
+                world.seed
+            );
+        }
+    }
+}
+
+/// No name means two versions, and a node's counts have no gap.
+fn names_are_single(world: &World) {
+    let mut names = BTreeSet::new();
+    let mut last: BTreeMap<u32, u64> = BTreeMap::new();
+    for Entry { change, .. } in centre(world) {
+        let name = change.version;
+        assert!(names.insert(name), "seed {}: {name} is there twice", world.seed);
+        let before = last.insert(name.node, name.counter).unwrap_or_default();
+        assert_eq!(before + 1, name.counter, "seed {}: a gap before {name}", world.seed);
+    }
+}
+
+/// What a node has in its horizon is what the centre has.
+fn everybody_sees_the_same(world: &World) {
+    for node in &world.nodes {
+        let number = node.disk.notes.number;
+        for key in world
+            .centre
+            .disk
+            .keys()
+            .filter(|key| world.centre.place(number, key).is_some())
+        {
+            let (_, there) = world.centre.disk.current(key).expect("a record has a version");
+            let here = node.disk.current(key).map(|(_, change)| change);
+            assert_eq!(
+                here.map(|change| (change.version, seal(Some(change)))),
+                Some((there.version, seal(Some(there)))),
+                "seed {}: node {number} has another version of {}/{}",
+                world.seed,
+                key.0,
+                key.1
+            );
+        }
+    }
+}
+
+/// A record at the centre, and each join on the way there, is what all versions before come to, and the worklist has what
+/// is open.
+fn records_are_what_their_versions_come_to(world: &mut World) {
+    let mut open: BTreeMap<Key, Vec<Conflict>> = BTreeMap::new();
+    let keys: Vec<Key> = world.centre.disk.keys().cloned().collect();
+    for key in keys {
+        let versions: Vec<Version> = world
+            .centre
+            .disk
+            .versions(&key)
+            .map(|entry| version(&entry.change))
+            .collect();
+        for join in versions.iter().filter(|version| version.is_join()) {
+            world.tally.joins += 1;
+            let comes_to = of(&before(&versions, join)).record;
+            assert_eq!(
+                comes_to, join.body,
+                "seed {}: the join {} is another",
+                world.seed, join.name
+            );
+        }
+        let State { record, mut conflicts } = of(&versions);
+        let (_, current) = world.centre.disk.current(&key).expect("a record has a version");
+        assert_eq!(
+            record,
+            version(current).body,
+            "seed {}: {}/{} is another",
+            world.seed,
+            key.0,
+            key.1
+        );
+        conflicts.retain(|conflict| conflict.review);
+        if !conflicts.is_empty() {
+            world.tally.conflicts += 1;
+            open.insert(key, conflicts);
+        }
+    }
+    assert_eq!(
+        world.centre.disk.notes.worklist, open,
+        "seed {}: the worklist",
+        world.seed
+    );
+}
+
+fn centre(world: &World) -> impl Iterator<Item = &Entry> {
+    world.centre.disk.log().iter()
+}
+
+fn version(change: &Change) -> Version {
+    Version {
+        name: change.version,
+        parents: change.base.iter().chain(&change.merged).copied().collect(),
+        clock: change.updated,
+        body: change.operation.is_live().then(|| record(change).expect("a record")),
+    }
+}
+
+fn of(versions: &[Version]) -> State {
+    let history = History::new(versions.iter().cloned()).unwrap_or_else(|why| panic!("{why}"));
+    state(&history, &DEFINITIONS, Rules::national())
+}
+
+/// The versions that a join knows of, without itself.
+fn before(versions: &[Version], join: &Version) -> Vec<Version> {
+    let mut wanted = join.parents.clone();
+    let mut known = BTreeSet::new();
+    while let Some(name) = wanted.pop() {
+        if known.insert(name) {
+            let version = versions.iter().find(|version| version.name == name);
+            wanted.extend(&version.expect("what it is based on is there").parents);
+        }
+    }
+    let of = versions.iter().filter(|version| known.contains(&version.name));
+    of.cloned().collect()
+}

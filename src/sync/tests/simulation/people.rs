@@ -1,0 +1,103 @@
+//! The records of the simulation: few people, who move, are prescribed for and observed, by small random changes.
+
+use fhir::document::Document;
+use fhir::identity::{Id, Kind};
+use fhir::parse::Limits;
+use fhir::tree::Tree;
+use query::sample::Random;
+
+use super::disk::Key;
+use crate::change::Change;
+use crate::taking::record;
+
+/// How many areas there are.
+pub const AREAS: usize = 4;
+
+/// The stored form of a record's JSON.
+pub fn stored(text: &str) -> Vec<u8> {
+    let document = Document::parse(text.as_bytes(), Limits::default()).unwrap_or_else(|why| panic!("{text}: {why}"));
+    fhir::body::store(document.root())
+}
+
+/// A random record of a kind, of a person where it is of one.
+pub fn fresh(random: &mut Random, kind: &str, person: &str) -> Vec<u8> {
+    let subject = format!(r#""subject":{{"reference":"Patient/{person}"}}"#);
+    let text = match kind {
+        "Patient" => {
+            let (name, gender) = (
+                random.pick(&["Pema", "Dorji", "Sonam"]),
+                random.pick(&["male", "female"]),
+            );
+            let (phone, area) = (random.below(3), random.below(AREAS));
+            format!(
+                r#"{{"resourceType":"Patient","name":[{{"use":"official","text":"{name}"}}],"gender":"{gender}","telecom":[{{"system":"phone","value":"{phone}","use":"home"}}],"address":[{{"district":"{area}"}}]}}"#
+            )
+        }
+        "MedicationRequest" => {
+            let status = random.pick(&["draft", "active", "on-hold", "cancelled", "completed"]);
+            let note = random.pick(&["a", "b", "c"]);
+            format!(
+                r#"{{"resourceType":"MedicationRequest","status":"{status}",{subject},"note":[{{"text":"{note}"}}]}}"#
+            )
+        }
+        _ => {
+            let status = random.pick(&["preliminary", "final", "amended"]);
+            let value = random.below(3);
+            format!(r#"{{"resourceType":"Observation","status":"{status}",{subject},"valueInteger":{value}}}"#)
+        }
+    };
+    stored(&text)
+}
+
+/// A version's record with one of its members as another has it.
+pub fn changed(random: &mut Random, base: &Change) -> Vec<u8> {
+    let fresh = fresh(
+        random,
+        base.kind.as_str(),
+        person(&(base.kind.clone(), base.id.clone()), base).as_str(),
+    );
+    let new = Change {
+        body: fresh,
+        ..base.clone()
+    };
+    let (Some(Tree::Object(old)), Some(Tree::Object(new))) = (record(base), record(&new)) else {
+        return new.body;
+    };
+    // The first two are the kind and the id.
+    let taken = new[2 + random.below(new.len() - 2)].clone();
+    let mut made: Vec<(String, Tree)> = old.into_iter().filter(|(name, _)| *name != taken.0).collect();
+    made.push(taken);
+    let text = String::from_utf8(Tree::Object(made).to_bytes()).expect("text");
+    stored(&text)
+}
+
+/// Whom a record is of: its id says so.
+pub fn person(key: &Key, _: &Change) -> Id {
+    let id = key.1.as_str();
+    let person = id.rsplit('.').next().unwrap_or(id);
+    Id::new(person).expect("an id")
+}
+
+/// Where a patient lives.
+pub fn area(change: &Change) -> u64 {
+    let record = record(change).expect("a record");
+    let address = record.get("address").map(Tree::items).unwrap_or_default();
+    let district = address
+        .first()
+        .and_then(|address| address.get("district")?.as_str()?.parse().ok());
+    district.unwrap_or(u64::MAX)
+}
+
+/// How urgent a record is.
+pub fn lane(key: &Key) -> u8 {
+    match key.0.as_str() {
+        "MedicationRequest" => 0,
+        "Patient" => 1,
+        _ => 2,
+    }
+}
+
+/// A kind by name.
+pub fn kind(name: &str) -> Kind {
+    Kind::new(name).expect("a kind")
+}
