@@ -19,6 +19,7 @@ mod import;
 mod licences;
 mod limits;
 mod matching;
+mod nodes;
 mod paging;
 mod promises;
 mod races;

@@ -121,6 +121,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: crate::matching::What,
     },
+    /// Clinic nodes: invites and enrols them, lists, moves and retires them.
+    Node {
+        #[command(subcommand)]
+        what: crate::node::What,
+    },
     /// Makes a synthetic nation on the shape of Bhutan's census, as NDJSON files that `epis import` takes.
     ///
     /// The same numbers make the same bytes on every machine. Besides Patient.ndjson and the places and facilities it
@@ -271,6 +276,7 @@ fn act(command: Command) -> Result<ExitCode, String> {
         Command::Check { look, set } => crate::upkeep::check(set.gather(&[])?, !look),
         Command::Reindex { set } => crate::upkeep::reindex(set.gather(&[])?),
         Command::Match { what } => crate::matching::matching(what),
+        Command::Node { what } => crate::node::node(what),
         Command::Synth {
             people,
             seed,

@@ -21,7 +21,7 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     let folder = Path::new(&settings.data);
     std::fs::create_dir_all(folder)
         .map_err(|e| format!("The data folder {} cannot be made: {e}.", folder.display()))?;
-    let mut wanted = engine::Settings::at(log_settings(settings), folder.join("index"));
+    let mut wanted = engine::Settings::at(log_settings(settings)?, folder.join("index"));
     wanted.analyzers_folder = analyzers_folder(settings);
     wanted.index.heap_bytes = settings.index_bytes.length();
     wanted.index.notice = Arc::new(|notice: &str| eprintln!("{notice}"));
@@ -55,7 +55,7 @@ pub fn analyzers_folder(settings: &Settings) -> PathBuf {
 /// # Errors
 /// A sentence where there is none, or it cannot be opened.
 pub fn log(settings: &Settings) -> Result<store::Store, String> {
-    let log = log_settings(settings);
+    let log = log_settings(settings)?;
     if let store::Place::Sqlite(file) = &log.place
         && !file.exists()
     {
@@ -67,21 +67,21 @@ pub fn log(settings: &Settings) -> Result<store::Store, String> {
     store::Store::open(log).map_err(|trouble| trouble.to_string())
 }
 
-fn log_settings(settings: &Settings) -> store::Settings {
+fn log_settings(settings: &Settings) -> Result<store::Settings, String> {
     let place = if settings.store.is_empty() {
         store::Place::Sqlite(Path::new(&settings.data).join("log.sqlite"))
     } else {
         store::Place::Postgres(settings.store.clone())
     };
-    store::Settings {
-        node: Some(settings.node).filter(|node| *node > 0),
+    Ok(store::Settings {
+        node: crate::node::identity::number(settings)?,
         queue_max: settings.queue_max,
         group_max: settings.group_max,
         readers: settings.readers,
         cache_bytes: settings.database_cache_bytes.0,
         bytes_max: Some(settings.store_bytes_max.0).filter(|bytes| *bytes > 0),
         ..store::Settings::at(place)
-    }
+    })
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -3,6 +3,7 @@
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::settings::{FIELDS, Settings};
+use crate::value::ENROLLED;
 
 /// The settings that were given as flags: name and text.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,11 @@ impl Args for SettingFlags {
                 field.variable()
             );
             let arg = Arg::new(field.name).long(field.flag()).value_name("VALUE").help(help);
+            // `--node` alone says that this is a node.
+            let arg = match field.name {
+                "node" => arg.num_args(0..=1).default_missing_value(ENROLLED),
+                _ => arg,
+            };
             command.arg(
                 arg.help_heading("Settings")
                     .hide_short_help(!SHORT.contains(&field.name)),

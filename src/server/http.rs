@@ -17,6 +17,7 @@ use interaction::{Caller, Generations, Reason, Refusal, Reply};
 use crate::ask::{self, Asked, Head, ROOT};
 use crate::body::{self, Budget};
 use crate::log::{self, Detail, Names};
+use crate::node::identity;
 use crate::respond::{Packed, respond, respond_begun};
 use crate::settings::Settings;
 use crate::stream::{Begun, Opening};
@@ -32,6 +33,8 @@ pub struct Door {
     /// What answers.
     pub generations: Arc<Generations>,
     settings: Settings,
+    /// What is said of this server as a node.
+    standing: String,
     detail: Detail,
     names: Names,
     budget: Arc<Budget>,
@@ -45,6 +48,7 @@ impl Door {
     /// A sentence where a setting cannot be used.
     pub fn new(generations: Arc<Generations>, settings: Settings) -> Result<Door, String> {
         Ok(Door {
+            standing: identity::standing(&settings, generations.now().store.node())?,
             generations,
             detail: Detail::read(&settings.log)?,
             names: Names::new(),
@@ -84,7 +88,7 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
     let start = Instant::now();
     let given = http.headers().get("x-request-id").and_then(|value| value.to_str().ok());
     let id = door.names.name(given);
-    if let Some(page) = crate::pages::page(&http, &door.generations) {
+    if let Some(page) = crate::pages::page(&http, &door.generations, &door.standing) {
         return page;
     }
     let door = door.into_inner();

@@ -17,6 +17,7 @@ mod log;
 mod match_report;
 mod match_review;
 mod matching;
+pub mod node;
 mod offline;
 mod pages;
 mod progress;

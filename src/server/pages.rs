@@ -16,7 +16,7 @@ const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (J
 const PING: &[u8] = b"{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"information\",\"code\":\"informational\",\"diagnostics\":\"This answer is fixed: it measures what HTTP itself costs here.\"}]}";
 
 /// The page at a path beside FHIR, where there is one.
-pub fn page(http: &HttpRequest, generations: &Generations) -> Option<HttpResponse> {
+pub fn page(http: &HttpRequest, generations: &Generations, standing: &str) -> Option<HttpResponse> {
     if http.method() != Method::GET && http.method() != Method::HEAD {
         return None;
     }
@@ -26,7 +26,10 @@ pub fn page(http: &HttpRequest, generations: &Generations) -> Option<HttpRespons
             Bytes::from_static(WELCOME.as_bytes()),
         )),
         "/ping" => Some(text("application/fhir+json; charset=utf-8", Bytes::from_static(PING))),
-        "/health" => Some(text("application/json", Bytes::from(health(&generations.now())))),
+        "/health" => Some(text(
+            "application/json",
+            Bytes::from(health(&generations.now(), standing)),
+        )),
         _ => None,
     }
 }
@@ -38,8 +41,8 @@ fn text(format: &'static str, body: Bytes) -> HttpResponse {
 }
 
 /// Where the log ends, how far the index has followed it, in how many segments it lies and whether they rest, how many
-/// commits there were since the start, whether the index is being built, and what the patrol has found.
-fn health(engine: &Engine) -> String {
+/// commits there were since the start, which node this is and of whom, whether the index is being built, and what the patrol has found.
+fn health(engine: &Engine, standing: &str) -> String {
     let head = engine.store.head();
     let index = engine.index.position();
     let ((segments, _), resting) = (engine.index.size(), engine.index.is_resting());
@@ -60,6 +63,6 @@ fn health(engine: &Engine) -> String {
     );
     format!(
         "{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"segments\":{segments},\"resting\":{resting},\"groups\":{groups},\
-        \"building\":{building},\"patrol\":{patrol}}}\n"
+        \"node\":{standing},\"building\":{building},\"patrol\":{patrol}}}\n"
     )
 }

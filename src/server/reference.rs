@@ -123,7 +123,10 @@ mod tests {
             "# ours\npage_size = 10\npage_size_max = 20\nnode = 7\nunique_identifiers = [\"urn:a\", \"urn:b\"]\n";
         let environment = [("EPIS_PAGE_SIZE", "11"), ("EPIS_PAGE_SIZE_MAX", "21")];
         let settings = gather(file, &environment, &[("page_size_max", "22")]).unwrap();
-        assert_eq!((settings.page_size, settings.page_size_max, settings.node), (11, 22, 7));
+        assert_eq!(
+            (settings.page_size, settings.page_size_max, settings.node.0),
+            (11, 22, Some(7))
+        );
         assert_eq!(settings.unique_identifiers, ["urn:a", "urn:b"]);
         assert_eq!(settings.json_depth_max, Settings::default().json_depth_max);
     }

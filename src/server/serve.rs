@@ -16,6 +16,7 @@ use actix_web::web::Data;
 use interaction::Generations;
 
 use crate::http::{Door, routes};
+use crate::node::Centre;
 use crate::settings::Settings;
 use crate::wire::Wire;
 
@@ -84,9 +85,18 @@ fn loopback(listen: &str) -> Result<Vec<SocketAddr>, String> {
 /// A sentence where a setting cannot be used or the server failed.
 pub fn run(listener: TcpListener, generations: Arc<Generations>, settings: Settings) -> Result<(), String> {
     crate::log::keep_panics_quiet();
+    let centre = Centre::new(&settings, &generations)?;
     let door = Data::new(Door::new(generations, settings.clone())?);
-    let ended = System::new().block_on(async move { build(listener, door, &settings)?.await });
-    ended.map_err(|e| format!("The server failed: {e}."))
+    let failed = |e: std::io::Error| format!("The server failed: {e}.");
+    System::new().block_on(async move {
+        let server = build(listener, door, &settings).map_err(failed)?;
+        let nodes = centre.map(Centre::open).transpose()?;
+        let ended = server.await;
+        if let Some(nodes) = nodes {
+            nodes.close().await;
+        }
+        ended.map_err(failed)
+    })
 }
 
 fn build(listener: TcpListener, door: Data<Door>, settings: &Settings) -> std::io::Result<Server> {

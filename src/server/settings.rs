@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::value::{Bytes, Value, Zone, plain};
+use crate::value::{Bytes, NodeNumber, Value, Zone, plain};
 
 /// One setting as help and documentation show it.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +82,16 @@ settings! {
     base_url: String = String::new();
     /// The time zone of dates that name none.
     zone: Zone = Zone(360);
-    /// The number that this node gets when its data are made: 0 is the national centre; every clinic has its own. Data that
-    /// are there keep their number, and are not opened under another one; 0 opens them under the one they have.
-    node: u32 = 0;
+    /// The number of this node: 0 is the national centre; every clinic has its own, which it gets when it is enrolled
+    /// (`epis node enrol`) and which is found in its data folder. Data that are there keep their number, and are not opened
+    /// under another one; 0 opens them under the one they have. `--node` without a number, or enrolled: that of the data
+    /// folder, which must have been enrolled.
+    node: NodeNumber = NodeNumber(Some(0));
+    /// Where clinic nodes come in to this centre, over TLS with certificates of its own, like 0.0.0.0:8444; empty for no
+    /// nodes. It may be any address: who is no node is not answered.
+    node_listen: String = String::new();
+    /// What this centre is called by its nodes.
+    centre_name: String = "National centre".to_owned();
     /// Identifier systems whose values no two records may share.
     unique_identifiers: Vec<String> = vec!["http://id.gov.bt/citizen".to_owned()];
     /// What is done about records that have the structure of their type but break other rules: off, nothing; warn, refuse

@@ -30,6 +30,26 @@ const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone(pub i32);
 
+/// A node's number: written `17`, or `enrolled` for that of the data folder, which is nothing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeNumber(pub Option<u32>);
+
+/// What stands for the number of the data folder.
+pub const ENROLLED: &str = "enrolled";
+
+impl Value for NodeNumber {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            ENROLLED => Ok(NodeNumber(None)),
+            _ => u32::read(text).map(|number| NodeNumber(Some(number))),
+        }
+    }
+
+    fn write(&self) -> String {
+        self.0.map_or(format!("{ENROLLED:?}"), |number| number.to_string())
+    }
+}
+
 impl Value for Bytes {
     fn read(text: &str) -> Result<Self, String> {
         let unit = UNITS.iter().find(|(name, _)| text.ends_with(name));

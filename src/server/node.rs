@@ -1,0 +1,223 @@
+//! Clinic nodes: the centre invites and enrols them, and they reach it over mutual TLS. `epis node` is here.
+
+mod answer;
+mod authority;
+mod code;
+pub mod contact;
+mod enrol;
+mod gate;
+mod hex;
+pub mod horizon;
+pub mod identity;
+mod kept;
+pub mod line;
+mod orders;
+mod private;
+pub mod register;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod tries;
+
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use actix_server::{Server, ServerHandle};
+use clap::Subcommand;
+use interaction::Generations;
+
+use crate::command::Set;
+use crate::settings::Settings;
+use authority::Authority;
+use gate::Gate;
+use horizon::{Horizon, codes};
+use orders::{Office, Order, Orders};
+use register::Register;
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum What {
+    /// Invites a clinic: prints a code that enrols one machine within 7 days.
+    ///
+    /// The code is told to whoever sets up the machine; nothing else is needed. The server must be running with
+    /// --node-listen. With --replace the machine takes the place of a node's, under a new number; the old one is
+    /// retired when it has enrolled.
+    Invite {
+        /// What people call the clinic.
+        #[arg(long, value_name = "NAME", required_unless_present = "replace")]
+        name: Option<String>,
+        /// The place code of a gewog of its catchment, like 0501; may be given again.
+        #[arg(long = "gewog", value_name = "CODE", required_unless_present = "replace")]
+        gewogs: Vec<String>,
+        /// Besides the catchment it holds whoever was seen there within this time, like 5y or 18m.
+        #[arg(long, value_name = "TIME", default_value = "5y")]
+        seen_within: String,
+        /// The record of the clinic itself, like Location/gasa-bhu.
+        #[arg(long, value_name = "URL")]
+        place: Option<String>,
+        /// The number of the node whose place the machine takes, with its name and catchment.
+        #[arg(long, value_name = "NUMBER", conflicts_with_all = ["name", "gewogs", "place"])]
+        replace: Option<u32>,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Lists the nodes: number, name, when they were enrolled and last in contact, catchment.
+    List {
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Retires a node: it is refused from then on. What it had not sent stays on its machine.
+    Retire {
+        /// Its number.
+        number: u32,
+        /// Why, for whoever asks later.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Gives a node another catchment; at the next contact only the difference travels.
+    Move {
+        /// Its number.
+        number: u32,
+        /// The place code of a gewog of its catchment, like 0501; may be given again.
+        #[arg(long = "gewog", value_name = "CODE", required = true)]
+        gewogs: Vec<String>,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Makes this machine a node: at the clinic, with the code that the centre gave.
+    ///
+    /// The key is made here and never leaves. The code tells the centre who this is, and this machine that the centre
+    /// is the right one. Where the line is cut meanwhile, the same command goes on.
+    Enrol {
+        /// Where the centre is, like https://host:8444.
+        #[arg(long, value_name = "URL")]
+        centre: String,
+        /// The code, as it was given.
+        #[arg(long, value_name = "CODE")]
+        code: String,
+        #[command(flatten)]
+        set: Set,
+    },
+}
+
+/// `epis node`.
+///
+/// # Errors
+/// A sentence that says what to do.
+pub(crate) fn node(what: What) -> Result<ExitCode, String> {
+    let said = match what {
+        What::Enrol { centre, code, set } => {
+            let identity = enrol::enrol(&set.gather(&[])?.data, &centre, &code)?;
+            format!(
+                "This machine is node {} ({}) of {}. Start it with: epis serve --node",
+                identity.number, identity.name, identity.centre
+            )
+        }
+        What::Invite {
+            name,
+            gewogs,
+            seen_within,
+            place,
+            replace,
+            set,
+        } => {
+            let order = match replace {
+                Some(number) => Order::Replace { number },
+                None => Order::Invite {
+                    name: name.unwrap_or_default(),
+                    horizon: Horizon::read(&gewogs, &seen_within, place.as_deref())?,
+                },
+            };
+            orders::give(&set.gather(&[])?.data, &order)?
+        }
+        What::List { set } => orders::give(&set.gather(&[])?.data, &Order::List)?,
+        What::Retire { number, reason, set } => {
+            orders::give(&set.gather(&[])?.data, &Order::Retire { number, reason })?
+        }
+        What::Move { number, gewogs, set } => {
+            let gewogs = codes(&gewogs)?;
+            orders::give(&set.gather(&[])?.data, &Order::Move { number, gewogs })?
+        }
+    };
+    println!("{said}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The side of a centre that its nodes see, ready to begin.
+pub(crate) struct Centre {
+    listener: TcpListener,
+    gate: Gate,
+    orders: Orders,
+}
+
+/// That side while it answers.
+pub(crate) struct Open {
+    handle: ServerHandle,
+    _orders: Orders,
+}
+
+impl Centre {
+    /// Takes the address where nodes come in; `None` where the settings name none.
+    ///
+    /// # Errors
+    /// A sentence where this is a node itself, the address cannot be had, or the authority cannot be read.
+    pub(crate) fn new(settings: &Settings, generations: &Arc<Generations>) -> Result<Option<Centre>, String> {
+        if settings.node_listen.is_empty() {
+            return Ok(None);
+        }
+        if let Some(identity) = identity::of(settings)? {
+            return Err(format!(
+                "This is node {} of {}: it cannot have nodes of its own; leave out the setting node_listen.",
+                identity.number, identity.centre
+            ));
+        }
+        let listener = gate::bind(&settings.node_listen)?;
+        let folder = orders::folder(&settings.data);
+        let authority = Authority::open(&folder)?;
+        let register = Arc::new(Register::open(Box::new(kept::Kept(Arc::clone(generations))))?);
+        let office = Office {
+            register: Arc::clone(&register),
+            fingerprint: authority.fingerprint(),
+            port: listener.local_addr().map_or(0, |address| address.port()),
+        };
+        let orders = Orders::take(&settings.data, office)?;
+        let gate = Gate {
+            authority,
+            register,
+            name: settings.centre_name.clone(),
+            generations: Arc::clone(generations),
+            answerer: contact::answerer(),
+            tries: tries::Tries::default(),
+        };
+        Ok(Some(Centre { listener, gate, orders }))
+    }
+
+    /// Begins to answer, on the present runtime.
+    ///
+    /// # Errors
+    /// A sentence where the server cannot begin.
+    pub(crate) fn open(self) -> Result<Open, String> {
+        let address = self
+            .listener
+            .local_addr()
+            .map_or(String::new(), |address| address.to_string());
+        let server: Server = gate::server(self.listener, self.gate)?;
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        println!("Nodes come in at https://{address}.");
+        Ok(Open {
+            handle,
+            _orders: self.orders,
+        })
+    }
+}
+
+impl Open {
+    /// Lets what is under way end, for a moment, and stops.
+    pub(crate) async fn close(self) {
+        self.handle.stop(true).await;
+    }
+}
