@@ -400,44 +400,22 @@ fn orders_are_followed_through_the_socket() {
     assert!(said.contains("https://HOST:8444"), "{said}");
     let clinic = Folder::new();
     enrol(clinic.data(), &centre.address, code).unwrap();
+    let moved = |number, gewog: &str| Order::Move {
+        number,
+        gewogs: vec![gewog.to_owned()],
+    };
+    let retired = |reason: &str| Order::Retire {
+        number: 1,
+        reason: reason.to_owned(),
+    };
     let table = [
         (Order::List, Ok("Gasa BHU-I")),
-        (
-            Order::Move {
-                number: 1,
-                gewogs: vec!["0501".to_owned()],
-            },
-            Ok("now holds the people of"),
-        ),
-        (
-            Order::Move {
-                number: 1,
-                gewogs: vec!["9999".to_owned()],
-            },
-            Err("is no gewog"),
-        ),
-        (
-            Order::Move {
-                number: 2,
-                gewogs: vec!["0501".to_owned()],
-            },
-            Err("There is no node 2"),
-        ),
+        (moved(1, "0501"), Ok("now holds the people of")),
+        (moved(1, "9999"), Err("is no gewog")),
+        (moved(2, "0501"), Err("There is no node 2")),
         (Order::Replace { number: 1 }, Ok("Node 1 is retired once")),
-        (
-            Order::Retire {
-                number: 1,
-                reason: String::new(),
-            },
-            Err("The reason is one line"),
-        ),
-        (
-            Order::Retire {
-                number: 1,
-                reason: "closed".to_owned(),
-            },
-            Ok("is retired"),
-        ),
+        (retired(""), Err("The reason is one line")),
+        (retired("closed"), Ok("is retired")),
         (Order::Replace { number: 2 }, Err("There is no node 2")),
         (Order::List, Ok("closed")),
     ];
