@@ -1,4 +1,4 @@
-//! The commands that ask instead of serving: `epis fhirpath` and `epis view run`.
+//! The commands that ask instead of serving: `epis fhirpath`, `epis validate` and `epis view run`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ fn epis(arguments: &[&str], input: &str) -> (bool, String) {
     let said = if output.status.success() {
         output.stdout
     } else {
-        output.stderr
+        [output.stdout, output.stderr].concat()
     };
     (output.status.success(), String::from_utf8(said).expect("text"))
 }
@@ -39,6 +39,37 @@ fn file(name: &str, text: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("epis-{}-{name}", std::process::id()));
     std::fs::write(&path, text).expect("the file can be written");
     path
+}
+
+#[test]
+fn files_are_judged() {
+    let disordered = r#"<Patient xmlns="http://hl7.org/fhir"><birthDate value="1974-12-25"/><id value="p"/></Patient>"#;
+    let table = [
+        (PATIENT, true, ""),
+        (PATIENT_IN_XML, true, ""),
+        (
+            disordered,
+            false,
+            "-: error: Patient.id: <id> stands after <birthDate>; in XML it comes before it.\n",
+        ),
+        (
+            r#"{"resourceType":"Patient","gender":"man"}"#,
+            false,
+            "-: error: Patient.gender: ",
+        ),
+    ];
+    for (input, well, begins) in table {
+        let (ended, said) = epis(&["validate", "-"], input);
+        let errors: String = said
+            .split_inclusive('\n')
+            .filter(|line| line.contains(": error: "))
+            .collect();
+        assert_eq!(ended, well, "{input}\n{said}");
+        assert!(
+            errors.starts_with(begins) && errors.is_empty() == well,
+            "{input}\n{said}"
+        );
+    }
 }
 
 #[test]

@@ -95,15 +95,21 @@ fn compiled(text: &str) -> Result<Expression, String> {
 /// # Errors
 /// A sentence that names the file, and the line where it is malformed.
 pub fn read(path: &Path) -> Result<Document, String> {
+    parsed(&bytes(path)?).map_err(|malformed| format!("{}: {malformed}", path.display()))
+}
+
+/// Reads a file, or standard input for `-`.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("{} cannot be read: {error}.", path.display());
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map_err(failed)?;
-        bytes
-    } else {
-        std::fs::read(path).map_err(failed)?
-    };
-    parsed(&bytes).map_err(|malformed| format!("{}: {malformed}", path.display()))
+    if path != Path::new("-") {
+        return std::fs::read(path).map_err(failed);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Parses a resource that is JSON, or XML where it begins like that.
@@ -111,15 +117,21 @@ pub fn read(path: &Path) -> Result<Document, String> {
 /// # Errors
 /// A sentence with the line where it is malformed.
 pub fn parsed(bytes: &[u8]) -> Result<Document, String> {
-    let text = bytes.trim_ascii_start();
-    let json = match text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).first() {
-        Some(b'<') => {
+    let json = match as_xml(bytes) {
+        Some(text) => {
             let json = xml::read(&Definitions::r4(), text, xml::Limits::default());
             json.map_err(|malformed| malformed.to_string())?
         }
-        _ => text.to_vec(),
+        None => bytes.trim_ascii_start().to_vec(),
     };
     Document::parse(&json, Limits::default()).map_err(|malformed| malformed.to_string())
+}
+
+/// The text, where it begins as XML does.
+pub fn as_xml(bytes: &[u8]) -> Option<&[u8]> {
+    let text = bytes.trim_ascii_start();
+    let first = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).first();
+    (first == Some(&b'<')).then_some(text)
 }
 
 /// A variable from `name=value`: a boolean, an integer or a decimal where it reads as one, otherwise a string.

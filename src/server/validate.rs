@@ -14,7 +14,7 @@ use interaction::engine::now;
 use terminology::{Answers, Library};
 use validation::{Asked, Given, Purpose, Validator};
 
-use crate::fhirpath::{read, resources};
+use crate::fhirpath::{as_xml, bytes, parsed, read, resources};
 
 /// What to judge, and by what.
 #[derive(Clone, Debug)]
@@ -44,15 +44,17 @@ pub fn validate(wish: &Wish) -> Result<ExitCode, String> {
     };
     let (mut out, mut failed) = (Vec::new(), false);
     for path in &wish.files {
-        let document = read(path)?;
+        let bytes = bytes(path)?;
+        let document = parsed(&bytes).map_err(|malformed| format!("{}: {malformed}", path.display()))?;
         let root = document.root();
-        let issues = match root.string("resourceType").and_then(|name| Kind::new(&name)) {
+        let mut issues = out_of_order(&bytes);
+        issues.extend(match root.string("resourceType").and_then(|name| Kind::new(&name)) {
             Some(kind) => validator.validate(&given, &codes, &kind, root, &asked),
             None => vec![Issue::error(
                 Code::Structure,
                 "`resourceType` is missing; it must name the resource's type.",
             )],
-        };
+        });
         failed |= issues.iter().any(|issue| issue.severity >= Severity::Error);
         if wish.outcome {
             write_outcome(&issues, &mut out);
@@ -64,6 +66,12 @@ pub fn validate(wish: &Wish) -> Result<ExitCode, String> {
     let written = std::io::stdout().write_all(&out);
     written.map_err(|error| format!("The answer cannot be written: {error}."))?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What of a file in XML stands out of its order. It was read before, so it can be.
+fn out_of_order(bytes: &[u8]) -> Vec<Issue> {
+    let told = |xml| xml::misplaced(&Definitions::r4(), xml, xml::Limits::default());
+    as_xml(bytes).and_then(|xml| told(xml).ok()).unwrap_or_default()
 }
 
 fn tell(path: &Path, issues: &[Issue], out: &mut Vec<u8>) {

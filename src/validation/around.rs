@@ -1,5 +1,7 @@
 //! Finds what a reference names: in the same resource, in the same Bundle, among the parameters, or on this server.
 
+use std::cell::Cell;
+
 use conformance::Definitions;
 use fhir::document::Node;
 use fhir::identity::Reference;
@@ -39,6 +41,11 @@ pub(crate) struct Around<'a, 'p> {
     pub(crate) shelf: &'a Shelf,
     pub(crate) bundles: &'p Bundles,
     pub(crate) scope: &'p Scope<'a, 'p>,
+    /// Whether the records of this server are looked at. They are not when one is written: what they say must not depend
+    /// on the order in which records come.
+    pub(crate) far: bool,
+    /// Whether one of them was asked for in vain.
+    pub(crate) missed: Cell<bool>,
 }
 
 impl<'a> Around<'a, '_> {
@@ -51,6 +58,10 @@ impl<'a> Around<'a, '_> {
             return Found::Beside(found);
         }
         match Reference::parse(text) {
+            Reference::Literal { base: "", .. } if !self.far => {
+                self.missed.set(true);
+                Found::Nowhere
+            }
             Reference::Literal { base: "", kind, id, .. } => match self.library.record(kind, id) {
                 Some(document) => Found::Here(self.resource(self.shelf.keep(document).root())),
                 None => Found::Nowhere,

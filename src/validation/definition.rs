@@ -29,6 +29,7 @@ impl Walk<'_> {
             "Measure" => self.measure(focus),
             "MeasureReport" => self.measure_report(focus),
             "SearchParameter" => self.search_parameter(focus),
+            "OperationDefinition" => self.operation_definition(focus),
             _ => {}
         }
     }

@@ -70,16 +70,34 @@ const TABLE: &str = "
     a>#b+b>#c,c-    |    |   wrong   wrong
 ";
 
+/// As above, of a rule that looks into the other record.
+const RULES: &str = "
+    a               |    |   valid   valid
+    a>Patient/b     |    |   wrong   valid
+    a>Patient/b     | b   |   valid   valid
+    a>Patient/b     | b-  |   wrong   valid
+    a>#b+b          |    |   valid   valid
+    a>#b+b-         |    |   wrong   wrong
+";
+/// Whoever is linked with somebody is so with somebody active.
+const LINKED: &str = r#"{"path":"Patient.link","constraint":[{"key":"a-1","severity":"error","human":"x",
+    "expression":"other.resolve().active = true"}]}"#;
+
 #[test]
 fn other_records_are_followed_as_far_as_the_purpose_asks() {
+    try_all(TABLE, ACTIVE);
+    try_all(RULES, LINKED);
+}
+
+fn try_all(table: &'static str, rules: &str) {
     let validator = Validator::new(Definitions::r4());
-    for row in TABLE.lines().map(str::trim).filter(|row| !row.is_empty()) {
+    for row in table.lines().map(str::trim).filter(|row| !row.is_empty()) {
         let mut columns = row.split('|').map(str::trim);
         let (form, records) = (columns.next().unwrap(), columns.next().unwrap());
         let expected: Vec<&str> = columns.next().unwrap().split_whitespace().collect();
         let server = Server {
             records: records.split_whitespace().collect(),
-            profiles: Given::new(1, [parsed(&profile("active", "Patient", PATIENT, ACTIVE))]),
+            profiles: Given::new(1, [parsed(&profile("active", "Patient", PATIENT, rules))]),
         };
         let (own, within) = form.split_once('+').unwrap_or((form, ""));
         let within: Vec<String> = within.split(',').filter(|one| !one.is_empty()).map(record).collect();

@@ -8,6 +8,7 @@ use fhirpath::evaluate::{self, Context, Failure, Profiles, Reason, Terminology};
 use fhirpath::expression::Expression;
 use fhirpath::value::{Element, Item};
 
+use crate::around::Around;
 use crate::focus::{Focus, Scope};
 use crate::rules::Invariant;
 use crate::walk::{DEPTH_MAX, Walk};
@@ -69,16 +70,24 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether an expression is true of an element. Empty is not true.
+    /// Whether an expression is true of an element. Empty is not true; what would need another record than the one that is
+    /// written cannot be told.
     pub(crate) fn is_true(&self, focus: &Focus<'_, '_>, expression: &Expression) -> Result<bool, Untried> {
-        let found = self.evaluated(focus, expression, &[], |items| match items {
+        let around = self.around(focus.scope);
+        let found = self.evaluated_around(&around, focus, expression, &[], |items| match items {
             [Item::Boolean(value)] => Ok(*value),
             [] => Ok(false),
             [Item::Element(element)] => Ok(element.node.as_bool().unwrap_or(true)),
             [_] => Ok(true),
             _ => Err(Untried::Failed(format!("it yields {} items", items.len()))),
         });
-        found?
+        match found? {
+            Ok(false) if around.missed.get() => {
+                let why = "it looks into another record, and what is written is judged by itself";
+                Err(Untried::Unsupported(why.to_owned()))
+            }
+            answer => answer,
+        }
     }
 
     /// What an expression yields on an element, handed to `then`.
@@ -89,7 +98,18 @@ impl Walk<'_> {
         variables: &[(&str, Vec<Item<'_>>)],
         then: impl FnOnce(&[Item<'_>]) -> T,
     ) -> Result<T, Untried> {
-        let (around, spent) = (self.around(focus.scope), Cell::new(0));
+        self.evaluated_around(&self.around(focus.scope), focus, expression, variables, then)
+    }
+
+    fn evaluated_around<'a, T>(
+        &self,
+        around: &Around<'a, 'a>,
+        focus: &Focus<'_, '_>,
+        expression: &Expression,
+        variables: &[(&str, Vec<Item<'_>>)],
+        then: impl FnOnce(&[Item<'_>]) -> T,
+    ) -> Result<T, Untried> {
+        let spent = Cell::new(0);
         let asking = Asking {
             walk: self,
             scope: focus.scope,
@@ -97,7 +117,7 @@ impl Walk<'_> {
         let context = Context {
             resource: focus.scope.resource,
             root: focus.scope.root,
-            resolver: Some(&around),
+            resolver: Some(around),
             terminology: Some(&asking),
             profiles: Some(&asking),
             variables,

@@ -39,6 +39,7 @@ mod measure_report;
 mod narrative;
 mod narrowing;
 mod national;
+mod operation_definition;
 mod primitive;
 pub mod profiles;
 mod reference;

@@ -98,7 +98,8 @@ pub enum Purpose {
     /// to is not followed further.
     Asking,
     /// The record is to be written. An extension that nobody here knows is a warning, and other records count by their
-    /// types alone, so that the order in which records come makes no difference.
+    /// types alone, and a rule that looks into one is not tried, so that the order in which records come makes no
+    /// difference.
     Writing,
 }
 

@@ -1,5 +1,7 @@
 //! The walk through a record by the rules of its types: every element once, its children after it.
 
+use std::cell::Cell;
+
 use conformance::place::{Place, quoted};
 use conformance::{Definitions, Terminology};
 use fhir::document::Node;
@@ -53,6 +55,8 @@ impl<'v> Walk<'v> {
             shelf: self.shelf,
             bundles: self.bundles,
             scope,
+            far: self.purpose == Purpose::Asking,
+            missed: Cell::new(false),
         }
     }
 
