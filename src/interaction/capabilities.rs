@@ -11,6 +11,7 @@ use crate::built_in;
 use crate::engine::Engine;
 use crate::operation::{self, At, Operation};
 use crate::operation_definition;
+use crate::operation_parameters;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
@@ -161,8 +162,10 @@ fn operations(picks: impl Fn(&Operation) -> bool) -> Tree {
             ("name".to_owned(), Tree::string(operation.name)),
             ("definition".to_owned(), Tree::string(definition)),
         ];
-        if !operation.text.is_empty() {
-            members.push(("documentation".to_owned(), Tree::string(operation.text)));
+        let said = [operation.text.to_owned(), operation_parameters::beyond(operation)];
+        let said: Vec<String> = said.into_iter().filter(|text| !text.is_empty()).collect();
+        if !said.is_empty() {
+            members.push(("documentation".to_owned(), Tree::string(said.join(" "))));
         }
         Tree::Object(members)
     };

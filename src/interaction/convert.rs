@@ -16,7 +16,6 @@ use crate::request::{Caller, Request};
 /// 400 where no resource was sent, or another parameter.
 pub fn convert(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only("convert", &["input"])?;
     let Some(resource) = inputs.resource("input", "input") else {
         let text = "$convert takes the resource to convert as its body, or as the parameter \"input\" of Parameters.";
         return Err(Refusal::because(Reason::Invalid, text));

@@ -30,12 +30,6 @@ use crate::request::{Caller, Request};
 pub fn diff(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
     let of_record = call.id.is_some();
-    let known = if of_record {
-        ["fromVersion", "toVersion", "includeMeta"]
-    } else {
-        ["from", "to", "includeMeta"]
-    };
-    inputs.only("diff", &known)?;
     let (from, to) = if of_record {
         versions(engine, call, &inputs)?
     } else {

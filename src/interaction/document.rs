@@ -24,8 +24,6 @@ use crate::request::{Caller, Request};
 /// them; 422 where the Composition refers to what is not here, or to more than a bundle of this server can hold.
 pub fn document(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    let known = ["persist", "graph", "id"];
-    inputs.only("document", if call.id.is_some() { &known[..2] } else { &known })?;
     if inputs.text("graph").is_some() {
         let text = "$document follows references; a GraphDefinition is not supported, so leave graph out.";
         return Err(Refusal::because(Reason::NotSupported, text).at("http.graph"));

@@ -305,7 +305,8 @@ impl Engine {
             Judging::Off => conformance::judge(&self.definitions, kind, record),
             _ => conformance::judge_with_codes(&self.definitions, &self.codes, kind, record),
         };
-        if policy != Judging::Reject && policy::defines(&self.definitions, kind) {
+        let strict = matches!(policy, Judging::Reject | Judging::Exact);
+        if !strict && policy::defines(&self.definitions, kind) {
             policy::let_be_unfinished(&mut issues);
         }
         let failed = |issues: &[Issue]| issues.iter().any(|issue| issue.severity >= Severity::Error);
@@ -313,10 +314,14 @@ impl Engine {
             Judging::Off => None,
             Judging::Warn if remarks && !failed(&issues) => Some(Severity::Warning),
             Judging::Warn => None,
-            Judging::Reject => Some(Severity::Error),
+            Judging::Reject | Judging::Exact => Some(Severity::Error),
         };
         if let Some(worst) = rest {
-            issues = validate::judged(self, Some(kind), record, &[], Purpose::Writing);
+            let purpose = match policy {
+                Judging::Exact => Purpose::WritingExactly,
+                _ => Purpose::Writing,
+            };
+            issues = validate::judged(self, Some(kind), record, &[], purpose);
             issues
                 .iter_mut()
                 .for_each(|issue| issue.severity = issue.severity.min(worst));

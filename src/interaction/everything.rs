@@ -140,9 +140,6 @@ impl Asked {
 
 fn read(engine: &Engine, request: &Request<'_>, call: &Call<'_>) -> Result<Asked, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    let dated = call.kind.is_some_and(|kind| kind.as_str() == "Patient");
-    let known = ["_since", "_type", "_count", cursor::PARAMETER, "start", "end"];
-    inputs.only("everything", if dated { &known } else { &known[..4] })?;
     let mut question = Vec::new();
     let mut used = |name: &str, value: String| question.push((name.to_owned(), value));
     let mut condition = Predicate::All;

@@ -44,10 +44,6 @@ type Variables<'a> = Vec<(&'a str, Vec<Item<'a>>)>;
 /// 400 where the expression or the resource is missing, 422 where an expression is none or cannot be evaluated.
 pub fn fhirpath(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only(
-        "fhirpath",
-        &["expression", "resource", "context", "variables", "lenient"],
-    )?;
     let Some(text) = inputs.text("expression") else {
         let text = "Name the expression: expression=Patient.name.given, or a parameter of that name.";
         return Err(Refusal::because(Reason::Invalid, text).at("http.expression"));

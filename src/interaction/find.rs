@@ -21,7 +21,6 @@ use crate::search::{Wanted, find as search};
 /// current than a list of this server can hold.
 pub fn find(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only("find", &["patient", "name"])?;
     let wanted = |name: &str, what: &str| {
         let missing = || Refusal::because(Reason::Invalid, format!("$find needs the parameter {name}, {what}."));
         let text = inputs.text(name).map(|text| text.into_owned());

@@ -9,6 +9,7 @@ use fhir::parse::Limits;
 
 use crate::engine::Engine;
 use crate::operation::Call;
+use crate::operation_parameters;
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
 
@@ -54,16 +55,21 @@ impl Inputs {
     /// Reads them.
     ///
     /// # Errors
-    /// Those of [`Engine::parse`] for a body that cannot be read.
+    /// Those of [`Engine::parse`] for a body that cannot be read; 400 for a parameter that the operation does not know.
     pub fn read(engine: &Engine, request: &Request<'_>, call: &Call<'_>) -> Result<Inputs, Refusal> {
         let body = match request.body.is_empty() {
             true => None,
             false => Some(engine.parse(request, engine.limits.bundle_bytes)?),
         };
-        Ok(Inputs {
+        let inputs = Inputs {
             address: call.params.to_vec(),
             body,
-        })
+        };
+        let prefers = request.prefer.handling;
+        if let Some(known) = operation_parameters::known(call.operation, call.id.is_some(), prefers) {
+            inputs.only(call.operation.name, &known)?;
+        }
+        Ok(inputs)
     }
 
     /// The inputs of one call of several in one: those of the Parameters resource that a parameter holds, then all of this
@@ -187,15 +193,20 @@ impl Inputs {
     ///
     /// # Errors
     /// 400, naming it and those there are.
-    pub fn only(&self, operation: &str, known: &[&str]) -> Result<(), Refusal> {
+    fn only(&self, operation: &str, known: &[&str]) -> Result<(), Refusal> {
         let address = self.address.iter().map(|(name, _)| Cow::Borrowed(name.as_str()));
-        let mut names = address.chain(self.all().map(|parameter| parameter.name()));
+        // Parameters may be what is to be judged, not how.
+        let within = self.all().filter(|_| operation != "validate");
+        let mut names = address.chain(within.map(|parameter| parameter.name()));
         let Some(name) = names.find(|name| !known.contains(&&**name)) else {
             return Ok(());
         };
         let text = format!(
-            "${operation} knows no parameter \"{name}\"; it knows {}.",
-            known.join(", ")
+            "${operation} knows no parameter \"{name}\"{}; Prefer: handling=lenient leaves it away.",
+            match known {
+                [] => ": it has none".to_owned(),
+                known => format!("; it knows {}", known.join(", ")),
+            }
         );
         Err(Refusal::because(Reason::NotSupported, text).at(format!("http.{name}")))
     }

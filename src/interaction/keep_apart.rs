@@ -13,16 +13,6 @@ use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::worklist::{Decision, Pair};
 
-/// What can be asked.
-const KNOWN: [&str; 6] = [
-    "patient",
-    "patient-identifier",
-    "other",
-    "other-identifier",
-    "agent",
-    "reason",
-];
-
 /// Remembers it: 200 with the Task of the pair, completed. The pair is never proposed again, and registering does not bring it up.
 ///
 /// # Errors
@@ -30,7 +20,6 @@ const KNOWN: [&str; 6] = [
 /// merged.
 pub fn keep_apart(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only("keep-apart", &KNOWN)?;
     let one = match call.id {
         Some(id) => Party::read(engine, id)?,
         None => Party::named(engine, &inputs, "patient", None)?,

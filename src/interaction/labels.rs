@@ -66,7 +66,6 @@ pub(crate) fn change(
 ) -> Result<Reply, Refusal> {
     let (kind, id) = call.record();
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only(operation, &["meta"])?;
     let Some(given) = inputs.object("meta") else {
         let text = format!("${operation} needs one parameter \"meta\" with a valueMeta, in a Parameters resource.");
         return Err(Refusal::because(Reason::Invalid, text).at("Parameters.parameter"));

@@ -73,6 +73,7 @@ pub mod meta_add;
 pub mod meta_delete;
 pub mod operation;
 mod operation_definition;
+pub mod operation_parameters;
 pub mod outlet;
 mod outputs;
 pub mod page;

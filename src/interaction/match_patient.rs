@@ -29,7 +29,6 @@ pub fn match_patient(
     call: &Call<'_>,
 ) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only("match", &["resource", "onlyCertainMatches", "count", EXPLAIN])?;
     let person = Person::read(patient(&inputs)?, engine.people.names());
     let only_certain = inputs.flag("onlyCertainMatches")?.unwrap_or(false);
     let count = inputs.number("count")?.unwrap_or(COUNT).min(engine.limits.page_max);

@@ -18,19 +18,6 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 
-/// What can be asked; the last three are this server's own.
-const KNOWN: [&str; 9] = [
-    "source-patient",
-    "source-patient-identifier",
-    "target-patient",
-    "target-patient-identifier",
-    "result-patient",
-    "preview",
-    "agent",
-    "reason",
-    "key",
-];
-
 /// Merges: 200 with what was asked, an outcome, and the target as it has become. Asked again it is 200 too, and nothing is
 /// written; so it is in a preview.
 ///
@@ -40,7 +27,6 @@ const KNOWN: [&str; 9] = [
 /// that another record holds.
 pub fn merge(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only("merge", &KNOWN)?;
     let event = Event::read(MERGE, &inputs)?;
     conditional::persist(engine, || attempt(engine, &inputs, &event))
 }

@@ -26,7 +26,7 @@ const CHUNK: usize = 500;
 /// # Errors
 /// 404, 410 where there is no such record; 422 where too many records have labels, or there are too many labels.
 pub fn meta(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
-    Inputs::read(engine, request, call)?.only("meta", &[])?;
+    Inputs::read(engine, request, call)?;
     if let (Some(kind), Some(id)) = (call.kind, call.id) {
         let record = match call.version {
             Some(version) => version_of(engine, kind, id, version)?,

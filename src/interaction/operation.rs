@@ -26,6 +26,8 @@ const OF_VERSIONS: [&str; 3] = ["meta", "meta-add", "meta-delete"];
 
 /// What an operation is asked, besides the request itself.
 pub struct Call<'a> {
+    /// Which it is.
+    pub operation: &'static Operation,
     /// The kind in the address, where there is one.
     pub kind: Option<&'a Kind>,
     /// The id in the address, where there is one.

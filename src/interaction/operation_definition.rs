@@ -5,6 +5,7 @@
 use fhir::tree::Tree;
 
 use crate::operation::{EVERY, OPERATIONS, Operation};
+use crate::operation_parameters::{self, Parameter};
 
 /// Where the definitions of this server's own operations have their addresses.
 const OWN: &str = "http://epis.gov.bt/fhir/OperationDefinition/";
@@ -35,7 +36,10 @@ pub(crate) fn written(at: usize) -> Option<Tree> {
     if kinds.is_empty() {
         kinds.push(EVERY);
     }
-    Some(Tree::object([
+    let parameters = operation_parameters::own(operation.name);
+    let parameters = parameters.iter().filter(|one| one.is_named()).map(Parameter::listed);
+    let parameters: Vec<Tree> = parameters.collect();
+    let mut definition = Tree::object([
         ("resourceType", Tree::string("OperationDefinition")),
         ("id", Tree::string(operation.name)),
         ("url", Tree::string(address(operation))),
@@ -50,7 +54,11 @@ pub(crate) fn written(at: usize) -> Option<Tree> {
         ("system", Tree::Bool(operation.system)),
         ("type", Tree::Bool(!operation.kinds.is_empty())),
         ("instance", Tree::Bool(!operation.records.is_empty())),
-    ]))
+    ]);
+    if !parameters.is_empty() {
+        definition.set("parameter", Tree::Array(parameters));
+    }
+    Some(definition)
 }
 
 /// `batch-validate-code` as `BatchValidateCode`: names of definitions are words of programs.

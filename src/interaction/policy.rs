@@ -21,6 +21,8 @@ pub enum Judging {
     Warn,
     /// An error is a reason not to write (422).
     Reject,
+    /// So is a display that its code system does not have.
+    Exact,
 }
 
 /// What is done when a patient is registered who may be registered already. Who is registered all the same is put on the
@@ -73,9 +75,10 @@ impl Policy {
                 "off" => Judging::Off,
                 "warn" => Judging::Warn,
                 "reject" => Judging::Reject,
+                "exact" => Judging::Exact,
                 other => {
                     return Err(format!(
-                        "has {other:?}; it is off, warn or reject, as in \"Patient=reject\""
+                        "has {other:?}; it is off, warn, reject or exact, as in \"Patient=reject\""
                     ));
                 }
             };

@@ -9,6 +9,7 @@ use fhir::tree::Tree;
 use query::Why;
 
 use crate::engine::Engine;
+use crate::inputs::Inputs;
 use crate::operation::Call;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -18,8 +19,9 @@ use crate::upkeep::{Job, JobState};
 /// By POST, asks for a build: 202 with the job. Otherwise tells of the build under way, or else of the last: 200.
 ///
 /// # Errors
-/// None.
-pub fn reindex(engine: &Engine, _caller: &Caller, request: &Request<'_>, _call: &Call<'_>) -> Result<Reply, Refusal> {
+/// 400 for a parameter: it has none.
+pub fn reindex(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
+    Inputs::read(engine, request, call)?;
     if request.method == Method::Post {
         let job = engine.upkeep.ask("It was asked for.");
         return Ok(Reply::json(202, state(engine, Some(&job)).to_bytes()));

@@ -260,6 +260,7 @@ fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Co
             if method == Method::Post || operation.safe && method == Method::Get =>
         {
             let call = Call {
+                operation,
                 kind: kind.as_ref(),
                 id: id.as_ref(),
                 version: version.as_deref(),

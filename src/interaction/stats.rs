@@ -30,19 +30,6 @@ const CODES_MAX: usize = 200;
 /// Microseconds of an hour.
 const HOUR: f64 = 3.6e9;
 
-/// The parameters the operation has.
-const KNOWN: [&str; 9] = [
-    "subject",
-    "code",
-    "system",
-    "coding",
-    "duration",
-    "period",
-    "statistic",
-    "include",
-    "limit",
-];
-
 /// What is asked.
 struct Asked {
     subject: String,
@@ -60,7 +47,6 @@ struct Asked {
 /// 400 where `subject` or `statistic` is missing or a parameter is not understood; 422 where there is too much to read.
 pub fn stats(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only("stats", &KNOWN)?;
     let asked = Asked::read(engine, &inputs)?;
     let kind = call.kind.expect("it is asked of a kind");
     let kinds = std::slice::from_ref(kind);

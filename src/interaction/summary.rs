@@ -40,8 +40,6 @@ const LISTED_MAX: usize = 100;
 /// identifier is that of several patients; 422 where more is on record than one bundle of this server can hold.
 pub fn summary(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    let known = ["profile", "identifier"];
-    inputs.only("summary", if call.id.is_some() { &known[..1] } else { &known })?;
     if let Some(profile) = inputs.text("profile") {
         check(&profile)?;
     }

@@ -20,17 +20,6 @@ use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 
-/// What can be asked.
-const KNOWN: [&str; 8] = [
-    "source-patient",
-    "source-patient-identifier",
-    "target-patient",
-    "target-patient-identifier",
-    "preview",
-    "agent",
-    "reason",
-    "key",
-];
 /// The types of the links that merges write.
 const LINKS: [&str; 2] = ["replaces", "replaced-by"];
 /// Versions read from the log at once.
@@ -46,7 +35,6 @@ const VERSIONS_MAX: usize = 10_000;
 /// target named, where the target was itself merged since, or where what comes out does not conform.
 pub fn unmerge(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only("unmerge", &KNOWN)?;
     let event = Event::read(UNMERGE, &inputs)?;
     conditional::persist(engine, || attempt(engine, &inputs, call.id, &event))
 }

@@ -25,18 +25,6 @@ use crate::request::{Caller, Request};
 use crate::search::{Wanted, find};
 use crate::validate;
 
-/// The parameters it knows.
-const KNOWN: [&str; 9] = [
-    "viewResource",
-    "viewReference",
-    "resource",
-    "_format",
-    "header",
-    "_limit",
-    "_since",
-    "patient",
-    "group",
-];
 /// Records of patients, or of a group, that one run reads at most.
 const RECORDS_MAX: usize = 100_000;
 /// Patients whose records one run reads at most.
@@ -57,7 +45,6 @@ pub fn viewdefinition_run(
     call: &Call<'_>,
 ) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
-    inputs.only("viewdefinition-run", &KNOWN)?;
     let format = format(request, call, &inputs)?;
     let view = view(engine, call, &inputs)?;
     let asked = Asked(engine.registry.terminology());

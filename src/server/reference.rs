@@ -66,6 +66,11 @@ pub fn command_page() -> String {
     out
 }
 
+/// The page `docs/reference/operations.md`.
+pub fn operations_page() -> String {
+    interaction::operation_parameters::page()
+}
+
 /// Appends a chapter for each command below one, those that have commands of their own as chapters of those.
 fn commands(above: &Command, path: &str, out: &mut String) {
     for found in above.get_subcommands().filter(|command| command.get_name() != "help") {
@@ -170,7 +175,12 @@ mod tests {
     #[test]
     fn the_reference_pages_are_those_of_the_declarations() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
-        for (name, text) in [("settings.md", settings_page()), ("command-line.md", command_page())] {
+        let pages = [
+            ("settings.md", settings_page()),
+            ("command-line.md", command_page()),
+            ("operations.md", operations_page()),
+        ];
+        for (name, text) in pages {
             let path = folder.join(name);
             if std::env::var_os("EPIS_BLESS").is_some() {
                 std::fs::create_dir_all(&folder).unwrap();

@@ -95,8 +95,8 @@ settings! {
     /// Identifier systems whose values no two records may share.
     unique_identifiers: Vec<String> = vec!["http://id.gov.bt/citizen".to_owned()];
     /// What is done about records that have the structure of their type but break other rules: off, nothing; warn, refuse
-    /// codes outside required bindings, and tell of the rest by Prefer: return=OperationOutcome; reject, refuse them. Of
-    /// one kind as in "Patient=reject".
+    /// codes outside required bindings, and tell of the rest by Prefer: return=OperationOutcome; reject, refuse them;
+    /// exact, refuse also displays that their code systems do not have. Of one kind as in "Patient=reject".
     validate: Vec<String> = vec!["warn".to_owned()];
     /// What is done when a patient is registered who may be registered already: off, nothing; warn, tell whoever asks by
     /// Prefer: return=OperationOutcome; refuse, answer 409 with those it may be, unless Prefer: handling=lenient. Who is

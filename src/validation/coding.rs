@@ -7,6 +7,7 @@ use fhir::outcome::{Code, Severity};
 use crate::binding::is_absolute;
 use crate::check_digit::is_impossible;
 use crate::focus::Focus;
+use crate::validator::Purpose;
 use crate::walk::Walk;
 
 /// Where HL7's own code systems and value sets have their addresses.
@@ -110,6 +111,7 @@ impl Walk<'_> {
     }
 
     /// A display is one of the names that the system has for the code, in some language; case and spacing do not count.
+    /// Systems reword their displays from release to release, so that it is no reason not to write a record.
     fn display(&mut self, focus: &Focus<'_, '_>, names: &[String]) {
         let Some(display) = focus.element.node.string("display") else {
             return;
@@ -119,8 +121,12 @@ impl Walk<'_> {
         if names.is_empty() || names.iter().any(|name| plain(name) == wanted) {
             return;
         }
+        let severity = match self.purpose {
+            Purpose::Writing => Severity::Warning,
+            Purpose::Asking | Purpose::WritingExactly => Severity::Error,
+        };
         self.found
-            .error(Code::Value, &Place::Member(focus.place, "display"), || {
+            .report(severity, Code::Value, &Place::Member(focus.place, "display"), || {
                 let right: Vec<String> = names.iter().take(NAMES_SHOWN).map(|name| quoted(name)).collect();
                 format!(
                     "{} is no name of the code; it is {}.",

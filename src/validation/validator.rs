@@ -99,8 +99,10 @@ pub enum Purpose {
     Asking,
     /// The record is to be written. An extension that nobody here knows is a warning, and other records count by their
     /// types alone, and a rule that looks into one is not tried, so that the order in which records come makes no
-    /// difference.
+    /// difference. A display that its code system does not have is a warning: what is meant is the code.
     Writing,
+    /// As [`Writing`](Purpose::Writing), where such a display is an error too.
+    WritingExactly,
 }
 
 impl Validator {
