@@ -6,6 +6,7 @@ mod code;
 pub mod contact;
 mod enrol;
 mod gate;
+mod guest;
 mod hex;
 pub mod horizon;
 pub mod identity;

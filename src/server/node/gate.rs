@@ -15,14 +15,15 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
 use interaction::Generations;
 use interaction::engine::now;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::authority::{Authority, NODE_SECONDS};
 use super::code::Code;
 use super::contact::{self, Answerer, Begun, Contact, Incoming, SILENCE};
 use super::enrol::{Asked, Welcome};
+use super::guest::{Guest, STRANGERS_MAX};
 use super::hex::hex;
 use super::register::{Node, Register, Turned};
 use super::tls;
@@ -82,12 +83,13 @@ pub fn server(listener: TcpListener, gate: Gate) -> Result<Server, String> {
     let acceptor = TlsAcceptor::from(Arc::new(tls::of_centre(&gate.authority)?));
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let gate = Data::new(gate);
+    let places = Arc::new(Semaphore::new(STRANGERS_MAX));
     let builder = Server::build()
         .workers(1)
         .max_concurrent_connections(CONNECTIONS_MAX)
         .disable_signals();
     let service = move || {
-        let (gate, acceptor) = (gate.clone(), acceptor.clone());
+        let (gate, acceptor, places) = (gate.clone(), acceptor.clone(), Arc::clone(&places));
         let app = App::new().configure(|config| routes(&gate, config));
         let http = HttpService::build()
             .keep_alive(IDLE)
@@ -96,7 +98,7 @@ pub fn server(listener: TcpListener, gate: Gate) -> Result<Server, String> {
             .local_addr(address)
             .on_connect_ext(peer)
             .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| secured(stream, acceptor.clone())).and_then(http)
+        fn_service(move |stream: TcpStream| received(stream, acceptor.clone(), Arc::clone(&places))).and_then(http)
     };
     let server = builder.listen("nodes", listener, service);
     Ok(server
@@ -104,21 +106,18 @@ pub fn server(listener: TcpListener, gate: Gate) -> Result<Server, String> {
         .run())
 }
 
-type Secured = (TlsStream<TcpStream>, actix_http::Protocol, Option<SocketAddr>);
+type Received = (Guest, actix_http::Protocol, Option<SocketAddr>);
 
-async fn secured(stream: TcpStream, acceptor: TlsAcceptor) -> Result<Secured, DispatchError> {
+async fn received(stream: TcpStream, acceptor: TlsAcceptor, places: Arc<Semaphore>) -> Result<Received, DispatchError> {
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
     let address = stream.peer_addr().ok();
-    let handshake = timeout(SILENCE, acceptor.accept(stream)).await;
-    let stream = handshake
-        .map_err(|_| DispatchError::SlowRequestTimeout)?
-        .map_err(DispatchError::Io)?;
-    Ok((stream, actix_http::Protocol::Http1, address))
+    let guest = Guest::received(stream, acceptor, places).await;
+    Ok((guest.map_err(DispatchError::Io)?, actix_http::Protocol::Http1, address))
 }
 
-fn peer(stream: &TlsStream<TcpStream>, known: &mut Extensions) {
-    let (tcp, session) = stream.get_ref();
+fn peer(guest: &Guest, known: &mut Extensions) {
+    let (tcp, session) = guest.stream.get_ref();
     let certificate = session.peer_certificates().and_then(<[_]>::first);
     if let Ok(address) = tcp.peer_addr() {
         known.insert(Peer {
@@ -131,7 +130,6 @@ fn peer(stream: &TlsStream<TcpStream>, known: &mut Extensions) {
 fn routes(gate: &Data<Gate>, config: &mut web::ServiceConfig) {
     config
         .app_data(gate.clone())
-        .app_data(web::PayloadConfig::new(ENROL_MAX))
         .route("/node/enrol", web::post().to(enrol))
         .route("/node/sync", web::post().to(sync))
         .route("/node/ping", web::get().to(ping))
@@ -210,20 +208,36 @@ async fn sync(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResp
     }
 }
 
-async fn enrol(http: HttpRequest, body: web::Bytes, gate: Data<Gate>) -> HttpResponse {
+async fn enrol(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResponse {
+    let Ok(Some(body)) = timeout(SILENCE, short(Incoming::new(payload))).await else {
+        return malformed();
+    };
     match welcome(&http, &body, &gate).await {
         Ok(welcome) => HttpResponse::Ok().json(welcome),
         Err(refused) => refused,
     }
 }
 
+/// A short body, whole; `None` where it is none.
+async fn short(mut incoming: Incoming) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(piece) = incoming.next().await.ok()? {
+        body.extend_from_slice(&piece);
+        if body.len() > ENROL_MAX {
+            return None;
+        }
+    }
+    Some(body)
+}
+
+fn malformed() -> HttpResponse {
+    say(
+        400,
+        "This is no request to enrol: is the program of the same release as the centre's?",
+    )
+}
+
 async fn welcome(http: &HttpRequest, body: &[u8], gate: &Data<Gate>) -> Result<Welcome, HttpResponse> {
-    let malformed = || {
-        say(
-            400,
-            "This is no request to enrol: is the program of the same release as the centre's?",
-        )
-    };
     let asked: Asked = serde_json::from_slice(body).map_err(|_| malformed())?;
     let public = asked.proven().ok_or_else(malformed)?;
     let node = match &asked.code {

@@ -200,8 +200,11 @@ impl Register {
         if held.nodes.values().any(|node| node.key == hex(public)) {
             return Err(Turned::Away("This machine is a node already.".to_owned()));
         }
+        if let Some(replaced) = invitation.replaces {
+            held.replaceable(replaced).map_err(Turned::Away)?;
+        }
         let node = Node {
-            number: held.nodes.last_key_value().map_or(1, |(last, _)| last + 1),
+            number: held.next(),
             name: invitation.name.clone(),
             horizon: invitation.horizon.clone(),
             key: hex(public),
@@ -244,7 +247,8 @@ impl Register {
     pub fn contact(&self, public: &[u8], now: i64) -> Result<Node, Turned> {
         let mut held = self.held();
         let key = hex(public);
-        let Some(node) = held.nodes.values().find(|node| node.key == key) else {
+        // The last that this machine was: it may have been given another number.
+        let Some(node) = held.nodes.values().rfind(|node| node.key == key) else {
             let text = "The centre signed this machine's certificate, but its register does not know the machine: was the centre put \
                 back to an older copy of its data? Tell whoever runs it.";
             return Err(Turned::Away(text.to_owned()));
@@ -267,6 +271,35 @@ impl Register {
             ..node.clone()
         };
         self.keep(&mut held, node).map_err(Turned::Trouble)
+    }
+
+    /// Gives a machine that went on from an old copy of its data another number: what it counts from then on has names that
+    /// nobody has given yet. The number it had is retired.
+    ///
+    /// # Errors
+    /// A sentence where there is no such node, or there are too many.
+    pub fn renumber(&self, number: u32, now: i64) -> Result<Node, String> {
+        let mut held = self.held();
+        let old = held.active(number)?.clone();
+        if held.nodes.len() >= NODES_MAX {
+            return Err(format!(
+                "There are {NODES_MAX} nodes already, with those that are retired."
+            ));
+        }
+        let next = Node {
+            number: held.next(),
+            enrolled: now,
+            replaces: Some(number),
+            ..old.clone()
+        };
+        let why = format!("went on from an old copy of its data, as node {}", next.number);
+        let old = Node {
+            retired: Some((now, why)),
+            ..old
+        };
+        self.notes.put(vec![noted(&old)?, noted(&next)?])?;
+        held.nodes.extend([old, next.clone()].map(|node| (node.number, node)));
+        Ok(next)
     }
 
     /// Retires a node: it is refused from then on.
@@ -305,6 +338,11 @@ impl Register {
 }
 
 impl Held {
+    /// The number of the next node.
+    fn next(&self) -> u32 {
+        self.nodes.last_key_value().map_or(1, |(last, _)| last + 1)
+    }
+
     /// A node whose place a new machine can take: also a retired one, unless another is in its place.
     fn replaceable(&self, number: u32) -> Result<&Node, String> {
         let taken = |node: &&Node| node.replaces == Some(number) && node.retired.is_none();

@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use actix_server::ServerHandle;
 use interaction::engine::now;
 
 use super::authority::{Authority, Key};
 use super::contact::{Answerer, Refused};
-use super::enrol::enrol;
+use super::enrol::{self, enrol};
 use super::gate::{self, Gate};
 use super::horizon::Horizon;
 use super::identity::{Identity, key_file};
 use super::line::{Line, LineError};
 use super::register::{Guest, Register};
-use super::*;
+use super::{Centre, Office, Order, Orders, Settings, code, identity, kept, orders, tls, tries};
 
 /// A folder that is removed at the end.
 struct Folder(PathBuf);
@@ -257,6 +258,35 @@ fn only_nodes_are_answered() {
         "{refused:?}"
     );
     assert_eq!(heard.lock().unwrap().0, b"hello");
+}
+
+#[test]
+fn the_gate_has_three_paths_and_reads_little_of_strangers() {
+    let centre = Running::new(silent());
+    let address = centre.address.trim_start_matches("https://");
+    let ask = |path: &str, body: &[u8]| {
+        let config = tls::to_centre(&centre.fingerprint, None).unwrap();
+        Line::new(address, config).unwrap().ask(path, body.to_vec())
+    };
+    let key = Key::new().unwrap();
+    let renewing = serde_json::to_vec(&enrol::Asked::new(None, &key)).unwrap();
+    let table: [(&str, &[u8], u16, &str); 7] = [
+        ("/node/enrol", b"nonsense", 400, "This is no request to enrol"),
+        ("/node/enrol", &[b' '; 5000], 400, "This is no request to enrol"),
+        ("/node/enrol", b"", 400, "This is no request to enrol"),
+        ("/node/enrol", &renewing, 403, "Only nodes are answered here"),
+        ("/node/sync", b"", 403, "Only nodes are answered here"),
+        ("/node/ping", b"", 404, "There is nothing here"),
+        ("/fhir/Patient", b"{}", 404, "There is nothing here"),
+    ];
+    for (path, body, status, expected) in table {
+        match ask(path, body) {
+            Err(LineError::Refused(got, said)) => {
+                assert!(got == status && said.starts_with(expected), "{path}: {got} {said}")
+            }
+            got => panic!("{path}: {got:?}"),
+        }
+    }
 }
 
 #[test]

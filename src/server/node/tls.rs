@@ -21,12 +21,32 @@ const SESSIONS_MAX: usize = 4096;
 /// make certificates of any date.
 const JUDGED_AT: u64 = 1_767_225_600;
 
+/// What is spoken: one exchange of keys, one kind of signature, hashes of 256 bits. Nothing else would ever be agreed upon,
+/// and what is not offered is not sent.
+fn provider() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    provider.cipher_suites = vec![
+        ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
+        ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    provider.kx_groups = vec![ring::kx_group::X25519];
+    let known = &mut provider.signature_verification_algorithms;
+    let ours = known
+        .mapping
+        .iter()
+        .find(|(scheme, _)| *scheme == SignatureScheme::ED25519);
+    if let Some(ours) = ours {
+        (known.all, known.mapping) = (ours.1, std::slice::from_ref(ours));
+    }
+    provider
+}
+
 /// How the centre listens: a client may have no certificate, as before it is enrolled, but none of another authority.
 ///
 /// # Errors
 /// A sentence where no key can be made.
 pub fn of_centre(authority: &Authority) -> Result<ServerConfig, String> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(provider());
     let (certificate, key) = authority.centre()?;
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate.clone()).map_err(|e| e.to_string())?;
@@ -57,7 +77,7 @@ pub fn to_centre(
     authority: &[u8],
     own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
 ) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(provider());
     let pinned = Pinned {
         authority: authority.to_vec(),
         provider: Arc::clone(&provider),

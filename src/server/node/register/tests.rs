@@ -104,7 +104,10 @@ fn a_machine_is_replaced_under_a_new_number() {
     };
     let first = join(clinic("Gasa BHU-I"), 1);
     let moved = register.move_to(first.number, vec!["BT0502".to_owned()]).unwrap();
+    let (late, _) = register.invite(Guest::Replacing(1), &[1; 32], NOW).unwrap();
     let second = join(Guest::Replacing(1), 2);
+    let said = outcome(register.enrol(&late.hashed(), &[4; 32], NOW)).unwrap_err();
+    assert!(said.starts_with("Node 2 is in the place of node 1 already"), "{said}");
     assert_eq!(
         (second.number, second.replaces, &second.horizon),
         (2, Some(1), &moved.horizon)
@@ -146,6 +149,27 @@ fn a_machine_is_replaced_under_a_new_number() {
         (3, Some(2), "Gasa BHU-I")
     );
     assert_eq!(register.nodes()[1].retired, Some((NOW, "stolen".to_owned())));
+    assert_eq!(open(&notes).nodes(), register.nodes());
+}
+
+#[test]
+fn a_machine_that_went_on_from_an_old_copy_has_another_number() {
+    let notes = Memory::default();
+    let register = open(&notes);
+    let (code, _) = register.invite(clinic("Gasa BHU-I"), &[1; 32], NOW).unwrap();
+    register.enrol(&code.hashed(), &[1; 32], NOW).unwrap();
+    let next = register.renumber(1, NOW).unwrap();
+    assert_eq!(
+        (next.number, next.replaces, next.name.as_str()),
+        (2, Some(1), "Gasa BHU-I")
+    );
+    assert_eq!(outcome(register.contact(&[1; 32], NOW)), Ok(2));
+    let old = &register.nodes()[0].retired;
+    assert!(
+        old.as_ref().is_some_and(|(_, why)| why.ends_with("as node 2")),
+        "{old:?}"
+    );
+    assert!(register.renumber(1, NOW).unwrap_err().starts_with("Node 1 was retired"));
     assert_eq!(open(&notes).nodes(), register.nodes());
 }
 
