@@ -25,6 +25,8 @@ mod indexing;
 mod join;
 #[cfg(test)]
 mod layouts;
+#[cfg(test)]
+mod merged;
 mod merging;
 #[cfg(test)]
 mod oracle;

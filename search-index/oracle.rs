@@ -13,10 +13,12 @@ use fhir::document::Document;
 use fhir::identity::{Id, Kind, VersionId};
 use fhir::parse::Limits;
 use fhir::tree::Tree;
+use query::replaced;
 use query::sample::{self, IDS, KINDS, Random};
 use query::{Handling, Join, Predicate, Registry, SortBy, SortKey, Subject, Total, Values};
 use store::{Elsewhere, Made, Operation, Store, Unit, Write};
 
+use crate::merged::Merged;
 use crate::order::Rank;
 use crate::{Clock, Cursor, Found, Index, Place, Prepared, Query, Settings, Trouble, Unusable};
 
@@ -253,7 +255,11 @@ impl World {
     }
 
     fn look_up(&self, join: Join, at: u64) -> Predicate {
-        sample::look_up(join, &|kinds, inner| {
+        let merged = self.merged(at);
+        let is_has = matches!(join, Join::Has { .. });
+        let join = join.try_map(&mut |inner| inner.of_persons(&merged));
+        let Ok(join) = join;
+        let found = sample::look_up(join, &|kinds, inner| {
             let found = self.matching(kinds, inner, at).into_iter();
             found
                 .map(|known| sample::Found {
@@ -263,7 +269,21 @@ impl World {
                     root: known.document.as_ref().unwrap().root(),
                 })
                 .collect()
-        })
+        });
+        // Who is referred to by one of her records is referred to by all.
+        match found {
+            Predicate::Or(parts) if is_has => Predicate::Or(parts.into_iter().map(|part| merged.whole(part)).collect()),
+            found => found,
+        }
+    }
+
+    /// Who is replaced by whom at a place in the log.
+    fn merged(&self, at: u64) -> Merged {
+        let replaced = |known: &Known| -> Vec<(Id, Id)> {
+            let others = replaced::replacing(&known.kind, &known.values);
+            others.map(|other| (known.id.clone(), other.clone())).collect()
+        };
+        Merged(self.living(at).into_iter().flat_map(replaced).collect())
     }
 
     /// What the oracle answers, in order.
@@ -272,6 +292,7 @@ impl World {
             .clone()
             .resolve(&mut |join| Ok::<_, ()>(self.look_up(join, at)))
             .unwrap();
+        let Ok(resolved) = resolved.of_persons(&self.merged(at));
         let words = !query::score::wanted(&resolved).is_empty();
         let of = |known: &Known| {
             let root = known.document.as_ref().unwrap().root();

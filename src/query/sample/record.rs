@@ -152,6 +152,13 @@ fn person(random: &mut Random, kind: &str, members: &mut Vec<String>) {
         members.push(format!(r#""managingOrganization":{organization}"#));
         members.push(format!(r#""generalPractitioner":[{practitioner}]"#));
     }
+    if random.once_in(4) {
+        let (other, how) = (
+            reference(random, &["Patient"]),
+            random.pick(&["replaced-by", "replaces"]),
+        );
+        members.push(format!(r#""link":[{{"other":{other},"type":"{how}"}}]"#));
+    }
     match random.below(3) {
         0 => members.push(format!(r#""deceasedDateTime":"{}""#, random.pick(&DATES))),
         1 => members.push(format!(r#""deceasedBoolean":{}"#, random.once_in(2))),

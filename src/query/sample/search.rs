@@ -25,7 +25,7 @@ pub(super) enum Sort {
     Tuple(&'static [Sort]),
 }
 
-pub(super) const PARAMETERS: [(&str, &str, Sort); 65] = [
+pub(super) const PARAMETERS: [(&str, &str, Sort); 67] = [
     ("Patient", "name", Sort::Text),
     ("Patient", "family", Sort::Text),
     ("Patient", "given", Sort::Text),
@@ -41,6 +41,8 @@ pub(super) const PARAMETERS: [(&str, &str, Sort); 65] = [
         "general-practitioner",
         Sort::Reference(&["Practitioner", "Organization"]),
     ),
+    ("Patient", "link", Sort::Reference(&["Patient"])),
+    ("Patient", "replaced-by", Sort::Reference(&["Patient"])),
     ("Practitioner", "name", Sort::Text),
     ("Practitioner", "identifier", Sort::Token),
     ("Practitioner", "active", Sort::Plain(&["true", "false"])),
