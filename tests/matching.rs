@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use tests::world::{Engine, World, binary};
+use tests::world::{Engine, World, binary, eventually};
 
 const SONAM: &str = r#"{"resourceType":"Patient","name":[{"given":["Sonam","Dorji"]}],"gender":"male",
     "birthDate":"1987-04-09","telecom":[{"system":"phone","value":"17123456"}]}"#;
@@ -119,6 +119,12 @@ fn pairs_are_reviewed_once() {
         assert!(review.contains(expected), "{review}");
         world.start();
     }
+    // A server does it beside its work.
+    world.post("Patient/$review-duplicates", "").expect(202);
+    let told = || world.get("Patient/$review-duplicates").expect(200).json()["parameter"].clone();
+    eventually("the review ends", || told()[0]["valueCode"] == "done");
+    let numbers: Vec<_> = (1..5).map(|at| told()[at]["valueDecimal"].as_u64()).collect();
+    assert_eq!(numbers, [3, 3, 1, 0].map(Some), "people, of, pairs, new");
     let page = world
         .get("Task?status=requested&_include=Task:focus&_include=Task:patient")
         .expect(200);

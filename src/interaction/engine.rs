@@ -176,7 +176,8 @@ impl Engine {
         store.follow(Arc::clone(&cache) as Arc<dyn Follower>);
         let canonicals = Arc::new(Canonicals::default());
         store.follow(Arc::clone(&canonicals) as Arc<dyn Follower>);
-        let people = People::new(Arc::clone(registry.analysis()), &store);
+        let notice = Arc::clone(&settings.index.notice);
+        let people = People::new(Arc::clone(registry.analysis()), notice, &store);
         let limits = settings.limits;
         let gate = match limits.long_searches {
             0 => Gate::for_half_the_processors(limits.long_searches_waiting),
@@ -385,6 +386,11 @@ impl Engine {
         self.registry
             .parameter(kind, "identifier")
             .map(|parameter| parameter.id)
+    }
+
+    /// Whether the particulars of all patients are in memory, and of how many.
+    pub fn people_read(&self) -> (bool, u64) {
+        self.people.reached()
     }
 
     /// The record as reading it answers it, where the read cache has it.

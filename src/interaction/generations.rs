@@ -194,6 +194,9 @@ impl Generations {
         if !pace.background || missing <= AT_ONCE_MAX {
             engine.index.catch_up(&mut |_, _| true)?;
         }
+        if pace.background {
+            engine.people.begin(&engine.store)?;
+        }
         let keeper = || crate::keeper::start(Arc::clone(&house));
         let thread = pace.background.then(keeper).transpose()?;
         Ok(Generations {

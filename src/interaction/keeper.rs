@@ -9,7 +9,8 @@ use store::Trouble;
 
 use crate::engine::{Engine, now};
 use crate::generations::House;
-use crate::upkeep::Upkeep;
+use crate::review::Review;
+use crate::upkeep::{ReviewState, Upkeep};
 
 /// How long to wait after a build that failed; doubled each time.
 const REST: Duration = Duration::from_secs(30);
@@ -22,6 +23,9 @@ const STRIDE: Duration = Duration::from_millis(500);
 /// Of so many records the patrol compares one in all the index keeps of it.
 const DEEP_ONE_IN: u64 = 16;
 
+/// People who are looked for in one step of a review: some ten milliseconds.
+const REVIEWED_AT_ONCE: usize = 32;
+
 /// Starts the thread.
 ///
 /// # Errors
@@ -31,6 +35,7 @@ pub(crate) fn start(house: Arc<House>) -> Result<JoinHandle<()>, Trouble> {
     let mut keeper = Keeper {
         house,
         round: None,
+        review: None,
         again: None,
         failures: 0,
     };
@@ -43,6 +48,8 @@ struct Keeper {
     house: Arc<House>,
     /// The patrol's present round, and of which index.
     round: Option<Round>,
+    /// The review of duplicates under way.
+    review: Option<Review>,
     /// When a build may be tried again after one failed.
     again: Option<Instant>,
     failures: u32,
@@ -58,6 +65,9 @@ impl Keeper {
             if upkeep.waits() {
                 drop(engine);
                 self.build(&upkeep);
+            } else if upkeep.reviews() {
+                drop(engine);
+                self.review(&upkeep);
             } else {
                 let rest = self.patrol(&engine, &upkeep);
                 drop(engine);
@@ -94,6 +104,35 @@ impl Keeper {
             Err(_) => {
                 let rest = REST.saturating_mul(1 << self.failures.min(10)).min(REST_MAX);
                 (self.failures, self.again) = (self.failures + 1, Some(Instant::now() + rest));
+            }
+        }
+    }
+
+    /// Goes on with the review of duplicates, until it is done or a build waits.
+    fn review(&mut self, upkeep: &Upkeep) {
+        let mut pacing = Pacing::new(upkeep, self.house.pace.percent.clamp(1, 100));
+        loop {
+            let engine = self.house.now();
+            let stepped = match self.review.take() {
+                None => Review::begin(&engine, REST_MAX).map(|review| (review, true)),
+                Some(mut review) => review.step(&engine, REVIEWED_AT_ONCE).map(|more| (review, more)),
+            };
+            let (state, more) = match stepped {
+                Ok((review, true)) => {
+                    let reached = review.reached();
+                    self.review = Some(review);
+                    (ReviewState::Running(reached), true)
+                }
+                Ok((review, false)) => (ReviewState::Done(review.reached()), false),
+                Err(refusal) => {
+                    let why = refusal.issues.first().map_or("", |issue| issue.text.as_str());
+                    self.house.notice(&format!("The review of duplicates broke off: {why}"));
+                    (ReviewState::Failed(why.to_owned()), false)
+                }
+            };
+            upkeep.lock().review = state;
+            if !more || !pacing.go_on() || upkeep.waits() {
+                return;
             }
         }
     }

@@ -97,6 +97,8 @@ mod related;
 pub mod reply;
 pub mod request;
 mod resolver;
+pub mod review;
+pub mod review_duplicates;
 pub mod route;
 pub mod search;
 pub mod shape;

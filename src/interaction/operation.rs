@@ -11,8 +11,8 @@ use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::{
     batch_validate_code, closure, convert, diff, document, everything, expand, fhirpath, find, keep_apart, lastn,
-    lookup, match_patient, merge, meta, meta_add, meta_delete, reindex, stats, subsumes, summary, translate, unmerge,
-    validate, validate_code, viewdefinition_run,
+    lookup, match_patient, merge, meta, meta_add, meta_delete, reindex, review_duplicates, stats, subsumes, summary,
+    translate, unmerge, validate, validate_code, viewdefinition_run,
 };
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
@@ -273,6 +273,17 @@ pub const OPERATIONS: &[Operation] = &[
         records: &[],
         safe: true,
         answer: reindex::reindex,
+    },
+    Operation {
+        name: "review-duplicates",
+        definition: None,
+        text: "POST has everybody looked for among all others, in the background, and those who may be one person put on the \
+               worklist; GET tells how far that is.",
+        system: false,
+        kinds: &["Patient"],
+        records: &[],
+        safe: true,
+        answer: review_duplicates::review_duplicates,
     },
     Operation {
         name: "run",

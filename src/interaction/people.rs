@@ -1,9 +1,11 @@
 //! The particulars of all patients in memory, following the log: who somebody may be is asked of them.
 //!
-//! Whoever never asks pays nothing. The first question has them read from the log in the background and waits for that,
-//! up to its time. From then on a write only notes which record it changed; the next question reads those again before it
+//! A server reads them from the log in the background when it starts, any other program at the first question; who asks
+//! meanwhile waits for that, up to its time. From then on a write only notes which record it changed; the next question reads those again before it
 //! is answered, so it sees every write before it. Where more changed than is worth that, all is thrown away and read anew.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -31,9 +33,15 @@ const RECORDS_OF_ONE: usize = 16;
 /// Beyond so many changed records all are read anew.
 const CHANGED_MAX: usize = 100_000;
 
+/// Tells whoever runs the server.
+pub(crate) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// All patients' particulars, and what is to be read of them again.
 pub struct People {
     analysis: Arc<Analysis>,
+    notice: Notice,
+    /// How many records were read.
+    reached: AtomicU64,
     state: Mutex<State>,
     bell: Condvar,
     everybody: RwLock<Everybody>,
@@ -66,6 +74,19 @@ impl Everybody {
             .iter_mut()
             .for_each(|found| found.id = self.survivor(&found.id).to_owned());
         found.retain(|found| named.insert(found.id.clone()));
+        found
+    }
+
+    /// The others who may be the person of a record, as [`Everybody::best`] has it; nobody where another record replaces it, or
+    /// where nothing is known of her.
+    pub(crate) fn others(&self, id: &str, weights: &Weights, most: usize) -> Vec<Found> {
+        let stands = !self.replaced.contains_key(id);
+        let person = stands.then(|| self.register.person(id)).flatten();
+        let Some(person) = person.filter(|person| !person.is_unknown()) else {
+            return Vec::new();
+        };
+        let mut found = self.best(&person, weights, most);
+        found.retain(|found| found.id != id);
         found
     }
 
@@ -186,9 +207,11 @@ impl Follower for Following {
 
 impl People {
     /// People whose names are read by these tables, and who are told of every change in the store from now on.
-    pub fn new(analysis: Arc<Analysis>, store: &Store) -> Arc<People> {
+    pub(crate) fn new(analysis: Arc<Analysis>, notice: Notice, store: &Store) -> Arc<People> {
         let people = Arc::new(People {
             analysis,
+            notice,
+            reached: AtomicU64::new(0),
             state: Mutex::default(),
             bell: Condvar::new(),
             everybody: RwLock::default(),
@@ -207,7 +230,7 @@ impl People {
         if self.analysis == *analysis {
             return Ok(Arc::clone(self));
         }
-        let people = People::new(Arc::clone(analysis), store);
+        let people = People::new(Arc::clone(analysis), Arc::clone(&self.notice), store);
         if self.lock().progress == Progress::Read {
             people.lock().progress = Progress::Reading;
             people.read(store);
@@ -276,6 +299,30 @@ impl People {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has everybody read in the background, where nobody has yet.
+    ///
+    /// # Errors
+    /// A sentence where there is no thread to be had.
+    pub(crate) fn begin(self: &Arc<Self>, store: &Store) -> Result<(), Trouble> {
+        let mut state = self.lock();
+        if state.progress != Progress::Idle {
+            return Ok(());
+        }
+        state.progress = Progress::Reading;
+        let (people, store) = (Arc::clone(self), store.clone());
+        let thread = std::thread::Builder::new().name("people".to_owned());
+        let started = thread.spawn(move || people.read(&store));
+        started
+            .map(drop)
+            .map_err(|e| Trouble::new(format!("The patients cannot be read: {e}.")))
+    }
+
+    /// Whether everybody is read, and how many records are.
+    pub fn reached(&self) -> (bool, u64) {
+        let is_read = self.lock().progress == Progress::Read;
+        (is_read, self.reached.load(Ordering::Relaxed))
+    }
+
     /// Waits until everybody was read.
     fn wait(self: &Arc<Self>, store: &Store, patience: Duration) -> Result<(), Refusal> {
         let until = Instant::now() + patience;
@@ -284,11 +331,9 @@ impl People {
             match &state.progress {
                 Progress::Read => return Ok(()),
                 Progress::Idle => {
-                    state.progress = Progress::Reading;
-                    let (people, store) = (Arc::clone(self), store.clone());
-                    let thread = std::thread::Builder::new().name("people".to_owned());
-                    let started = thread.spawn(move || people.read(&store));
-                    started.map_err(|e| Refusal::broken(format!("The patients cannot be read: {e}.")))?;
+                    drop(state);
+                    self.begin(store)?;
+                    state = self.lock();
                 }
                 Progress::Failed(why) => {
                     let refusal = Refusal::broken(why);
@@ -299,7 +344,10 @@ impl People {
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let text = "The patients are being read into memory to be matched; ask again in a moment.";
+                let text = format!(
+                    "The patients are being read into memory to be found and matched, {} so far; ask again in a moment.",
+                    self.reached.load(Ordering::Relaxed)
+                );
                 return Err(Refusal::because(Reason::Building, text));
             }
             state = self
@@ -313,7 +361,14 @@ impl People {
     /// Reads everybody. What changes meanwhile is noted, and read again by the first question; where that is too much, they
     /// are read once more.
     fn read(&self, store: &Store) {
-        let read = everybody(store, &self.analysis.names);
+        (self.notice)("Reading the patients into memory, to find and match them.");
+        let began = Instant::now();
+        let read = read_all(store, &self.analysis.names, &self.reached);
+        let seconds = began.elapsed().as_secs_f64();
+        match &read {
+            Ok(everybody) => (self.notice)(&format!("{} patients are read, in {seconds:.1} s.", everybody.len())),
+            Err(why) => (self.notice)(&format!("The patients cannot be read: {why}")),
+        }
         let mut state = self.lock();
         state.progress = match read {
             Ok(_) if state.overtaken => Progress::Idle,
@@ -338,10 +393,14 @@ impl People {
             return Ok(());
         }
         let kind = patient();
-        let mut now: Vec<(&Id, Option<Told>)> = Vec::with_capacity(changed.len());
+        let mut now: Vec<(&Id, u64, Option<Told>)> = Vec::with_capacity(changed.len());
         for id in &changed {
             match store.current(&kind, id) {
-                Ok(version) => now.push((id, version.as_ref().and_then(|version| told_by(version, self.names())))),
+                Ok(version) => {
+                    let seq = version.as_ref().map_or(0, |version| version.seq);
+                    let told = version.as_ref().and_then(|version| told_by(version, self.names()));
+                    now.push((id, seq, told));
+                }
                 Err(trouble) => {
                     // They are still to be read.
                     self.lock().changed.extend(changed);
@@ -349,8 +408,10 @@ impl People {
                 }
             }
         }
+        // Whoever matches as well as another comes in the order they were written.
+        now.sort_by_key(|(_, seq, _)| *seq);
         let mut everybody = self.everybody.write().unwrap_or_else(PoisonError::into_inner);
-        now.into_iter().for_each(|(id, now)| everybody.put(id, now));
+        now.into_iter().for_each(|(id, _, now)| everybody.put(id, now));
         Ok(())
     }
 }
@@ -364,32 +425,52 @@ fn patient() -> Kind {
 /// # Errors
 /// A sentence where the log cannot be read.
 pub fn everybody(store: &Store, names: &Spellings) -> Result<Everybody, String> {
+    read_all(store, names, &AtomicU64::new(0))
+}
+
+/// Pages of records that are read ahead.
+const AHEAD: usize = 4;
+
+/// All patients in the log: one thread reads it, this one reads the records.
+fn read_all(store: &Store, names: &Spellings, reached: &AtomicU64) -> Result<Everybody, String> {
+    let (sender, pages) = sync_channel(AHEAD);
+    std::thread::scope(|scope| {
+        scope.spawn(move || send_pages(store, &sender));
+        let mut all = Everybody::default();
+        reached.store(0, Ordering::Relaxed);
+        for page in pages {
+            for version in page?.iter() {
+                // One after the other: unpacked, everybody together would take several times the memory.
+                let Some(told) = told_by(version, names) else { continue };
+                let id = version.id.as_str();
+                all.register.add_unsorted(id, &told.person, &told.card);
+                let other = told.replaced_by.map(|other| other.as_str().to_owned());
+                all.replaced.extend(other.map(|other| (id.to_owned(), other)));
+                reached.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        all.register = all.register.sorted_anew();
+        Ok(all)
+    })
+}
+
+/// Sends all patients in the log, page by page, as long as somebody takes them.
+fn send_pages(store: &Store, pages: &SyncSender<Result<Vec<Version>, String>>) {
     let kind = patient();
-    let (mut register, mut replaced) = (Register::default(), FxHashMap::default());
     let mut after: Option<Id> = None;
     loop {
         // Whatever is there, also what the head has not passed yet: the follower was told of it before.
         let page = store.records_of(&kind, after.as_ref(), u64::MAX, CHUNK);
-        let (versions, last) = page.map_err(|trouble| trouble.to_string())?;
-        for version in &versions {
-            let id = version.id.as_str();
-            let Some(told) = told_by(version, names) else {
-                continue;
-            };
-            // One after the other: unpacked, everybody together would take several times the memory.
-            register.add_unsorted(id, &told.person, &told.card);
-            let other = told.replaced_by.map(|other| other.as_str().to_owned());
-            replaced.extend(other.map(|other| (id.to_owned(), other)));
-        }
-        match last {
+        let (versions, last) = match page {
+            Ok((versions, last)) => (Ok(versions), last),
+            Err(trouble) => (Err(trouble.to_string()), None),
+        };
+        let taken = pages.send(versions).is_ok();
+        match last.filter(|_| taken) {
             Some(last) => after = Some(last),
             None => break,
         }
     }
-    Ok(Everybody {
-        register: register.sorted_anew(),
-        replaced,
-    })
 }
 
 /// The particulars of everybody in the log.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::engine::now;
+use crate::review::Reviewed;
 
 /// How the index is kept in order while a server runs.
 #[derive(Clone, Copy, Debug)]
@@ -132,8 +133,25 @@ pub struct Rounds {
     pub reached: (u64, u64),
 }
 
+/// How a review of duplicates stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ReviewState {
+    /// Nobody asked for one since the server was started.
+    #[default]
+    None,
+    /// Its turn comes.
+    Waiting,
+    /// So far it is.
+    Running(Reviewed),
+    /// It came to its end.
+    Done(Reviewed),
+    /// It broke off; why, a sentence.
+    Failed(String),
+}
+
 #[derive(Default)]
 pub(crate) struct State {
+    pub(crate) review: ReviewState,
     pub(crate) stop: bool,
     pub(crate) current: Option<Job>,
     pub(crate) last: Option<Job>,
@@ -181,6 +199,26 @@ impl Upkeep {
         Some(job)
     }
 
+    /// Asks for a review of duplicates; where one is waiting or under way already, that is the one.
+    pub fn ask_for_review(&self) -> ReviewState {
+        let mut state = self.lock();
+        if !matches!(state.review, ReviewState::Waiting | ReviewState::Running(_)) {
+            state.review = ReviewState::Waiting;
+            self.bell.notify_all();
+        }
+        state.review.clone()
+    }
+
+    /// How the review of duplicates stands.
+    pub fn review(&self) -> ReviewState {
+        self.lock().review.clone()
+    }
+
+    /// Whether a review waits or is under way.
+    pub(crate) fn reviews(&self) -> bool {
+        matches!(self.lock().review, ReviewState::Waiting | ReviewState::Running(_))
+    }
+
     /// What the patrol has seen.
     pub fn rounds(&self) -> Rounds {
         self.lock().rounds.clone()
@@ -218,7 +256,8 @@ impl Upkeep {
     /// Rests; less where there is something to do.
     pub(crate) fn rest(&self, most: Duration) {
         let state = self.lock();
-        let waiting = |state: &State| state.current.as_ref().is_some_and(|job| job.state == JobState::Waiting);
+        let builds = |state: &State| state.current.as_ref().is_some_and(|job| job.state == JobState::Waiting);
+        let waiting = |state: &State| builds(state) || state.review == ReviewState::Waiting;
         if !state.stop && !waiting(&state) {
             drop(self.bell.wait_timeout(state, most));
         }

@@ -161,8 +161,13 @@ pub(crate) fn note(bytes: &[u8]) -> Option<&[u8]> {
 
 /// A packed person with her id.
 pub(crate) fn read(bytes: &[u8], lexicon: &Lexicon) -> Option<(String, Person)> {
+    Some((id(bytes)?.to_owned(), person(bytes, lexicon)?))
+}
+
+/// A packed person.
+pub(crate) fn person(bytes: &[u8], lexicon: &Lexicon) -> Option<Person> {
     let mut reader = Reader(bytes);
-    let id = reader.text()?.to_owned();
+    reader.text()?;
     let length = usize::try_from(reader.number()?).ok()?;
     reader.bytes(length)?;
     let count = reader.number()?;
@@ -195,7 +200,7 @@ pub(crate) fn read(bytes: &[u8], lexicon: &Lexicon) -> Option<(String, Person)> 
         house: 0,
     };
     let house = reader.number()?;
-    let person = Person {
+    Some(Person {
         names: names?,
         birth: (birth.year > 0).then_some(birth),
         sex,
@@ -206,8 +211,7 @@ pub(crate) fn read(bytes: &[u8], lexicon: &Lexicon) -> Option<(String, Person)> 
         telephones: telephones?,
         place: Place { house, ..place },
         birth_order: reader.number()? as u32,
-    };
-    Some((id, person))
+    })
 }
 
 fn read_name(reader: &mut Reader<'_>, lexicon: &Lexicon) -> Option<Name> {

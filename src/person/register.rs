@@ -18,8 +18,10 @@ use crate::weights::Weights;
 
 /// Of the people a key leads to, so many are looked at: a key of more says next to nothing.
 const OF_A_KEY: usize = 20_000;
-/// So many candidates are compared in full, those with the rarest keys in common.
-const COMPARED: usize = 400;
+/// So many candidates are reached by keys, the rarest first; more common keys only say more of them.
+const REACHED: usize = 2_000;
+/// So many of them are compared in full, those with the rarest keys in common.
+const COMPARED: usize = 80;
 /// Keys of so many lately changed people are looked through unsorted, or a sixteenth of all.
 const LATELY: usize = 4_096;
 
@@ -224,9 +226,11 @@ impl Register {
         most: usize,
     ) -> Vec<Found> {
         let scored = self.candidates(person).into_iter().filter_map(|number| {
-            let (id, other) = pack::read(self.bytes(number), &self.lexicon)?;
+            let other = pack::person(self.bytes(number), &self.lexicon)?;
             let score = score(person, &other, frequencies, weights);
-            (score.grade > Grade::CertainlyNot).then_some(Found { id, score })
+            let likely = score.grade > Grade::CertainlyNot;
+            let id = self.id_of(number).filter(|_| likely)?.to_owned();
+            Some(Found { id, score })
         });
         let mut found: Vec<Found> = scored.collect();
         found.sort_by(|a, b| {
@@ -248,28 +252,34 @@ impl Register {
 
     /// The numbers of those who share keys with a person; where they are many, those who share the rarest.
     fn candidates(&self, person: &Person) -> Vec<u32> {
-        let mut reached: Vec<(u32, f32)> = Vec::new();
+        let of = |key: Key| {
+            (
+                self.sorted.of(key),
+                self.lately.get(&key).map_or(&[][..], Vec::as_slice),
+            )
+        };
+        let keys = keys::sought(person).into_iter().map(of);
+        let length = |(sorted, lately): &(&[u64], &[u32])| sorted.len() + lately.len();
+        let mut lists: Vec<(&[u64], &[u32])> = keys.filter(|list| length(list) > 0).collect();
+        lists.sort_by_key(length);
         let people = self.living.max(2) as f32;
-        for key in keys::sought(person) {
-            let from = reached.len();
-            self.each_of(key, &mut |number| {
-                if reached.len() - from < OF_A_KEY {
-                    reached.push((number, 0.0));
+        let mut reached: FxHashMap<u32, f32> = FxHashMap::default();
+        for list in lists {
+            let rarity = (people / length(&list) as f32).log2().max(0.1);
+            let numbers = list.0.iter().map(|entry| *entry as u32).chain(list.1.iter().copied());
+            for number in numbers.filter(|number| self.lives(*number)).take(OF_A_KEY) {
+                // Who shares none of the rarer keys is not among those who share the rarest.
+                if let Some(sum) = reached.get_mut(&number) {
+                    *sum += rarity;
+                } else if reached.len() < REACHED {
+                    reached.insert(number, rarity);
                 }
-            });
-            let rarity = (people / (reached.len() - from).max(1) as f32).log2().max(0.1);
-            reached[from..].iter_mut().for_each(|(_, sum)| *sum = rarity);
-        }
-        reached.sort_unstable_by_key(|(number, _)| *number);
-        reached.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 += next.1;
             }
-            same
-        });
+        }
+        let mut reached: Vec<(u32, f32)> = reached.into_iter().collect();
+        let rarest_first = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if reached.len() > COMPARED {
-            reached.select_nth_unstable_by(COMPARED, |a, b| b.1.total_cmp(&a.1));
+            reached.select_nth_unstable_by(COMPARED, rarest_first);
             reached.truncate(COMPARED);
         }
         reached.into_iter().map(|(number, _)| number).collect()

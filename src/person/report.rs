@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::register::Found;
-use crate::score::Grade;
+use crate::score::{CERTAIN, Grade, POSSIBLE};
 
 /// So many candidates are looked at of everybody.
 pub const LOOKED_AT: usize = 5;
@@ -15,8 +15,10 @@ const CURVE: (i32, i32) = (-10, 30);
 const CALIBRATED: (i32, i32) = (-10, 20);
 /// In a stretch of evidence so many candidates have to be, or it tells nothing.
 const STRETCH_LEAST: f64 = 50.0;
-/// Bounds of the probabilities in the table of calibration.
-const BOUNDS: [f64; 7] = [0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 0.998];
+/// Bounds of the probabilities in the table of reliability: tenths, and where a match is possible and certain.
+const BOUNDS: [f64; 12] = [0.0, POSSIBLE, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, CERTAIN];
+/// Where the picture of reliability lies, and how wide and high it is.
+const RELIABILITY: (f64, f64, f64) = (60.0, 490.0, 200.0);
 
 /// Somebody who was looked for.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,19 @@ struct Seen {
     held: bool,
     right: bool,
     stands_for: f64,
+}
+
+/// Candidates of about the same probability.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch {
+    /// The least and the highest probability.
+    pub within: (f64, f64),
+    /// How many there are.
+    pub candidates: f64,
+    /// Their probability on average.
+    pub said: f64,
+    /// The share of them who are the same person.
+    pub was: f64,
 }
 
 /// What came of looking for many people.
@@ -202,7 +217,7 @@ impl Report {
                 percent(recall)
             );
         }
-        self.reliability(&mut out);
+        self.reliability_table(&mut out);
         out
     }
 
@@ -220,31 +235,91 @@ impl Report {
         let _ = writeln!(out, "| somebody else | {d:.0} | {e:.0} | {f:.0} | |\n");
     }
 
-    fn reliability(&self, out: &mut String) {
+    /// What the probability says and how often it was so, of candidates that no rule holds down.
+    pub fn reliability(&self) -> Vec<Stretch> {
+        let ends = BOUNDS.iter().skip(1).chain([&1.0]);
+        let stretch = |(from, to): (&f64, &f64)| {
+            let within =
+                |seen: &Seen| !seen.held && seen.probability >= *from && (seen.probability < *to || *to == 1.0);
+            let all = self.seen.iter().filter(|seen| within(seen));
+            let said = all.fold(0.0, |sum, seen| sum + seen.probability * seen.stands_for);
+            let (candidates, right) = (self.sum(within), self.sum(|seen| within(seen) && seen.right));
+            Stretch {
+                within: (*from, *to),
+                candidates,
+                said: said / candidates.max(1e-9),
+                was: right / candidates.max(1e-9),
+            }
+        };
+        BOUNDS.iter().zip(ends).map(stretch).collect()
+    }
+
+    /// By how much the probability is off on average (the expected calibration error).
+    pub fn calibration_error(&self) -> f64 {
+        let stretches = self.reliability();
+        let all: f64 = stretches.iter().map(|stretch| stretch.candidates).sum();
+        let off = stretches
+            .iter()
+            .map(|stretch| stretch.candidates * (stretch.said - stretch.was).abs());
+        off.sum::<f64>() / all.max(1e-9)
+    }
+
+    fn reliability_table(&self, out: &mut String) {
         let _ = writeln!(
             out,
-            "\nWhat the probability says, and how often it was so (where no rule holds the grade down):\n"
+            "\nWhat the probability says, and how often it was so (where no rule holds the grade down). On average it is off by \
+             {:.4} (expected calibration error):\n",
+            self.calibration_error()
         );
         let _ = writeln!(
             out,
             "| from | to | candidates | said on average | was so |\n|---|---|---|---|---|"
         );
-        let ends = BOUNDS.iter().skip(1).chain([&1.0]);
-        for (from, to) in BOUNDS.iter().zip(ends) {
-            let within =
-                |seen: &Seen| !seen.held && seen.probability >= *from && (seen.probability < *to || *to == 1.0);
-            let (all, right) = (self.sum(within), self.sum(|seen| within(seen) && seen.right));
-            let said = self
-                .seen
-                .iter()
-                .filter(|seen| within(seen))
-                .map(|seen| seen.probability * seen.stands_for);
-            let said = said.fold(0.0, |sum, said| sum + said) / all.max(1e-9);
+        for Stretch {
+            within: (from, to),
+            candidates,
+            said,
+            was,
+        } in self.reliability()
+        {
+            let _ = writeln!(out, "| {from} | {to} | {candidates:.0} | {said:.4} | {was:.4} |");
+        }
+    }
+
+    /// Draws what the probability says, to the right, against how often it was so, upwards.
+    fn draw_reliability(&self, out: &mut String) {
+        let (left, top, size) = RELIABILITY;
+        let bottom = top + size;
+        let _ = writeln!(
+            out,
+            "<rect x=\"{left}\" y=\"{top}\" width=\"{size}\" height=\"{size}\" fill=\"none\" stroke=\"black\"/>\n\
+             <line x1=\"{left}\" y1=\"{bottom}\" x2=\"{}\" y2=\"{top}\" stroke=\"#999999\"/>",
+            left + size
+        );
+        for stretch in self.reliability().iter().filter(|stretch| stretch.candidates >= 1.0) {
+            let (x, y) = (left + size * stretch.said, bottom - size * stretch.was);
+            let radius = 2.0 + stretch.candidates.log10();
             let _ = writeln!(
                 out,
-                "| {from} | {to} | {all:.0} | {said:.4} | {:.4} |",
-                right / all.max(1e-9)
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" fill=\"#1f4e79\" fill-opacity=\"0.6\"/>"
             );
+        }
+        let texts = [
+            (280.0, 520.0, "to the right: the probability that is said".to_owned()),
+            (280.0, 538.0, "upwards: the share that was the same person".to_owned()),
+            (
+                280.0,
+                556.0,
+                "on the line they are the same; a larger spot is more candidates".to_owned(),
+            ),
+            (
+                280.0,
+                574.0,
+                format!("off on average by {:.4}", self.calibration_error()),
+            ),
+        ];
+        for (x, y, text) in texts {
+            let _ = writeln!(out, "<text x=\"{x}\" y=\"{y}\">{text}</text>");
         }
     }
 
@@ -254,8 +329,8 @@ impl Report {
         let (low, high) = CURVE;
         let at = |bits: f64| 60.0 + 600.0 * (bits - f64::from(low)) / f64::from(high - low);
         let mut out = String::from(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 470\" font-family=\"sans-serif\" font-size=\"12\">\n\
-             <rect width=\"720\" height=\"470\" fill=\"white\"/>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 720\" font-family=\"sans-serif\" font-size=\"12\">\n\
+             <rect width=\"720\" height=\"720\" fill=\"white\"/>\n",
         );
         let count = |right: bool, from: i32| {
             let last = from == high - 1;
@@ -293,6 +368,7 @@ impl Report {
             );
         }
         axes(&mut out, &at);
+        self.draw_reliability(&mut out);
         out.push_str("</svg>\n");
         out
     }

@@ -19,9 +19,9 @@ use crate::weights::Weights;
 pub enum Grade {
     /// Not the same person.
     CertainlyNot,
-    /// Perhaps; somebody should look.
+    /// Perhaps.
     Possible,
-    /// More likely than not.
+    /// So likely that somebody should look.
     Probable,
     /// So sure that records may be linked without anybody looking.
     Certain,
@@ -38,6 +38,16 @@ impl Grade {
         }
     }
 
+    /// The probability from which the next grade begins; 1 for the last.
+    fn end(self) -> f64 {
+        match self {
+            Grade::Certain => 1.0,
+            Grade::Probable => CERTAIN,
+            Grade::Possible => PROBABLE,
+            Grade::CertainlyNot => POSSIBLE,
+        }
+    }
+
     /// The grade a probability has before the rules.
     fn of(probability: f64) -> Grade {
         match probability {
@@ -49,12 +59,13 @@ impl Grade {
     }
 }
 
-/// From which probability a match is certain, probable, possible.
-pub const CERTAIN: f64 = 0.998;
+/// From which probability a match is certain, probable, possible. Probabilities are calibrated, so these say what is wanted:
+/// of all who are certain far more than 98 in 100 are right, and somebody looks where it is one in ten.
+pub const CERTAIN: f64 = 0.98;
 /// See [`CERTAIN`].
-pub const PROBABLE: f64 = 0.7;
+pub const PROBABLE: f64 = 0.1;
 /// See [`CERTAIN`].
-pub const POSSIBLE: f64 = 0.002;
+pub const POSSIBLE: f64 = 0.001;
 
 /// How many people a family is taken to have.
 const FAMILY: f64 = 5.0;
@@ -91,7 +102,7 @@ impl fmt::Display for Part {
 pub struct Score {
     /// The sum of all parts and of what stands before them, in bits: the logarithm of the odds, before calibration.
     pub bits: f64,
-    /// The calibrated probability.
+    /// The calibrated probability; where a rule holds the grade down, none beyond that grade.
     pub probability: f64,
     /// How sure that is.
     pub grade: Grade,
@@ -129,7 +140,7 @@ pub fn of_agreements(agreements: &[Agreement], people: f64, weights: &Weights) -
     let grade = Grade::of(probability).max(least);
     Score {
         bits,
-        probability,
+        probability: probability.min(most.end()),
         grade: grade.min(most),
         held: held.filter(|_| grade > most || least == most),
         before,

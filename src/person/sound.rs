@@ -33,29 +33,69 @@ const SOUNDS: [(&str, char); 23] = [
 /// The consonants of a folded name as they sound, with its first letter where that is a vowel: `wangdi` and `wangdue`
 /// are both `wnd`. Of another script, the name itself; of a hashed token, the hash of the sound.
 pub fn sound(token: &str) -> String {
-    if let Some(hashes) = token.strip_prefix(HASHED) {
-        return hashes.split_once('~').map_or(hashes, |(_, sound)| sound).to_owned();
+    match written_as_it_sounds(token) {
+        Some(sound) => sound.to_owned(),
+        None => Sounds::of(token).collect(),
     }
-    if !token.is_ascii() {
-        return token.to_owned();
+}
+
+/// Whether two folded names sound alike.
+fn sound_alike(a: &str, b: &str) -> bool {
+    match (written_as_it_sounds(a), written_as_it_sounds(b)) {
+        (None, None) => Sounds::of(a).eq(Sounds::of(b)),
+        (Some(a), Some(b)) => a == b,
+        _ => false,
     }
-    let mut out = String::with_capacity(token.len());
-    let mut rest = token;
-    while let Some(letter) = rest.chars().next() {
-        let group = SOUNDS.iter().find(|(group, _)| rest.starts_with(group));
-        let (length, sound) = group.map_or((1, letter), |(group, sound)| (group.len(), *sound));
-        let silent = matches!(sound, 'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'h') && rest.len() < token.len();
-        if !silent && !out.ends_with(sound) {
-            out.push(sound);
+}
+
+/// The sound of what is not in Latin letters.
+fn written_as_it_sounds(token: &str) -> Option<&str> {
+    match token.strip_prefix(HASHED) {
+        Some(hashes) => Some(hashes.split_once('~').map_or(hashes, |(_, sound)| sound)),
+        None => Some(token).filter(|token| !token.is_ascii()),
+    }
+}
+
+/// The consonants of a name in Latin letters, one by one.
+struct Sounds<'a> {
+    rest: &'a [u8],
+    begun: bool,
+    last: char,
+}
+
+impl Sounds<'_> {
+    fn of(token: &str) -> Sounds<'_> {
+        Sounds {
+            rest: token.as_bytes(),
+            begun: false,
+            last: '\0',
         }
-        rest = &rest[length..];
     }
-    out
+}
+
+impl Iterator for Sounds<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            let letter = *self.rest.first()?;
+            let begins = |group: &str| group.as_bytes()[0] == letter && self.rest.starts_with(group.as_bytes());
+            let group = SOUNDS.iter().find(|(group, _)| begins(group));
+            let (length, sound) = group.map_or((1, char::from(letter)), |(group, sound)| (group.len(), *sound));
+            self.rest = &self.rest[length..];
+            let silent = matches!(sound, 'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'h') && self.begun;
+            self.begun = true;
+            if !silent && sound != self.last {
+                self.last = sound;
+                return Some(sound);
+            }
+        }
+    }
 }
 
 /// Whether two folded names are the same but for a slip: they sound alike, or one edit apart; two where they are long.
 pub fn similar(a: &str, b: &str) -> bool {
-    if a == b || sound(a) == sound(b) {
+    if a == b || sound_alike(a, b) {
         return true;
     }
     if a.starts_with(HASHED) || b.starts_with(HASHED) {

@@ -14,6 +14,7 @@ mod import;
 mod journal;
 mod load;
 mod log;
+mod match_find;
 mod match_report;
 mod match_review;
 mod matching;

@@ -149,7 +149,13 @@ fn carried(register: &Register) -> [usize; 2] {
     [everybody, day.finish().len()]
 }
 
-fn measured(register: &Register, truth: &Truth, [twice_one_in, one_in]: [usize; 2], weights: &Weights) -> Report {
+/// What comes of looking for people of a register: of one in so many of those registered twice, and once.
+pub(crate) fn measured(
+    register: &Register,
+    truth: &Truth,
+    [twice_one_in, one_in]: [usize; 2],
+    weights: &Weights,
+) -> Report {
     let twice: std::collections::HashSet<&str> = truth.values().map(String::as_str).collect();
     let mut looked_for: Vec<(String, Person)> = Vec::new();
     let (mut once, mut seconds) = (0, 0);

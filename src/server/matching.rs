@@ -10,12 +10,13 @@ use fhir::identity::Id;
 use interaction::{Caller, Method, Request, analyzers, match_weights, people};
 use person::hidden::Key;
 use person::roster::{Head, Roster, Writer, whole};
-use person::{Person, Register, Weights, train};
+use person::{Person, Weights, train};
 use store::{Operation, Store};
 use text::Spellings;
 
 use crate::command::Set;
 use crate::engine::analyzers_folder;
+use crate::match_find;
 use crate::match_report::{self, made};
 use crate::match_review;
 
@@ -25,8 +26,9 @@ pub(crate) enum What {
     /// Learns the weights of matching from the records in the data folder, by expectation-maximisation, and stores them.
     ///
     /// They become the next version of Library/person-match-weights, by which $match then scores; the present weights
-    /// are where learning begins. With --people the records are those of a synthetic nation, and the weights are
-    /// printed. No server may be running on the same data.
+    /// are where learning begins, and their calibration stays. With --people the records are those of a synthetic nation,
+    /// where who is who is known: the evidence is calibrated too, and the weights are printed. No server may be running on
+    /// the same data.
     Train {
         /// Learn from a synthetic nation of so many people, and print the weights instead of storing them.
         #[arg(long, value_name = "NUMBER")]
@@ -63,7 +65,8 @@ pub(crate) enum What {
     },
     /// Looks for everybody among all others and puts pairs that may be one person on the worklist, a Task each.
     ///
-    /// A pair that is or was on it is left alone, whatever was decided. No server may be running on the same data.
+    /// A pair that is or was on it is left alone, whatever was decided. No server may be running on the same data; where one
+    /// is, POST Patient/$review-duplicates has it do the same beside its work.
     Review {
         #[command(flatten)]
         set: Set,
@@ -86,9 +89,15 @@ pub(crate) enum What {
         set: Set,
     },
     /// Finds who a patient may be in files that `epis match roster` wrote, and says why.
+    ///
+    /// With --text it finds whom typed words mean, as /find does: part of a name, a number, a year of birth, a place.
     Find {
         /// The file with the Patient, JSON or XML; - for standard input.
-        patient: PathBuf,
+        #[arg(required_unless_present = "text")]
+        patient: Option<PathBuf>,
+        /// What was typed, in place of a patient.
+        #[arg(long, value_name = "WORDS", conflicts_with_all = ["patient", "hidden_by"])]
+        text: Option<String>,
         /// The file of everybody, then those of changes in their order.
         #[arg(long = "in", value_name = "FILE", required = true)]
         rosters: Vec<PathBuf>,
@@ -117,9 +126,11 @@ pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
         } => {
             let before = Weights::built_in();
             let version = version.unwrap_or_else(|| format!("nation-{people}-{seed}"));
-            let (register, _) = made(people, seed)?;
-            let learned = train::train(&register, &before, &version)?;
-            print!("{}", learned.weights.write());
+            let (register, truth) = made(people, seed)?;
+            let mut weights = train::train(&register, &before, &version)?.weights;
+            // Who is who is known here: what the evidence turns out to be is learned too.
+            weights.calibration = match_report::measured(&register, &truth, [1, 1], &weights).calibration();
+            print!("{}", weights.write());
         }
         What::Train { version, set, .. } => learn(&set, version)?,
         What::Report {
@@ -145,12 +156,18 @@ pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
         } => roster(&set, &to, after, hidden_by.as_deref())?,
         What::Find {
             patient,
+            text,
             rosters,
             hidden_by,
             count,
             set,
         } => {
-            find(&set, &patient, &rosters, hidden_by.as_deref(), count)?;
+            let key = key(hidden_by.as_deref())?;
+            match (text, patient) {
+                (Some(text), _) => match_find::typed(&set, &text, &rosters, count)?,
+                (None, Some(file)) => match_find::patient(&set, &file, &rosters, key.as_ref(), count)?,
+                (None, None) => return Err("Name the file with the patient, or --text WORDS.".to_owned()),
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -265,49 +282,4 @@ fn changes(
         }
     }
     Ok(writer.finish())
-}
-
-/// Prints who a patient may be.
-fn find(set: &Set, patient: &Path, rosters: &[PathBuf], hidden_by: Option<&Path>, count: usize) -> Result<(), String> {
-    let analysis = analyzers::read(&analyzers_folder(&set.gather(&[])?))?;
-    let key = key(hidden_by)?;
-    let document = crate::fhirpath::read(patient)?;
-    let person = Person::read(document.root(), &analysis.names);
-    let person = key.as_ref().map_or_else(|| person.clone(), |key| key.hide(&person));
-    let mut register = Register::default();
-    let mut reached = 0;
-    for file in rosters {
-        let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-        let bytes = fs::read(file).map_err(|e| failed(&format!("it cannot be read: {e}.")))?;
-        let roster = Roster::read(&bytes).map_err(|e| failed(&e))?;
-        if roster.head.after != reached {
-            return Err(failed(&format!(
-                "its changes begin after place {}, not {reached}.",
-                roster.head.after
-            )));
-        }
-        if roster.head.key != key.as_ref().map_or([0; 16], Key::check) {
-            return Err(failed(&"it is hidden by another secret, or by none; see --hidden-by."));
-        }
-        match roster.head.after {
-            0 => register = roster.register().map_err(|e| failed(&e))?,
-            _ => roster.apply(&mut register).map_err(|e| failed(&e))?,
-        }
-        reached = roster.head.up_to;
-    }
-    let found = register.best(&person, &Weights::built_in(), count);
-    if found.is_empty() {
-        println!("Nobody among {} people is likely this patient.", register.len());
-    }
-    for found in found {
-        println!(
-            "Patient/{}: {}, probability {:.4}",
-            found.id,
-            found.score.grade.code(),
-            found.score.probability
-        );
-        found.score.parts.iter().for_each(|part| println!("  {part}"));
-        found.score.held.iter().for_each(|held| println!("  {held}"));
-    }
-    Ok(())
 }

@@ -41,7 +41,8 @@ fn text(format: &'static str, body: Bytes) -> HttpResponse {
 }
 
 /// Where the log ends, how far the index has followed it, in how many segments it lies and whether they rest, how many
-/// commits there were since the start, which node this is and of whom, whether the index is being built, and what the patrol has found.
+/// commits there were since the start, which node this is and of whom, whether the index is being built, whether the patients
+/// are in memory to be found and matched, and what the patrol has found.
 fn health(engine: &Engine, standing: &str) -> String {
     let head = engine.store.head();
     let index = engine.index.position();
@@ -61,8 +62,10 @@ fn health(engine: &Engine, standing: &str) -> String {
         \"passed\":{passed},\"of\":{of}}}",
         rounds.complete, rounds.records.0, rounds.records.1, rounds.findings, rounds.repairs
     );
+    let (ready, read) = engine.people_read();
+    let people = format!("{{\"ready\":{ready},\"read\":{read}}}");
     format!(
         "{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"segments\":{segments},\"resting\":{resting},\"groups\":{groups},\
-        \"node\":{standing},\"building\":{building},\"patrol\":{patrol}}}\n"
+        \"node\":{standing},\"building\":{building},\"people\":{people},\"patrol\":{patrol}}}\n"
     )
 }

@@ -1,0 +1,53 @@
+//! `Patient/$review-duplicates`: by POST has everybody looked for among all others in the background, by GET tells how far that is.
+//!
+//! What `epis match review` does without a server. Both answer with a Parameters resource; one review at a time: whoever asks
+//! while one is under way is told of that one.
+
+use fhir::tree::Tree;
+
+use crate::engine::Engine;
+use crate::operation::Call;
+use crate::outputs;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::request::{Caller, Method, Request};
+use crate::upkeep::ReviewState;
+
+/// By POST, asks for a review: 202. Otherwise tells of the review under way, or else of the last: 200.
+///
+/// # Errors
+/// None.
+pub fn review_duplicates(
+    engine: &Engine,
+    _caller: &Caller,
+    request: &Request<'_>,
+    _call: &Call<'_>,
+) -> Result<Reply, Refusal> {
+    let asks = request.method == Method::Post;
+    let state = match asks {
+        true => engine.upkeep.ask_for_review(),
+        false => engine.upkeep.review(),
+    };
+    let (code, reached, failed) = match &state {
+        ReviewState::None => ("none", None, None),
+        ReviewState::Waiting => ("waiting", None, None),
+        ReviewState::Running(reached) => ("running", Some(reached), None),
+        ReviewState::Done(reached) => ("done", Some(reached), None),
+        ReviewState::Failed(why) => ("failed", None, Some(why)),
+    };
+    let mut all = vec![outputs::value("state", "valueCode", Tree::string(code))];
+    if let Some(reached) = reached {
+        let numbers = [
+            ("people", reached.people),
+            ("of", reached.of),
+            ("pairs", reached.pairs),
+            ("new", reached.put),
+        ];
+        all.extend(numbers.map(|(name, number)| outputs::value(name, "valueDecimal", Tree::number(number as u64))));
+    }
+    all.extend(failed.map(|why| outputs::value("why", "valueString", Tree::string(why))));
+    Ok(Reply::json(
+        if asks { 202 } else { 200 },
+        outputs::parameters(all).to_bytes(),
+    ))
+}
