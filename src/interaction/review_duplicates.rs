@@ -1,4 +1,4 @@
-//! `Patient/$review-duplicates`: by POST has everybody looked for among all others in the background, by GET tells how far that is.
+//! `Patient/$review-duplicates`: POST has everybody looked for among all others, beside other work; GET tells how far it is.
 //!
 //! What `epis match review` does without a server. Both answer with a Parameters resource; one review at a time: whoever asks
 //! while one is under way is told of that one.

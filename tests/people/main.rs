@@ -1,8 +1,8 @@
 //! Measures finding people among a nation: `/find` and `$match` against reads by id, in turns, in one run.
 //!
 //! `cargo build --release -p epis -p tests && target/release/people --people 780000` makes the nation, imports it, asks,
-//! and prints the table of `docs/reference/finding-people.md`. `people --server 127.0.0.1:8080 --nation FOLDER` asks a server
-//! that has those people already.
+//! and prints the table of `docs/reference/finding-people.md`. `people --server 127.0.0.1:8080 --nation FOLDER --roster
+//! FILE` asks a server that has those people already, and a compact file of them.
 
 use std::fs;
 use std::path::Path;
@@ -120,7 +120,11 @@ fn main() {
             .and_then(|at| arguments.get(at + 1))
     };
     if let (Some(address), Some(nation)) = (given("--server"), given("--nation")) {
-        measure(address, None, &sample(&Path::new(nation).join("Patient.ndjson")));
+        let patients = sample(&Path::new(nation).join("Patient.ndjson"));
+        measure(address, None, &patients);
+        if let Some(roster) = given("--roster") {
+            of_roster(Path::new(roster), &patients);
+        }
         return;
     }
     let people: u64 = given("--people").map_or(780_000, |text| text.parse().expect("a number"));
@@ -175,7 +179,7 @@ fn measure(address: &str, process: Option<u32>, patients: &[Value]) {
     // Until then it is refused with 503, after the time that a search may take.
     while client.send("GET", "/find?q=sonam", b"").status == 503 {}
     println!(
-        "The first question reads everybody: {:.1} s, {:.0} MiB more.\n",
+        "The first question waited {:.1} s until everybody was read, with {:.0} MiB more.\n",
         began.elapsed().as_secs_f64(),
         resident() - before
     );
