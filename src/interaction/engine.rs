@@ -287,13 +287,22 @@ impl Engine {
     pub fn prepare(&self, kind: &Kind, record: Node<'_>, remarks: bool) -> Result<Prepared, Refusal> {
         self.check_type(kind, record)?;
         let issues = self.judged(kind, record, remarks)?;
-        let found_by = search_index::Prepared::new(&self.registry, kind, record);
         Ok(Prepared {
+            issues,
+            ..self.as_it_is(kind, record)
+        })
+    }
+
+    /// Makes everything ready that writing a record takes, without judging it: what another site accepted, or what follows
+    /// from that, is never refused.
+    pub(crate) fn as_it_is(&self, kind: &Kind, record: Node<'_>) -> Prepared {
+        let found_by = search_index::Prepared::new(&self.registry, kind, record);
+        Prepared {
             body: body::store(record),
             claims: self.claims(kind, &found_by.values),
             found_by: Arc::new(found_by),
-            issues,
-        })
+            issues: Vec::new(),
+        }
     }
 
     /// Judges a record that is to be written, as the policy of its kind says: the issues that do not forbid it.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use fhir::body;
 use fhir::identity::{Id, Kind, VersionId};
-use store::Operation;
+use store::{Operation, Seal, Version};
 
 /// One version as it travels: what it is the same on every site, and nothing that is a site's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +31,44 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoChange;
 
+impl From<Version> for Change {
+    fn from(version: Version) -> Change {
+        Change {
+            kind: version.kind,
+            id: version.id,
+            version: version.version,
+            base: version.base,
+            merged: version.merged,
+            updated: version.updated,
+            operation: version.operation,
+            body: version.body,
+        }
+    }
+}
+
 /// Between the meta part and the rest of a body: compact JSON has it nowhere.
 const PARTS: u8 = b'\t';
 
 impl Change {
+    /// The version's seal: the same on every site.
+    pub fn seal(&self) -> Seal {
+        let version = Version {
+            seq: 0,
+            record: 0,
+            kind: self.kind.clone(),
+            id: self.id.clone(),
+            version: self.version,
+            base: self.base,
+            merged: self.merged,
+            updated: self.updated,
+            arrived: self.updated,
+            aside: false,
+            operation: self.operation,
+            body: self.body.clone(),
+        };
+        version.seal()
+    }
+
     /// The two lines: `Kind/id operation version base merged updated`, where a version that is not there is `-`, and the
     /// body's two parts with a tab between them.
     ///

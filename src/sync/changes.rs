@@ -51,6 +51,14 @@ impl Changes {
         Changes { of, beaten }
     }
 
+    /// The versions that changed an element or something inside of it.
+    pub(crate) fn inside(&self, address: &Address) -> FxHashSet<usize> {
+        let changed = self.of.iter().filter(|(at, _)| address.holds(at));
+        changed
+            .flat_map(|(_, changes)| changes.iter().map(|change| change.by))
+            .collect()
+    }
+
     /// The changes of an element that no other change of it knew of.
     pub(crate) fn last<'a>(&'a self, history: &History, address: &Address) -> Vec<&'a Change> {
         let all = self.of.get(address).map_or(&[][..], Vec::as_slice);

@@ -155,19 +155,27 @@ fn code(rule: &Rule, address: &Address, leaf: &Option<Leaf>) -> Option<String> {
     Some(code.to_owned())
 }
 
+/// What was taken out while others wrote inside of it, until somebody who knew of both has written there too.
 fn removals(history: &History, changes: &Changes, rule: &Rule) -> Vec<Conflict> {
     let conflict = |beaten: &crate::changes::Beaten| {
-        let writers = beaten
-            .writers
-            .iter()
-            .map(|by| (name(history, *by), written(changes, *by, &beaten.address)));
-        Conflict {
+        let later = changes.inside(&beaten.address);
+        let settled = |writer: usize| {
+            let knew_both = |by: &usize| history.knew(*by, writer) && history.knew(*by, beaten.remover);
+            later.iter().any(knew_both)
+        };
+        let open = beaten.writers.iter().copied().filter(|writer| !settled(*writer));
+        let said = open.map(|by| (name(history, by), written(changes, by, &beaten.address)));
+        let said: Vec<_> = said.collect();
+        (!said.is_empty()).then(|| Conflict {
             address: beaten.address.clone(),
-            said: writers.chain([(name(history, beaten.remover), None)]).collect(),
+            said: said
+                .into_iter()
+                .chain([(name(history, beaten.remover), None)])
+                .collect(),
             review: beaten.address.member().is_none() || is_reviewed(rule, &beaten.address),
-        }
+        })
     };
-    changes.beaten.iter().map(conflict).collect()
+    changes.beaten.iter().filter_map(conflict).collect()
 }
 
 /// What a version wrote to an element that has a value of its own; an empty text where it wrote inside of it.

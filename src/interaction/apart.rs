@@ -1,0 +1,174 @@
+//! A record as the set of its versions: those that sites wrote apart are read back from the log and brought together.
+//!
+//! See `docs/reference/merging.md` and decision 18. Not everything is read: only back to a version that all later ones
+//! know of, and back to where a conflict began that is still open.
+
+use fhir::body::parts;
+use fhir::document::Document;
+use fhir::identity::{Id, Kind, VersionId};
+use fhir::parse::Limits;
+use fhir::tree::Tree;
+use rustc_hash::FxHashSet;
+use store::{HistoryRange, Scope, Store, Trouble};
+use sync::element::Address;
+use sync::history::VERSIONS_MAX;
+use sync::{Change, Conflict, History, Rules, State};
+
+use crate::engine::Engine;
+use crate::refusal::Refusal;
+
+/// Versions read from the log at once.
+const CHUNK: usize = 64;
+
+/// What a record comes to when all that was written to it is known.
+pub(crate) struct Joined {
+    /// The record; `None` where it is deleted.
+    pub(crate) record: Option<Tree>,
+    /// What its writers disagree on and a person settles.
+    pub(crate) conflicts: Vec<Conflict>,
+    /// The place of the oldest version that was looked at.
+    pub(crate) since: u64,
+}
+
+/// A version's record as a value, without what the server says of it; `None` for a deletion.
+///
+/// # Errors
+/// A sentence where the bytes are no stored JSON.
+fn tree(kind: &Kind, id: &Id, stored: &[u8]) -> Result<Option<Tree>, String> {
+    if stored.is_empty() {
+        return Ok(None);
+    }
+    let (meta, rest) = parts(stored).ok_or("it is no stored body")?;
+    let mut text = format!("{{\"resourceType\":\"{kind}\",\"id\":\"{id}\"").into_bytes();
+    if !meta.is_empty() {
+        text.extend_from_slice(b",\"meta\":{");
+        text.extend_from_slice(meta);
+        text.push(b'}');
+    }
+    if !rest.is_empty() {
+        text.push(b',');
+        text.extend_from_slice(rest);
+    }
+    text.push(b'}');
+    let document = Document::parse(&text, Limits::default()).map_err(|e| e.to_string())?;
+    Ok(Some(Tree::from_node(document.root())))
+}
+
+/// A version that came as the merging room sees it.
+///
+/// # Errors
+/// A sentence where its body is no stored JSON.
+pub(crate) fn version_of(change: &Change) -> Result<sync::Version, String> {
+    Ok(sync::Version {
+        name: change.version,
+        parents: change.base.into_iter().chain(change.merged).collect(),
+        clock: change.updated,
+        body: tree(&change.kind, &change.id, &change.body)?,
+    })
+}
+
+/// Versions of one record, read back until the oldest stands for all before it.
+struct Past {
+    versions: Vec<sync::Version>,
+    names: FxHashSet<VersionId>,
+    /// What versions here are based on and is not here.
+    wanted: FxHashSet<VersionId>,
+    /// A version here is based on none.
+    begun: bool,
+    since: u64,
+}
+
+impl Past {
+    fn add(&mut self, version: sync::Version) {
+        self.wanted.remove(&version.name);
+        self.begun |= version.parents.is_empty();
+        let unknown = version.parents.iter().filter(|parent| !self.names.contains(parent));
+        self.wanted.extend(unknown);
+        self.names.insert(version.name);
+        self.versions.push(version);
+    }
+
+    /// Reads back from the log. `until` is where a conflict began that is still open.
+    fn read(store: &Store, (kind, id): (&Kind, &Id), came: &[sync::Version], until: u64) -> Result<Past, Trouble> {
+        let mut past = Past {
+            versions: Vec::new(),
+            names: FxHashSet::default(),
+            wanted: FxHashSet::default(),
+            begun: false,
+            since: u64::MAX,
+        };
+        came.iter().rev().for_each(|version| past.add(version.clone()));
+        let scope = Scope::Record(kind.clone(), id.clone());
+        let mut range = HistoryRange::newest(CHUNK);
+        loop {
+            let versions = store.history(&scope, &range)?;
+            let Some(last) = versions.last() else { break };
+            range.before = Some(last.seq);
+            for version in versions {
+                past.since = version.seq;
+                let others_know = past.wanted.iter().all(|wanted| *wanted == version.version) && !past.begun;
+                let mut read = sync::Version {
+                    name: version.version,
+                    parents: version.base.into_iter().chain(version.merged).collect(),
+                    clock: version.updated,
+                    body: tree(kind, id, &version.body).map_err(Trouble::new)?,
+                };
+                if others_know && past.since <= until && !past.versions.is_empty() {
+                    read.parents = Vec::new();
+                    past.add(read);
+                    return Ok(past);
+                }
+                past.add(read);
+                if past.versions.len() > VERSIONS_MAX {
+                    return Ok(past);
+                }
+            }
+        }
+        // What is not in this log at all, as after an old copy of it was put back, is known to nobody here.
+        for version in &mut past.versions {
+            version.parents.retain(|parent| past.names.contains(parent));
+        }
+        Ok(past)
+    }
+}
+
+impl Engine {
+    /// What a record comes to with versions that came and are not in the log yet. `until` is the place in the log from
+    /// which a conflict is known that is still open, else the log's end; `current` is the record's current version, and
+    /// `apart` are those that did not know of it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn joined(
+        &self,
+        (kind, id): (&Kind, &Id),
+        came: &[sync::Version],
+        until: u64,
+        (current, apart): (&sync::Version, &[VersionId]),
+    ) -> Result<Joined, Refusal> {
+        let past = Past::read(&self.store, (kind, id), came, until)?;
+        let since = past.since;
+        let state = match History::new(past.versions) {
+            Ok(history) => sync::state(&history, &self.definitions, Rules::national()),
+            // There is too much to look at: the current version goes on, and a person looks at the others.
+            Err(_) => unjoined(current, apart),
+        };
+        Ok(Joined {
+            record: state.record,
+            conflicts: state.conflicts.into_iter().filter(|conflict| conflict.review).collect(),
+            since,
+        })
+    }
+}
+
+fn unjoined(current: &sync::Version, apart: &[VersionId]) -> State {
+    let all = std::iter::once(current.name).chain(apart.iter().copied());
+    State {
+        record: current.body.clone(),
+        conflicts: vec![Conflict {
+            address: Address::default(),
+            said: all.map(|name| (name, Some(String::new()))).collect(),
+            review: true,
+        }],
+    }
+}

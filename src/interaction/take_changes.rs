@@ -1,0 +1,331 @@
+//! The centre takes what a node wrote: all of it, in its order, and what did not know of the current version is joined.
+//!
+//! A version based on the current one goes on from it. Another is only kept, and in the same unit follows a version of the
+//! centre's own, based on both, which says what the record comes to (`apart.rs`); what a person has to settle is put on the
+//! worklist (`conflict.rs`). How far the node's versions are here is noted in the same unit, so nothing is taken twice.
+
+use fhir::identity::{Id, Kind, VersionId};
+use fhir::tree::Tree;
+use query::replaced;
+use rustc_hash::{FxHashMap, FxHashSet};
+use store::{Appended, Expect, Guard, Made, Note, Operation, Refused, Seal, Store, Trouble, Unit, Write};
+use sync::Change;
+
+use crate::apart::version_of;
+use crate::arrive::{Untaken, write_of};
+use crate::conflict::{NOTES, Open, record_of};
+use crate::engine::Engine;
+use crate::merge_party::document;
+use crate::newcomers;
+use crate::refusal::Refusal;
+
+/// Versions in one unit at most.
+const UNIT_MAX: usize = 256;
+/// The kind of what is on a worklist.
+const TASK: &str = "Task";
+/// How often a unit is decided anew because somebody wrote in between.
+const TRIES: usize = 16;
+
+/// Up to which of a node's versions they are here, and the seal of that one; zeros where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The counter.
+    pub counter: u64,
+    /// The seal.
+    pub seal: Seal,
+}
+
+/// What came of versions that a node sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// How far the node's versions are here now.
+    pub acknowledged: Acknowledged,
+    /// How many were not here before.
+    pub versions: usize,
+    /// How many of those did not know of the record's current version.
+    pub aside: usize,
+    /// How many Tasks were put on the worklist, changed or completed.
+    pub tasks: usize,
+}
+
+/// The key of the note that says how far a node's versions are here.
+fn key(node: u32) -> String {
+    format!("peer/{node}")
+}
+
+impl Acknowledged {
+    /// What is noted of a node.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn of(store: &Store, node: u32) -> Result<Acknowledged, Trouble> {
+        let note = store.note(&key(node))?.unwrap_or_default();
+        let read = note.split_first_chunk::<8>().and_then(|(counter, seal)| {
+            Some(Acknowledged {
+                counter: u64::from_le_bytes(*counter),
+                seal: seal.try_into().ok()?,
+            })
+        });
+        Ok(read.unwrap_or_default())
+    }
+
+    fn note(self, node: u32) -> Note {
+        Note::new(key(node), [&self.counter.to_le_bytes()[..], &self.seal].concat())
+    }
+
+    fn to(change: &Change) -> Acknowledged {
+        Acknowledged {
+            counter: change.version.counter,
+            seal: change.seal(),
+        }
+    }
+
+    /// Those of a node's versions that are not here yet.
+    fn fresh(self, node: u32, changes: &[Change]) -> Result<&[Change], Untaken> {
+        let Some(first) = changes.first() else {
+            return Ok(&[]);
+        };
+        for (change, counter) in changes.iter().zip(first.version.counter..) {
+            if change.version != (VersionId { node, counter }) || counter == 0 {
+                let why = format!("it is not version {counter} of node {node}, which comes next");
+                return Err(Untaken::Unusable(change.version, why));
+            }
+        }
+        let expected = self.counter + 1;
+        let Some(known) = expected.checked_sub(first.version.counter) else {
+            let found = first.version.counter;
+            return Err(Untaken::Gap { expected, found });
+        };
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        if known > 0
+            && let Some(last) = changes.get(known - 1).filter(|last| last.seal() != self.seal)
+        {
+            return Err(Untaken::Other(last.version));
+        }
+        Ok(changes.get(known..).unwrap_or_default())
+    }
+}
+
+/// Takes versions that were made on a node, in their order and without a gap; those that are here are passed over. Each
+/// 256 are durable, with all that follows from them, before the next are looked at.
+///
+/// # Errors
+/// [`Untaken`].
+pub fn take_changes(engine: &Engine, node: u32, changes: &[Change]) -> Result<Taken, Untaken> {
+    let mut taken = Taken {
+        acknowledged: Acknowledged::of(&engine.store, node)?,
+        ..Taken::default()
+    };
+    for changes in changes.chunks(UNIT_MAX) {
+        let more = decided(|| some(engine, node, changes))?;
+        taken.acknowledged = more.acknowledged;
+        taken.versions += more.versions;
+        taken.aside += more.aside;
+        taken.tasks += more.tasks;
+    }
+    Ok(taken)
+}
+
+/// Completes the Tasks of conflicts that were settled by ordinary versions written here; how many Tasks changed. At most so
+/// many records with open conflicts are looked at.
+///
+/// # Errors
+/// [`Untaken`].
+pub fn settle_conflicts(engine: &Engine, most: usize) -> Result<usize, Untaken> {
+    let mut tasks = 0;
+    for (key, _) in engine.store.notes(NOTES, most)? {
+        let Some(name) = record_of(&key) else { continue };
+        tasks += decided(|| {
+            let since = engine.store.head();
+            let mut plan = Plan::default();
+            plan.meet(engine, &name)?;
+            plan.conclude(engine)?;
+            let (kind, id) = name.clone();
+            let is_it = move |appended: &Appended| (&appended.kind, &appended.id) == (&kind, &id);
+            let tasks = plan.tasks;
+            submit(engine, plan, since, Box::new(is_it)).map(|done| done.map(|()| tasks))
+        })?;
+    }
+    Ok(tasks)
+}
+
+/// Decides anew as often as somebody wrote in between.
+fn decided<T>(attempt: impl Fn() -> Result<Option<T>, Untaken> + Clone) -> Result<T, Untaken> {
+    for _ in 0..TRIES {
+        if let Some(done) = attempt()? {
+            return Ok(done);
+        }
+    }
+    Err(Untaken::Refused(Refused::Busy))
+}
+
+/// Takes what one unit holds; `None` where somebody wrote in between.
+fn some(engine: &Engine, node: u32, changes: &[Change]) -> Result<Option<Taken>, Untaken> {
+    let since = engine.store.head();
+    let acknowledged = Acknowledged::of(&engine.store, node)?;
+    let fresh = acknowledged.fresh(node, changes)?;
+    let Some(last) = fresh.last() else {
+        return Ok(Some(Taken {
+            acknowledged,
+            ..Taken::default()
+        }));
+    };
+    let mut plan = Plan::default();
+    for change in fresh {
+        plan.take(engine, change)?;
+    }
+    plan.conclude(engine)?;
+    let taken = Taken {
+        acknowledged: Acknowledged::to(last),
+        versions: fresh.len(),
+        aside: plan.aside,
+        tasks: plan.tasks,
+    };
+    plan.notes.push(taken.acknowledged.note(node));
+    // The same versions on another way: the records they are of have moved, or one of them is here.
+    let is_same = move |appended: &Appended| appended.version.node == node;
+    submit(engine, plan, since, Box::new(is_same)).map(|done| done.map(|()| taken))
+}
+
+/// `None` where somebody wrote in between.
+fn submit(engine: &Engine, plan: Plan, since: u64, disturbed_by: store::Disturbs) -> Result<Option<()>, Untaken> {
+    let unit = Unit {
+        writes: plan.writes,
+        notes: plan.notes,
+        guard: Some(Guard { since, disturbed_by }),
+    };
+    if unit.writes.is_empty() && unit.notes.is_empty() {
+        return Ok(Some(()));
+    }
+    match engine.store.submit(unit) {
+        Ok(_) => Ok(Some(())),
+        Err(Refused::Expectation { .. } | Refused::Disturbed) => Ok(None),
+        Err(refused) => Err(Untaken::Refused(refused)),
+    }
+}
+
+/// A record as a unit leaves it so far.
+struct Standing {
+    current: Option<sync::Version>,
+    live: bool,
+    /// Whether a write of the unit says already how the record must be found.
+    expected: bool,
+    came: Vec<sync::Version>,
+    /// Versions that the current one does not know of, and none of which knows another.
+    apart: Vec<VersionId>,
+    open: Open,
+}
+
+/// What one unit writes.
+#[derive(Default)]
+struct Plan {
+    writes: Vec<Write>,
+    notes: Vec<Note>,
+    records: FxHashMap<(Kind, Id), Standing>,
+    /// The records in the order they came.
+    order: Vec<(Kind, Id)>,
+    aside: usize,
+    tasks: usize,
+}
+
+impl Plan {
+    /// The record as it is before the unit.
+    fn meet(&mut self, engine: &Engine, name: &(Kind, Id)) -> Result<&mut Standing, Untaken> {
+        if !self.records.contains_key(name) {
+            let current = engine.store.current(&name.0, &name.1)?;
+            let live = current.as_ref().is_some_and(|version| version.operation.is_live());
+            let read = |version: store::Version| {
+                version_of(&Change::from(version))
+                    .map_err(|why| Untaken::Broken(format!("A stored version is damaged: {why}.")))
+            };
+            let standing = Standing {
+                current: current.map(read).transpose()?,
+                live,
+                expected: false,
+                came: Vec::new(),
+                apart: Vec::new(),
+                open: Open::of(engine, &name.0, &name.1)?,
+            };
+            self.records.insert(name.clone(), standing);
+            self.order.push(name.clone());
+        }
+        Ok(self.records.get_mut(name).expect("it was just met"))
+    }
+
+    fn take(&mut self, engine: &Engine, change: &Change) -> Result<(), Untaken> {
+        let name = (change.kind.clone(), change.id.clone());
+        let version = version_of(change).map_err(|why| Untaken::Unusable(change.version, why))?;
+        let standing = self.meet(engine, &name)?;
+        let before = standing.current.as_ref().map(|current| current.name);
+        let aside = before.is_some_and(|before| !version.parents.contains(&before));
+        let mut write = write_of(engine, change, aside)?;
+        if !std::mem::replace(&mut standing.expected, true) {
+            write.expect = Expect::Current(before);
+        }
+        standing.apart.retain(|apart| !version.parents.contains(apart));
+        standing.came.push(version.clone());
+        if aside {
+            standing.apart.push(change.version);
+        } else {
+            standing.live = change.operation.is_live();
+            standing.current = Some(version);
+        }
+        if before.is_none() && change.operation.is_live() && change.kind == *replaced::kind() {
+            self.notes.extend(newcomers::note(engine, &change.id));
+        }
+        self.aside += usize::from(aside);
+        self.writes.push(write);
+        Ok(())
+    }
+
+    /// Joins what is apart, and brings the worklist to what is open then.
+    fn conclude(&mut self, engine: &Engine) -> Result<(), Untaken> {
+        let tasks = self.order.iter().filter(|(kind, _)| kind.as_str() == TASK);
+        let busy: FxHashSet<Id> = tasks.map(|(_, id)| id.clone()).collect();
+        for name in std::mem::take(&mut self.order) {
+            let standing = self.records.remove(&name).expect("every record in order was met");
+            let (Some(current), false) = (&standing.current, standing.apart.is_empty() && standing.open.is_empty())
+            else {
+                continue;
+            };
+            let until = standing.open.since.unwrap_or(u64::MAX);
+            let (kind, id) = (&name.0, &name.1);
+            let joined = engine.joined((kind, id), &standing.came, until, (current, &standing.apart))?;
+            self.writes
+                .extend(joins(engine, &name, &standing, joined.record.as_ref())?);
+            let found = (joined.conflicts, joined.since);
+            let (tasks, note) = standing
+                .open
+                .settle(engine, (kind, id), found, joined.record.as_ref(), &busy)?;
+            self.tasks += tasks.len();
+            self.writes.extend(tasks);
+            self.notes.extend(note);
+        }
+        Ok(())
+    }
+}
+
+/// The versions of the centre's own that know of the current version and of all that are apart: one for each of these.
+fn joins(
+    engine: &Engine,
+    (kind, id): &(Kind, Id),
+    standing: &Standing,
+    record: Option<&Tree>,
+) -> Result<Vec<Write>, Refusal> {
+    let plain = match record {
+        None => Write::new(kind.clone(), id.clone(), Operation::Delete, Vec::new()),
+        Some(record) => {
+            let operation = match standing.live {
+                true => Operation::Update,
+                false => Operation::Create,
+            };
+            let prepared = engine.as_it_is(kind, document(record)?.root());
+            prepared.into_write(kind.clone(), id.clone(), operation, Expect::Anything)
+        }
+    };
+    let join = |apart: &VersionId| Write {
+        made: Made::Joining(*apart),
+        ..plain.clone()
+    };
+    Ok(standing.apart.iter().map(join).collect())
+}

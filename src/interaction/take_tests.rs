@@ -1,0 +1,590 @@
+//! A centre and clinics that write apart and sync: what becomes of each record, everywhere, and what is on the worklist.
+//!
+//! A script is lines of acts: `WHO put Kind/id members`, `WHO delete Kind/id`, `WHO sync` (a clinic tells the centre what it
+//! wrote and takes what changed there), `sync` (all, until nobody has anything to say), `settle`; and of what must hold:
+//! `WHO has Kind/id members`, `everywhere Kind/id members` (or `gone`), `open N`, `settled N` (Tasks of conflicts).
+//! `EPIS_SITE_CASES=100 cargo test -p interaction sites_at_random` tries as many networks at random.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use fhir::identity::{Id, Kind};
+use fhir::tree::Tree;
+use query::sample::Random;
+use store::testing::Fresh;
+use store::{HistoryRange, Note, Scope, Version};
+use sync::{Change, History, Rules};
+
+use crate::apart::version_of;
+use crate::arrive::Untaken;
+use crate::take_changes::{Acknowledged, Taken, settle_conflicts, take_changes};
+use crate::take_states::take_states;
+use crate::{Caller, Engine, Generations, Method, Request, Settings, answer};
+
+const BASE: &str = "http://x/fhir";
+/// Random networks that are tried where nothing is said.
+const CASES: u64 = 4;
+
+/// A site: an engine on a place of its own.
+struct Site {
+    generations: Option<Generations>,
+    index: PathBuf,
+    _fresh: Fresh,
+}
+
+impl Site {
+    fn new(fresh: Fresh, node: u32) -> Site {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let index = format!(
+            "epis-site-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let index = std::env::temp_dir().join(index);
+        let mut log = fresh.settings();
+        log.node = Some(node);
+        let settings = Settings::at(log, index.clone());
+        Site {
+            generations: Some(Generations::open(settings).expect("an engine in a fresh place")),
+            index,
+            _fresh: fresh,
+        }
+    }
+
+    fn engine(&self) -> Arc<Engine> {
+        self.generations.as_ref().expect("open until dropped").now()
+    }
+
+    fn ask(&self, method: Method, path: &str, body: &str) {
+        let mut request = Request::new(method, path, "", BASE);
+        request.body = body.as_bytes();
+        request.content_type = Some("application/fhir+json");
+        let reply = answer(&self.engine(), &Caller::Operator, &request);
+        let text = String::from_utf8_lossy(reply.body.bytes()).into_owned();
+        assert!(reply.status < 300, "{path} {body}: {text}");
+    }
+
+    fn put(&self, path: &str, members: &str) {
+        let (kind, id) = path.split_once('/').unwrap();
+        let comma = if members.is_empty() { "" } else { "," };
+        let body = format!(r#"{{"resourceType":"{kind}","id":"{id}"{comma}{members}}}"#);
+        self.ask(Method::Put, path, &body);
+    }
+
+    /// The record without what the server says of it; `None` where it is not there.
+    fn has(&self, path: &str) -> Option<Tree> {
+        let version = current(&self.engine(), path).filter(|version| version.operation.is_live())?;
+        Some(plain(&version))
+    }
+
+    /// The conflicts' Tasks with a status.
+    fn tasks(&self, wanted: &str) -> Vec<Tree> {
+        let engine = self.engine();
+        let tasks = engine
+            .store
+            .records_of(&Kind::new("Task").unwrap(), None, u64::MAX, 1_000);
+        let tasks = tasks.unwrap().0.iter().map(plain).collect::<Vec<_>>();
+        let has = |task: &Tree| task.get("status").and_then(Tree::as_str) == Some(wanted);
+        tasks.into_iter().filter(has).collect()
+    }
+
+    fn sound(&self, what: &str) {
+        let engine = self.engine();
+        let report = engine.store.check(&|_, _| ()).unwrap();
+        assert_eq!((report.findings, report.repairs), (vec![], vec![]), "{what}");
+        let report = engine.index.check(&|_, _| {}, true).unwrap();
+        assert_eq!((report.findings, report.repairs), (vec![], vec![]), "{what}");
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.generations = None;
+        // A folder left over in the system's temporary directory does no harm.
+        let _ = std::fs::remove_dir_all(&self.index);
+    }
+}
+
+fn name(path: &str) -> (Kind, Id) {
+    let (kind, id) = path.split_once('/').unwrap();
+    (Kind::new(kind).unwrap(), Id::new(id).unwrap())
+}
+
+fn current(engine: &Engine, path: &str) -> Option<Version> {
+    let (kind, id) = name(path);
+    engine.store.current(&kind, &id).unwrap()
+}
+
+fn plain(version: &Version) -> Tree {
+    let mut tree = version_of(&Change::from(version.clone())).unwrap().body.unwrap();
+    tree.remove("resourceType");
+    tree.remove("id");
+    sorted(&tree)
+}
+
+/// Members in the order of their names: what a record says does not depend on their order.
+fn sorted(tree: &Tree) -> Tree {
+    match tree {
+        Tree::Object(members) => {
+            let mut members: Vec<(String, Tree)> = members.iter().map(|(n, held)| (n.clone(), sorted(held))).collect();
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            Tree::Object(members)
+        }
+        Tree::Array(items) => Tree::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
+}
+
+/// A centre and clinics.
+struct Network {
+    /// The centre first, then nodes 1, 2, ...
+    sites: Vec<Site>,
+}
+
+impl Network {
+    fn new(centre: Fresh, clinics: u32) -> Network {
+        let clinics = (1..=clinics).map(|node| Site::new(Fresh::sqlite(), node));
+        Network {
+            sites: std::iter::once(Site::new(centre, 0)).chain(clinics).collect(),
+        }
+    }
+
+    /// What a node wrote that the centre lacks.
+    fn unsent(&self, node: u32) -> Vec<Change> {
+        let store = &self.sites[node as usize].engine().store;
+        let acknowledged = Acknowledged::of(&self.sites[0].engine().store, node).unwrap();
+        let place = store.place_of(node, acknowledged.counter).unwrap();
+        let (versions, _) = store.made_by(node, place, usize::MAX).unwrap();
+        versions.into_iter().map(Change::from).collect()
+    }
+
+    fn push(&self, node: u32) -> Taken {
+        take_changes(&self.sites[0].engine(), node, &self.unsent(node)).unwrap()
+    }
+
+    /// Brings a node what changed at the centre; whether that was anything.
+    fn pull(&self, node: u32) -> bool {
+        let (centre, clinic) = (self.sites[0].engine(), self.sites[node as usize].engine());
+        let note = clinic.store.note("cursor").unwrap().unwrap_or_default();
+        let cursor = note.try_into().map_or(0, u64::from_le_bytes);
+        let (head, known) = (centre.store.head(), Acknowledged::of(&centre.store, node).unwrap());
+        let log = centre.store.log(cursor, usize::MAX).unwrap();
+        let changed: BTreeSet<(String, String)> = log
+            .iter()
+            .map(|version| (version.kind.to_string(), version.id.to_string()))
+            .collect();
+        let state = |(kind, id): &(String, String)| current(&centre, &format!("{kind}/{id}")).map(Change::from);
+        let states: Vec<Change> = changed.iter().filter_map(state).collect();
+        let note = Note::new("cursor", head.to_le_bytes());
+        take_states(&clinic, &states, known.counter, vec![note]).unwrap();
+        cursor < head
+    }
+
+    fn sync(&self, node: u32) -> bool {
+        let pushed = self.push(node).versions > 0;
+        self.pull(node) || pushed
+    }
+
+    fn sync_all(&self) {
+        let nodes = 1..self.sites.len() as u32;
+        for _ in 0..5 {
+            if nodes.clone().filter(|node| self.sync(*node)).count() == 0 {
+                return;
+            }
+        }
+        panic!("the sites do not come to an end");
+    }
+
+    fn site(&self, who: &str) -> &Site {
+        match who {
+            "centre" => &self.sites[0],
+            node => &self.sites[node.parse::<usize>().unwrap()],
+        }
+    }
+
+    fn act(&self, line: &str) {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        let wanted = |text: &str| match text {
+            "gone" => None,
+            members => Some(sorted(&Tree::parse(format!("{{{members}}}").as_bytes()).unwrap())),
+        };
+        let count = |status, number: &str| {
+            let tasks = self.sites[0].tasks(status);
+            assert_eq!(tasks.len().to_string(), number, "{line}: {tasks:#?}");
+        };
+        match words[..] {
+            ["sync"] => self.sync_all(),
+            ["settle"] => drop(settle_conflicts(&self.sites[0].engine(), 100).unwrap()),
+            ["open", number] => count("requested", number),
+            ["settled", number] => count("completed", number),
+            ["everywhere", path, ..] => {
+                let members = line.splitn(3, ' ').nth(2).unwrap();
+                for (node, site) in self.sites.iter().enumerate() {
+                    assert_eq!(site.has(path), wanted(members), "{line}, at {node}");
+                }
+            }
+            [who, "sync"] => drop(self.sync(who.parse().unwrap())),
+            [who, "delete", path] => self.site(who).ask(Method::Delete, path, ""),
+            [who, "put", path, members] => self.site(who).put(path, members),
+            [who, "has", path, members] => assert_eq!(self.site(who).has(path), wanted(members), "{line}"),
+            _ => panic!("{line} is no act"),
+        }
+    }
+
+    /// Every record is the same version everywhere, and is what all its versions together come to; what a person settles
+    /// is on the worklist, and nothing else.
+    fn agrees(&self, what: &str) {
+        let centre = self.sites[0].engine();
+        let mut expected = BTreeSet::new();
+        let log = centre.store.log(0, usize::MAX).unwrap();
+        let records: BTreeSet<String> = log
+            .iter()
+            .map(|version| format!("{}/{}", version.kind, version.id))
+            .collect();
+        for path in records {
+            let version = current(&centre, &path).unwrap();
+            for (node, site) in self.sites.iter().enumerate() {
+                let here = current(&site.engine(), &path).map(|here| (here.version, here.seal()));
+                assert_eq!(
+                    here,
+                    Some((version.version, version.seal())),
+                    "{what}: {path} at {node}"
+                );
+            }
+            expected.extend(self.oracle(&version, what));
+        }
+        let text = |task: &Tree| {
+            let focus = task.get("focus").and_then(|focus| focus.get("reference")?.as_str());
+            let element = task
+                .get("input")
+                .and_then(|inputs| inputs.items()[0].get("valueString")?.as_str());
+            format!("{} {}", focus.unwrap(), element.unwrap())
+        };
+        let open: BTreeSet<String> = self.sites[0].tasks("requested").iter().map(text).collect();
+        assert_eq!(open, expected, "{what}");
+    }
+
+    /// What the whole history of a record comes to: its conflicts.
+    fn oracle(&self, version: &Version, what: &str) -> Vec<String> {
+        let engine = self.sites[0].engine();
+        let scope = Scope::Record(version.kind.clone(), version.id.clone());
+        let versions = engine.store.history(&scope, &HistoryRange::newest(10_000)).unwrap();
+        let versions = versions
+            .into_iter()
+            .map(|version| version_of(&Change::from(version)).unwrap());
+        let history = History::new(versions).unwrap();
+        let state = sync::state(&history, &engine.definitions, Rules::national());
+        let is = version_of(&Change::from(version.clone())).unwrap().body;
+        let [record, is] = [state.record, is].map(|record| record.as_ref().map(sorted));
+        assert_eq!(record, is, "{what}: {}/{}", version.kind, version.id);
+        let told = |conflict: &sync::Conflict| match conflict.address.to_string() {
+            whole if whole.is_empty() => "(record)".to_owned(),
+            element => element,
+        };
+        let reviewed = state.conflicts.iter().filter(|conflict| conflict.review);
+        reviewed
+            .map(|conflict| format!("{}/{} {}", version.kind, version.id, told(conflict)))
+            .collect()
+    }
+}
+
+const SCRIPTS: &[&str] = &[
+    // A clinic's record comes to the centre and from there to the other clinic, as it was written.
+    r#"1 put Patient/p "gender":"female","extension":[{"url":"http://x.bt/unknown","valueDecimal":1.50}]
+2 has Patient/p gone
+sync
+everywhere Patient/p "gender":"female","extension":[{"url":"http://x.bt/unknown","valueDecimal":1.50}]
+2 put Patient/p "gender":"female","active":true
+centre put Patient/q "active":true
+sync
+everywhere Patient/p "gender":"female","active":true
+everywhere Patient/q "active":true
+open 0"#,
+    // Different elements: both changes. No conflict.
+    r#"centre put Patient/p "active":true
+sync
+1 put Patient/p "active":true,"maritalStatus":{"text":"married"}
+2 put Patient/p "active":true,"multipleBirthBoolean":true
+centre put Patient/p "active":true,"photo":[{"title":"a"}]
+sync
+everywhere Patient/p "active":true,"maritalStatus":{"text":"married"},"multipleBirthBoolean":true,"photo":[{"title":"a"}]
+open 0"#,
+    // What matters: a person settles it, at a clinic, and all hear of it.
+    r#"centre put Patient/p "gender":"unknown"
+sync
+1 put Patient/p "gender":"female"
+2 put Patient/p "gender":"male"
+sync
+open 1
+everywhere Patient/p "gender":"male"
+sync
+open 1
+1 put Patient/p "gender":"female"
+sync
+everywhere Patient/p "gender":"female"
+open 0
+settled 1"#,
+    // Another change of the record does not settle it; a change at the centre does, once it is looked at.
+    r#"centre put Patient/p "gender":"unknown"
+sync
+1 put Patient/p "gender":"female"
+2 put Patient/p "gender":"male"
+sync
+1 put Patient/p "gender":"male","active":true
+sync
+open 1
+2 put Patient/p "gender":"male","active":false
+sync
+open 1
+centre put Patient/p "gender":"other","active":false
+settle
+open 0
+settled 1
+sync
+everywhere Patient/p "gender":"other","active":false"#,
+    // A third says something else: one Task.
+    r#"centre put Patient/p "birthDate":"1990"
+sync
+1 put Patient/p "birthDate":"1991"
+2 put Patient/p "birthDate":"1992"
+3 put Patient/p "birthDate":"1993"
+1 sync
+2 sync
+open 1
+3 sync
+open 1
+sync
+everywhere Patient/p "birthDate":"1993"
+open 1"#,
+    // Cancelled against dispensed: both are kept, and a person looks.
+    r#"1 put MedicationRequest/m "status":"active","intent":"order","subject":{"reference":"Patient/p"},"medicationCodeableConcept":{"text":"a"}
+sync
+1 put MedicationRequest/m "status":"cancelled","intent":"order","subject":{"reference":"Patient/p"},"medicationCodeableConcept":{"text":"a"}
+2 put MedicationRequest/m "status":"completed","intent":"order","subject":{"reference":"Patient/p"},"medicationCodeableConcept":{"text":"a"}
+sync
+open 1"#,
+    // What is further counts, and nobody is asked.
+    r#"1 put MedicationRequest/m "status":"draft","intent":"order","subject":{"reference":"Patient/p"},"medicationCodeableConcept":{"text":"a"}
+sync
+1 put MedicationRequest/m "status":"completed","intent":"order","subject":{"reference":"Patient/p"},"medicationCodeableConcept":{"text":"a"}
+2 put MedicationRequest/m "status":"active","intent":"order","subject":{"reference":"Patient/p"},"medicationCodeableConcept":{"text":"a"}
+sync
+everywhere MedicationRequest/m "status":"completed","intent":"order","subject":{"reference":"Patient/p"},"medicationCodeableConcept":{"text":"a"}
+open 0"#,
+    // A change beats a deletion that did not know of it, and that is told; two deletions agree.
+    r#"centre put Patient/p "active":true
+centre put Patient/q "active":true
+sync
+1 delete Patient/p
+2 put Patient/p "active":false
+1 delete Patient/q
+2 delete Patient/q
+sync
+everywhere Patient/p "active":false
+everywhere Patient/q gone
+open 1"#,
+    // The same id at two sites that never heard of each other.
+    r#"1 put Patient/p "gender":"female"
+2 put Patient/p "gender":"female","active":true
+sync
+everywhere Patient/p "gender":"female","active":true
+open 0"#,
+    // Months of work at one clinic on a record that the other changed once.
+    r#"centre put Patient/p "active":true
+sync
+1 put Patient/p "active":true,"telecom":[{"system":"phone","value":"1"}]
+1 put Patient/p "active":true,"telecom":[{"system":"phone","value":"1"},{"system":"phone","value":"2"}]
+2 put Patient/p "active":true,"telecom":[{"system":"phone","value":"3"}]
+2 sync
+1 put Patient/p "active":true,"telecom":[{"system":"phone","value":"2"}]
+1 put Patient/p "active":true,"telecom":[{"system":"phone","value":"2"}],"birthDate":"1990"
+sync
+everywhere Patient/p "active":true,"telecom":[{"system":"phone","value":"3"},{"system":"phone","value":"2"}],"birthDate":"1990"
+open 0"#,
+    // A site writes on while the centre joins: its next versions did not know of the join.
+    r#"centre put Patient/p "active":true
+sync
+1 put Patient/p "active":true,"gender":"female"
+2 put Patient/p "active":true,"gender":"male"
+1 sync
+2 sync
+1 put Patient/p "active":true,"gender":"female","birthDate":"1990"
+2 put Patient/p "active":true,"gender":"male","maritalStatus":{"text":"m"}
+sync
+everywhere Patient/p "active":true,"gender":"male","birthDate":"1990","maritalStatus":{"text":"m"}
+open 1"#,
+];
+
+#[test]
+fn sites_that_wrote_apart_come_to_agree() {
+    for script in SCRIPTS {
+        for centre in Fresh::both() {
+            let what = format!("{} on {}", script.lines().next().unwrap(), centre.engine);
+            let network = Network::new(centre, 3);
+            script.lines().for_each(|line| network.act(line));
+            network.sync_all();
+            network.agrees(&what);
+            network.sites.iter().for_each(|site| site.sound(&what));
+        }
+    }
+}
+
+/// A clinic's own work on a record at random.
+fn at_random(random: &mut Random, number: usize) -> (String, String) {
+    let mut members = Vec::new();
+    let mut maybe = |one_in, text: String| {
+        if random.once_in(one_in) {
+            members.push(text);
+        }
+    };
+    let kind = match number % 3 {
+        0 => {
+            maybe(
+                2,
+                format!(r#""gender":"{}""#, ["male", "female", "other"][number % 5 % 3]),
+            );
+            maybe(2, format!(r#""birthDate":"19{:02}""#, number % 90 + 10));
+            maybe(2, format!(r#""active":{}"#, number.is_multiple_of(2)));
+            maybe(
+                2,
+                format!(r#""telecom":[{{"system":"phone","value":"{}"}}]"#, number % 4),
+            );
+            "Patient"
+        }
+        1 => {
+            let status = ["draft", "active", "on-hold", "cancelled", "completed"][number % 7 % 5];
+            members.push(format!(
+                r#""status":"{status}","intent":"order","subject":{{"reference":"Patient/r0"}}"#
+            ));
+            members.push(r#""medicationCodeableConcept":{"text":"a"}"#.to_owned());
+            "MedicationRequest"
+        }
+        _ => {
+            let status = ["preliminary", "final", "amended"][number % 3];
+            members.push(format!(
+                r#""status":"{status}","code":{{"text":"a"}},"valueInteger":{}"#,
+                number % 5
+            ));
+            "Observation"
+        }
+    };
+    (format!("{kind}/r{}", random.below(3)), members.join(","))
+}
+
+#[test]
+fn sites_at_random_agree_with_the_oracle() {
+    let cases = std::env::var("EPIS_SITE_CASES").ok().and_then(|text| text.parse().ok());
+    for seed in 1..=cases.unwrap_or(CASES) {
+        let mut random = Random::new(seed);
+        let network = Network::new(Fresh::sqlite(), 3);
+        for number in 0..160 {
+            let site = random.below(network.sites.len());
+            let (path, members) = at_random(&mut random, number * 7 + seed as usize * 31);
+            match random.below(8) {
+                0 if site > 0 => drop(network.sync(site as u32)),
+                1 if site > 0 => drop(network.push(site as u32)),
+                2 if site > 0 => drop(network.pull(site as u32)),
+                3 if random.once_in(3) => network.sites[site].ask(Method::Delete, &path, ""),
+                _ => network.sites[site].put(&path, &members),
+            }
+        }
+        network.sync_all();
+        settle_conflicts(&network.sites[0].engine(), 1_000).unwrap();
+        network.sync_all();
+        network.agrees(&format!("seed {seed}"));
+        network
+            .sites
+            .iter()
+            .for_each(|site| site.sound(&format!("seed {seed}")));
+    }
+}
+
+#[test]
+fn what_was_taken_is_passed_over_and_a_gap_or_another_version_is_refused() {
+    for centre in Fresh::both() {
+        let network = Network::new(centre, 1);
+        let (centre, clinic) = (network.sites[0].engine(), &network.sites[1]);
+        for number in 0..600 {
+            clinic.put(
+                &format!("Patient/p{}", number % 300),
+                &format!(r#""birthDate":"{}""#, 1900 + number % 100),
+            );
+        }
+        let all = network.unsent(1);
+        let gap = take_changes(&centre, 1, &all[1..]);
+        assert_eq!(gap, Err(Untaken::Gap { expected: 1, found: 2 }));
+        let taken = take_changes(&centre, 1, &all[..400]).unwrap();
+        assert_eq!((taken.versions, taken.acknowledged.counter, taken.aside), (400, 400, 0));
+        let head = centre.store.head();
+        assert_eq!(take_changes(&centre, 1, &all[..400]).unwrap().versions, 0);
+        assert_eq!(take_changes(&centre, 1, &all[10..400]).unwrap().versions, 0);
+        assert_eq!(centre.store.head(), head, "what is here is not taken twice");
+        let mut other = all.clone();
+        other[399].updated += 1;
+        let refused = take_changes(&centre, 1, &other);
+        assert!(
+            matches!(refused, Err(Untaken::Other(version)) if version.counter == 400),
+            "{refused:?}"
+        );
+        let wrong = [
+            take_changes(&centre, 2, &all),
+            take_changes(&centre, 1, &[all[399].clone(), all[401].clone()]),
+        ];
+        assert!(
+            wrong
+                .iter()
+                .all(|refused| matches!(refused, Err(Untaken::Unusable(..)))),
+            "{wrong:?}"
+        );
+        let mut damaged = all[400].clone();
+        damaged.body.truncate(9);
+        assert!(matches!(
+            take_changes(&centre, 1, &[damaged]),
+            Err(Untaken::Unusable(..))
+        ));
+        assert_eq!(take_changes(&centre, 1, &all[300..]).unwrap().versions, 200);
+        assert_eq!(centre.store.head(), 600);
+    }
+}
+
+#[test]
+fn a_state_that_came_late_or_twice_changes_nothing() {
+    let network = Network::new(Fresh::sqlite(), 1);
+    let (centre, clinic) = (&network.sites[0], network.sites[1].engine());
+    let mut states = Vec::new();
+    for year in 1990..1993 {
+        centre.put("Patient/p", &format!(r#""birthDate":"{year}""#));
+        states.push(Change::from(current(&centre.engine(), "Patient/p").unwrap()));
+    }
+    let take = |state: usize, acknowledged| {
+        let received = take_states(&clinic, &states[state..=state], acknowledged, vec![]).unwrap();
+        (received.taken, received.known, received.ahead)
+    };
+    assert_eq!(take(0, 0), (1, 0, 0));
+    assert_eq!(take(1, 0), (1, 0, 0));
+    assert_eq!((take(1, 0), take(0, 0)), ((0, 1, 0), (0, 1, 0)));
+    network.sites[1].put("Patient/p", r#""birthDate":"1880""#);
+    assert_eq!(take(2, 0), (0, 0, 1), "what was written here is not there yet");
+    assert_eq!(take(2, 1), (1, 0, 0));
+    assert_eq!(current(&clinic, "Patient/p").unwrap().version, states[2].version);
+}
+
+#[test]
+fn who_may_be_known_is_put_on_the_worklist() {
+    let network = Network::new(Fresh::sqlite(), 2);
+    let person = r#""name":[{"given":["Pema"],"family":"Dorji"}],"birthDate":"1984-02-29","gender":"female","identifier":[{"system":"http://id.gov.bt/citizen","value":"11410001234"}]"#;
+    network.sites[1].put("Patient/a", person);
+    network.sites[2].put("Patient/b", person);
+    network.push(1);
+    network.push(2);
+    let centre = network.sites[0].engine();
+    assert_eq!(crate::newcomers::look_up_newcomers(&centre, 10).unwrap(), 2);
+    assert_eq!(crate::newcomers::look_up_newcomers(&centre, 10).unwrap(), 0);
+    network.sync_all();
+    for site in &network.sites {
+        let tasks = site.tasks("requested");
+        assert_eq!(tasks.len(), 1, "{tasks:#?}");
+    }
+}
