@@ -1,18 +1,22 @@
 //! SNOMED CT's Expression Constraint Language, as far as value sets need it (<http://snomed.org/ecl>).
 //!
 //! ```text
-//! expression  operand, then `.operand` as often as wanted, then either `: attribute, attribute`, or further operands all
+//! expression  operand, then `.operand` as often as wanted, then either `: refinement`, or further operands all
 //!             joined by AND, by OR or by MINUS
 //! operand     one of < << <! <<! > >> >! >>! or none; then ^ or none; then a concept with or without |term|, * or
-//!             (expression); then {{ term = "words" }} as often as wanted
-//! attribute   [min..max] or none; then R or none; then operand = operand, or operand != operand
+//!             (expression); then {{ filter }} as often as wanted
+//! refinement  parts all joined by AND (or a comma) or by OR: an attribute, [min..max] or none before { refinement },
+//!             or (refinement)
+//! attribute   [min..max] or none; then R or none; then operand = or != operand, "text" or #number; a number also < <= > >=
+//! filter      term = "words"; or C and, joined by commas, active, definitionStatus, moduleId, effectiveTime
 //! ```
 //!
-//! Groups, other filters, values that are no concepts and histories are refused by name: releases are kept without the
-//! groups of their relationships.
+//! Other filters, histories and values of releases that were loaded before groups were kept are refused or absent: load
+//! such a release anew.
 
 use rustc_hash::FxHashSet;
 
+use crate::ecl_refine::{Attribute, Compare, Many, Refinement, Term, Wanted, relations, values};
 use crate::system::{Place, System, reach};
 use crate::words;
 
@@ -97,7 +101,7 @@ impl Reader<'_> {
             let names = self.names(depth)?;
             found = found
                 .iter()
-                .flat_map(|number| self.values(*number, names.as_ref()))
+                .flat_map(|number| values(self.system, *number, names.as_ref()))
                 .collect();
         }
         if self.take(":") {
@@ -148,25 +152,104 @@ impl Reader<'_> {
             Some(_) => found.iter().flat_map(next).chain(found.iter().copied()).collect(),
         };
         while self.take("{{") {
-            let words = self.term()?;
-            found.retain(|number| words::name(&words, system, &Place::At(*number)));
+            self.filter(&mut found, depth)?;
         }
         Ok(found)
     }
 
-    /// The words of a term filter, of which the opening is read.
-    fn term(&mut self) -> Result<Vec<String>, String> {
-        // Of filters on descriptions, which D says, that is the only one.
-        self.word("D");
-        if !(self.word("term") && self.take("=") && self.take("\"")) {
-            return Err("of filters only {{ term = \"words\" }} is supported".to_owned());
+    /// Keeps what a filter lets pass, of which the opening is read.
+    fn filter(&mut self, found: &mut Set, depth: usize) -> Result<(), String> {
+        let system = self.system;
+        if self.word("C") {
+            loop {
+                self.condition(found, depth)?;
+                if !self.take(",") {
+                    break;
+                }
+            }
+        } else {
+            // Of filters on descriptions, which D says, that is the only one.
+            self.word("D");
+            if !(self.word("term") && self.take("=")) {
+                return Err("of filters on descriptions only {{ term = \"words\" }} is supported".to_owned());
+            }
+            let words = words::of(&self.text()?);
+            found.retain(|number| words::name(&words, system, &Place::At(*number)));
         }
-        let (text, rest) = self.rest.split_once('"').ok_or("a text is never closed")?;
-        self.rest = rest;
         match self.take("}}") {
-            true => Ok(words::of(text)),
+            true => Ok(()),
             false => Err("a filter is never closed, or has more than one condition".to_owned()),
         }
+    }
+
+    /// One condition of a filter on concepts.
+    fn condition(&mut self, found: &mut Set, depth: usize) -> Result<(), String> {
+        let names = ["active", "definitionStatus", "moduleId", "effectiveTime"];
+        let Some(name) = names.into_iter().find(|name| self.word(name)) else {
+            return Err(format!(
+                "of filters on concepts only {} are supported",
+                names.join(", ")
+            ));
+        };
+        let compare = self.compare().ok_or("a condition needs =, != or another comparison")?;
+        let system = self.system;
+        let property = |number: u32, code: &str| {
+            let all = system.details(&Place::At(number)).properties;
+            all.into_iter()
+                .find(|one| one.code == code)
+                .map(|one| one.text().into_owned())
+        };
+        let is = |yes: bool| (compare == Compare::Equal) == yes;
+        match name {
+            "active" => {
+                let active = self.either(("1", "0"), ("true", "false"))?;
+                found.retain(|number| is(system.state(&Place::At(*number)).inactive != active));
+            }
+            "definitionStatus" => {
+                let defined = self.either(("defined", "primitive"), ("defined", "primitive"))?;
+                let wanted = defined.to_string();
+                found.retain(|number| is(property(*number, "sufficientlyDefined") == Some(wanted.clone())));
+            }
+            "moduleId" => {
+                let modules = self.codes(depth)?;
+                found.retain(|number| is(property(*number, "moduleId").is_some_and(|own| modules.contains(&own))));
+            }
+            _ => {
+                self.blanks();
+                let day = self.text()?;
+                found.retain(|number| property(*number, "effectiveTime").is_some_and(|own| compare.holds(&own, &day)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Which of two words comes next, the first being yes.
+    fn either(&mut self, one: (&str, &str), other: (&str, &str)) -> Result<bool, String> {
+        if self.word(one.0) || self.word(other.0) {
+            return Ok(true);
+        }
+        match self.word(one.1) || self.word(other.1) {
+            true => Ok(false),
+            false => Err(format!("`{}` or `{}` is expected", other.0, other.1)),
+        }
+    }
+
+    /// A concept by its code, which the system need not have: modules are not always part of a release.
+    fn codes(&mut self, depth: usize) -> Result<Vec<String>, String> {
+        self.blanks();
+        let digits = self
+            .rest
+            .split(|c: char| !c.is_ascii_digit())
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let found = self.operand(depth)?;
+        let of = |number: &u32| self.system.code(&Place::At(*number)).into_owned();
+        Ok(found
+            .iter()
+            .map(of)
+            .chain(Some(digits).filter(|code| !code.is_empty()))
+            .collect())
     }
 
     /// A concept, all of them, or an expression in brackets.
@@ -200,70 +283,115 @@ impl Reader<'_> {
         })
     }
 
-    /// Those of some codes that have the attributes.
+    /// Those of some codes that are as a refinement says.
     fn refined(&mut self, mut found: Set, depth: usize) -> Result<Set, String> {
-        let mut before = None;
-        let mut kept = Set::default();
-        loop {
-            let having = self.attribute(&found, depth)?;
-            match before {
-                Some(Join::Or) => kept.extend(having),
-                _ => kept = having,
-            }
-            let join = self.join();
-            match join {
-                None => return Ok(kept),
-                Some(Join::Minus) => return Err("MINUS does not join attributes".to_owned()),
-                Some(_) if before.is_some() && before != join => {
-                    return Err("AND and OR are joined without brackets".to_owned());
-                }
-                // Each attribute picks of what the others left, or of all.
-                Some(Join::And) => found.clone_from(&kept),
-                Some(Join::Or) => {}
-            }
-            before = join;
-        }
+        let refinement = self.refinement(depth)?;
+        found.retain(|number| {
+            let relations = relations(self.system, *number);
+            refinement.holds(*number, &relations.iter().collect::<Vec<_>>())
+        });
+        Ok(found)
     }
 
-    fn attribute(&mut self, among: &Set, depth: usize) -> Result<Set, String> {
-        self.blanks();
-        if self.rest.starts_with('{') {
-            return Err("groups of attributes are not supported".to_owned());
+    fn refinement(&mut self, depth: usize) -> Result<Refinement, String> {
+        if depth > DEPTH_MAX {
+            return Err(format!("brackets stand more than {DEPTH_MAX} deep"));
         }
+        let (mut terms, mut before) = (vec![self.part(depth)?], None);
+        while let Some(join) = self.join() {
+            match (before, join) {
+                (_, Join::Minus) => return Err("MINUS does not join attributes".to_owned()),
+                (Some(before), join) if before != join => {
+                    return Err("AND and OR are joined without brackets".to_owned());
+                }
+                _ => before = Some(join),
+            }
+            terms.push(self.part(depth)?);
+        }
+        let any = before == Some(Join::Or);
+        Ok(Refinement { any, terms })
+    }
+
+    /// A group, an attribute, or a refinement in brackets, which an attribute's name may stand in too.
+    fn part(&mut self, depth: usize) -> Result<Term, String> {
         let many = self.cardinality()?;
+        if self.take("{") {
+            let inner = self.refinement(depth + 1)?;
+            return match self.take("}") {
+                true => Ok(Term::Groups(many.unwrap_or((1, usize::MAX)), inner)),
+                false => Err("a group is never closed".to_owned()),
+            };
+        }
+        let begin = self.rest;
+        let attribute = self.attribute(many, depth);
+        let ended = self.rest;
+        if attribute.is_err() && many.is_none() {
+            self.rest = begin;
+            if self.take("(")
+                && let Ok(inner) = self.refinement(depth + 1)
+                && self.take(")")
+            {
+                return Ok(Term::Within(inner));
+            }
+            self.rest = ended;
+        }
+        attribute
+    }
+
+    fn attribute(&mut self, many: Option<Many>, depth: usize) -> Result<Term, String> {
         let reversed = self.word("R");
         let names = self.names(depth)?;
-        let equal = match (self.take("!="), self.take("=")) {
-            (true, _) => false,
-            (_, true) => true,
-            _ => return Err("an attribute needs = or !=".to_owned()),
-        };
+        let compare = self.compare().ok_or("an attribute needs =, != or another comparison")?;
         self.blanks();
-        if self.rest.starts_with(['#', '"']) {
-            return Err("values that are no concepts are not supported".to_owned());
-        }
-        let values = self.operand(depth)?;
-        if reversed {
-            if !equal || many.is_some() {
-                return Err("a reversed attribute has = and no cardinality here".to_owned());
-            }
-            let pointed: Set = values
-                .iter()
-                .flat_map(|number| self.values(*number, names.as_ref()))
-                .collect();
-            return Ok(among.intersection(&pointed).copied().collect());
-        }
-        let (least, most) = many.unwrap_or((1, usize::MAX));
-        let has = |number: &&u32| {
-            let own = self.values(**number, names.as_ref());
-            let found = own.iter().filter(|value| values.contains(value) == equal).count();
-            (least..=most).contains(&found)
+        let wanted = match (self.rest.chars().next(), compare) {
+            (Some('#'), _) => Wanted::Number(self.number()?),
+            (Some('"'), Compare::Equal | Compare::NotEqual) => Wanted::Text(self.text()?),
+            (_, Compare::Equal | Compare::NotEqual) => Wanted::Concepts(self.operand(depth)?),
+            _ => return Err("only numbers are compared by more than = and !=".to_owned()),
         };
-        Ok(among.iter().filter(has).copied().collect())
+        if !reversed {
+            let many = many.unwrap_or((1, usize::MAX));
+            return Ok(Term::Attribute(Attribute {
+                names,
+                compare,
+                wanted,
+                many,
+            }));
+        }
+        let (Wanted::Concepts(holders), Compare::Equal, None) = (wanted, compare, many) else {
+            return Err("a reversed attribute has = and no cardinality here".to_owned());
+        };
+        let pointed = holders
+            .iter()
+            .flat_map(|number| values(self.system, *number, names.as_ref()));
+        Ok(Term::Among(pointed.collect()))
+    }
+
+    fn compare(&mut self) -> Option<Compare> {
+        let found = Compare::ALL.iter().find(|(token, _)| self.take(token));
+        found.map(|(_, compare)| *compare)
+    }
+
+    /// `#5`, `#-0.5`
+    fn number(&mut self) -> Result<f64, String> {
+        self.take("#");
+        let end = self
+            .rest
+            .find(|c: char| !c.is_ascii_digit() && !matches!(c, '-' | '+' | '.'));
+        let (digits, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        self.rest = rest;
+        digits.parse().map_err(|_| format!("`#{digits}` is no number"))
+    }
+
+    fn text(&mut self) -> Result<String, String> {
+        self.take("\"");
+        let (text, rest) = self.rest.split_once('"').ok_or("a text is never closed")?;
+        self.rest = rest;
+        Ok(text.to_owned())
     }
 
     /// How often an attribute is to be there, where that is said: `[0..1]`, `[1..*]`.
-    fn cardinality(&mut self) -> Result<Option<(usize, usize)>, String> {
+    fn cardinality(&mut self) -> Result<Option<Many>, String> {
         if !self.take("[") {
             return Ok(None);
         }
@@ -282,19 +410,5 @@ impl Reader<'_> {
             true => Ok(None),
             false => self.operand(depth).map(Some),
         }
-    }
-
-    /// The concepts that are values of a concept's attributes of these names, none twice.
-    fn values(&self, number: u32, names: Option<&Set>) -> Set {
-        let at = |code: &str| match self.system.find(code) {
-            Some(Place::At(number)) => Some(number),
-            _ => None,
-        };
-        let properties = self.system.details(&Place::At(number)).properties;
-        let named = properties.iter().filter(|property| {
-            let name = at(&property.code);
-            name.is_some_and(|name| names.is_none_or(|names| names.contains(&name)))
-        });
-        named.filter_map(|property| at(&property.text())).collect()
     }
 }

@@ -134,6 +134,7 @@ fn properties(system: &dyn System, place: &Place) -> Vec<Property> {
             code: "inactive".to_owned(),
             member: "valueBoolean".to_owned(),
             value: Tree::Bool(state.inactive),
+            group: 0,
         });
     }
     if let Place::At(number) = place {

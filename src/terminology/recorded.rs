@@ -188,6 +188,10 @@ fn property(node: Node<'_>) -> Option<Property> {
         code: node.string("code")?.into_owned(),
         member: member.into_owned(),
         value: Tree::from_node(value),
+        group: node
+            .get("group")
+            .and_then(|group| group.as_number()?.parse().ok())
+            .unwrap_or(0),
     })
 }
 

@@ -151,8 +151,7 @@ fn a_snapshot_of_snomed_ct_is_read() {
 fn ontology(folder: &Folder) -> Vec<PathBuf> {
     let concept = |id: u32| format!("{id}\t20260101\t{}\t900\t74\n", u8::from(id != 1));
     let concepts: String = (1..=9).map(concept).collect();
-    let relation =
-        |(source, kind, target): (u32, u64, u32)| format!("1\t20260101\t1\t9\t{source}\t{target}\t0\t{kind}\t9\t9\n");
+    let relation = |(source, kind, target): (u32, u64, u32)| related(source, target, 0, kind);
     let is_a = 116_680_003;
     let relations = [
         (3, is_a, 2),
@@ -201,6 +200,62 @@ fn ontology(folder: &Folder) -> Vec<PathBuf> {
     texts.iter().map(file).collect()
 }
 
+/// A row of a file of relationships.
+fn related(source: u32, target: impl std::fmt::Display, group: u32, kind: u64) -> String {
+    format!("1\t20260101\t1\t9\t{source}\t{target}\t{group}\t{kind}\t9\t9\n")
+}
+
+/// As [`ontology`]; `3` has two groups more, of site `7` with strength 5 and of site `8` with strength 2.5, and says `x`;
+/// `4` has strength 5. Strengths are told by `9`, texts by `8`.
+fn grouped(folder: &Folder) -> Vec<PathBuf> {
+    let head = |value: &str| {
+        format!("id\teffectiveTime\tactive\tmoduleId\tsourceId\t{value}\trelationshipGroup\ttypeId\tc\tm\n")
+    };
+    let sites = [related(3, 7, 1, 6), related(3, 8, 2, 6)].concat();
+    let values = [
+        related(3, "#5", 1, 9),
+        related(3, "#2.5", 2, 9),
+        related(3, "\"x\"", 0, 8),
+        related(4, "#5", 0, 9),
+    ];
+    let mut files = ontology(folder);
+    files.push(folder.file("more", &(head("destinationId") + &sites)));
+    files.push(folder.file("values", &(head("value") + &values.concat())));
+    files
+}
+
+#[test]
+fn expression_constraints_tell_groups_and_values_apart() {
+    let folder = Folder::new("ecl-groups");
+    let system = loaded(Kind::Snomed, &grouped(&folder), &folder.0);
+    pick_all(
+        &system,
+        &[
+            ("<<2: 6 = 7, 9 = #2.5", "3"),
+            ("<<2: { 6 = 7, 9 = #5 }", "3"),
+            ("<<2: { 6 = 7, 9 = #2.5 }", ""),
+            ("<<2: { 6 = 8 }", "3,4"),
+            ("<<2: [2..2] { 6 = <<7 }", "3"),
+            ("<<2: [0..0] { 6 = <<7 }", "2"),
+            ("<<2: { 6 = 7 } OR { 9 = #5 }", "3,4,5"),
+            ("<<2: (6 = 7 AND 9 = #5) OR 6 = 8", "3,4"),
+            ("<<2: (6 OR 9) = 8", "3,4"),
+            ("<<2: 9 >= #5", "3,4"),
+            ("<<2: 9 < #5", "3"),
+            ("<<2: 9 != #5", "3"),
+            ("<<2: [2..*] 9 > #-1", "3"),
+            (r#"<<2: 8 = "x""#, "3"),
+            (r#"<<2: 8 != "x""#, ""),
+            ("<<2 {{ C active = 1 }}", "2,3,4,5"),
+            ("<<2 {{ C active = false }}", ""),
+            ("<<2 {{ C definitionStatus = primitive, moduleId = 900 }}", "2,3,4,5"),
+            ("<<2 {{ C moduleId != 900 }}", ""),
+            (r#"<<2 {{ C effectiveTime > "20251231" }}: 8 = "x""#, "3"),
+            (r#"<<2 {{ C effectiveTime <= "20251231" }}"#, ""),
+        ],
+    );
+}
+
 #[test]
 fn expression_constraints_pick_what_they_say() {
     let folder = Folder::new("ecl");
@@ -245,14 +300,19 @@ fn expression_constraints_pick_what_they_say() {
         ("123456", ""),
         ("<< 123456", ""),
     ];
+    pick_all(&system, &table);
+}
+
+/// Tries expressions, each with the codes that it picks.
+fn pick_all(system: &Packed, table: &[(&str, &str)]) {
     for (expression, expected) in table {
-        let picked = pick(&system, expression).unwrap_or_else(|why| panic!("{expression}: {why}"));
+        let picked = pick(system, expression).unwrap_or_else(|why| panic!("{expression}: {why}"));
         let mut codes: Vec<String> = picked
             .iter()
             .map(|number| system.code(&Place::At(*number)).into_owned())
             .collect();
         codes.sort_unstable();
-        assert_eq!(codes.join(","), expected, "{expression}");
+        assert_eq!(codes.join(","), *expected, "{expression}");
     }
 }
 
@@ -269,11 +329,13 @@ fn expression_constraints_that_are_not_understood_say_why() {
         ("2 |x", "never closed"),
         ("2 AND 3 OR 4", "brackets"),
         ("2 MINUS 3 MINUS 4", "brackets"),
-        ("2: {6 = 7}", "groups"),
+        ("2: {6 = 7", "never closed"),
+        ("2: 6 < 7", "only numbers"),
+        (r#"2 {{ C semanticTag = "x" }}"#, "only active"),
         ("2: [x..1] 6 = 7", "cardinality"),
         ("2: [0.1] 6 = 7", "cardinality"),
         ("2: [0..0] R 6 = 7", "reversed"),
-        ("2: 6 = #5", "no concepts"),
+        ("2: 6 = #x", "no number"),
         ("2 {{ active = 1 }}", "only"),
         (r#"2 {{ term = "a"#, "never closed"),
         (r#"2 {{ term = "a", active = 1 }}"#, "never closed"),

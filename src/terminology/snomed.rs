@@ -28,8 +28,8 @@ struct Concept {
     parents: Vec<u64>,
     /// The concepts in the reference set that it names.
     members: Vec<u64>,
-    /// Type and target.
-    relations: Vec<(u64, u64)>,
+    /// Group, type and target.
+    relations: Vec<(u32, u64, Box<str>)>,
     /// Id, type, language, term.
     names: Vec<(u64, u64, Box<str>, Box<str>)>,
 }
@@ -84,7 +84,7 @@ fn kind_of(path: &Path, head: &str) -> Result<File, Unreadable> {
         () if has("acceptabilityId") => File::Preferences,
         () if has("refsetId") && has("referencedComponentId") => File::Members,
         () if has("term") && has("conceptId") => File::Descriptions,
-        () if has("sourceId") && has("destinationId") => File::Relationships,
+        () if has("sourceId") && (has("destinationId") || has("value")) => File::Relationships,
         () => {
             let what = "its first line is of none of the files that are read: concepts, descriptions, relationships, \
                         reference sets";
@@ -169,16 +169,22 @@ impl Reading {
         Some(())
     }
 
-    /// `id effectiveTime active moduleId sourceId destinationId relationshipGroup typeId ...`
+    /// `id effectiveTime active moduleId sourceId destinationId relationshipGroup typeId ...`; of concrete values, `#5` or
+    /// `"text"` in place of the destination.
     fn relationship(&mut self, row: &[&str]) -> Option<()> {
-        let &[_, _, active, _, source, target, _, kind, ..] = row else {
+        let &[_, _, active, _, source, target, group, kind, ..] = row else {
             return None;
         };
-        let (source, target, kind): (u64, u64, u64) = (source.parse().ok()?, target.parse().ok()?, kind.parse().ok()?);
+        let (source, group, kind): (u64, u32, u64) = (source.parse().ok()?, group.parse().ok()?, kind.parse().ok()?);
+        let concrete = target.starts_with(['#', '"']);
+        let id = target.parse::<u64>().ok().filter(|_| !concrete);
+        if id.is_none() && !concrete {
+            return None;
+        }
         if let Some(concept) = self.concepts.get_mut(&source).filter(|_| active == "1") {
-            match kind {
-                IS_A => concept.parents.push(target),
-                _ => concept.relations.push((kind, target)),
+            match (kind, id) {
+                (IS_A, Some(parent)) => concept.parents.push(parent),
+                _ => concept.relations.push((group, kind, target.into())),
             }
         }
         Some(())
@@ -235,7 +241,7 @@ impl Concept {
             ]),
         ];
         let relations = self.relations.iter();
-        properties.extend(relations.map(|(kind, to)| property(&kind.to_string(), "valueCode", &to.to_string())));
+        properties.extend(relations.map(|(group, kind, to)| related(*group, *kind, to)));
         Entry {
             code: id.to_string(),
             display,
@@ -246,6 +252,26 @@ impl Concept {
             ..Entry::default()
         }
     }
+}
+
+/// A relationship as a property, with its group where it is in one.
+fn related(group: u32, kind: u64, target: &str) -> Tree {
+    let mut found = match (target.strip_prefix('#'), target.strip_prefix('"')) {
+        (Some(number), _) => {
+            let member = if number.contains('.') {
+                "valueDecimal"
+            } else {
+                "valueInteger"
+            };
+            Tree::object([("code", Tree::string(kind.to_string())), (member, Tree::number(number))])
+        }
+        (_, Some(text)) => property(&kind.to_string(), "valueString", text.trim_end_matches('"')),
+        _ => property(&kind.to_string(), "valueCode", target),
+    };
+    if group > 0 {
+        found.set("group", Tree::number(group));
+    }
+    found
 }
 
 fn designation(kind: u64, language: &str, term: &str) -> Tree {

@@ -128,6 +128,8 @@ pub struct Property {
     pub member: String,
     /// The value.
     pub value: Tree,
+    /// Of SNOMED CT: the group that the relationship is in; 0 for none.
+    pub group: u32,
 }
 
 impl Property {
@@ -137,6 +139,7 @@ impl Property {
             code: code.to_owned(),
             member: member.to_owned(),
             value: Tree::string(value),
+            group: 0,
         }
     }
 
