@@ -2,5 +2,6 @@
 
 pub mod random;
 pub mod script;
+pub mod slow_line;
 pub mod specimen;
 pub mod world;

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tests::slow_line::{Shape, SlowLine};
 use tests::world::{Engine, World, binary};
 
 /// A clinic's data folder, removed at the end.
@@ -57,7 +59,7 @@ fn clinics_are_enrolled_and_replaced(engine: Engine) {
     world.start();
     let listed = node(world.folder(), &["list"]).expect("a list");
     assert!(
-        listed.contains("Gasa BHU-I") && listed.contains("BT0401 BT0402") && listed.ends_with("1 nodes.\n"),
+        listed.contains("Gasa BHU-I") && listed.contains("BT0401 BT0402") && listed.ends_with("1 in use, 0 retired.\n"),
         "{listed}"
     );
     let moved = node(world.folder(), &["move", "1", "--gewog", "0403"]).expect("moved");
@@ -84,6 +86,54 @@ fn clinics_are_enrolled_and_replaced(engine: Engine) {
 }
 
 on_both!(clinics_are_enrolled_and_replaced);
+
+/// A clinic enrols over the slowest line there is, and over one that is cut at every place: the same command goes on, and
+/// makes one node, also where the centre's answer was what was cut.
+#[test]
+fn a_clinic_enrols_over_a_bad_line() {
+    let world = World::with(Engine::Sqlite, &["--node-listen", "127.0.0.1:0"]);
+    let over = |shape: Shape, code: &str, centre: &str, clinic: &Clinic| {
+        let target = centre.trim_start_matches("https://").parse().expect("an address");
+        let line = SlowLine::new(target, shape, 1);
+        let begun = Instant::now();
+        let said = node(
+            &clinic.0,
+            &[
+                "enrol",
+                "--centre",
+                &format!("https://{}", line.address),
+                "--code",
+                code,
+            ],
+        );
+        (said, begun.elapsed(), line.counted())
+    };
+    let (code, centre) = invited(&world, &["--name", "Lunana", "--gewog", "0401"]);
+    let clinic = Clinic::new(&world, "remote");
+    let (said, took, counted) = over(Shape::REMOTE, &code, &centre, &clinic);
+    assert!(said.expect("enrolled").contains("node 1 (Lunana)"));
+    println!("enrolled over 64 kbit/s, 800 ms: {took:?}, {counted:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+
+    let (code, centre) = invited(&world, &["--name", "Laya", "--gewog", "0401"]);
+    let clinic = Clinic::new(&world, "cut");
+    let cuts = (300..6000).step_by(300).map(|cut_after| Shape {
+        rate: 1 << 20,
+        delay: Duration::ZERO,
+        lost_one_in: 0,
+        cut_after,
+    });
+    let tries: Vec<bool> = cuts
+        .map(|shape| over(shape, &code, &centre, &clinic).0.is_ok())
+        .collect();
+    let (first, enrolled) = (tries.iter().position(|ok| *ok), tries.iter().filter(|ok| **ok).count());
+    assert!(
+        first.is_some_and(|first| first > 2) && enrolled == 1,
+        "once enrolled, it is not enrolled again: {tries:?}"
+    );
+    let listed = node(world.folder(), &["list"]).expect("a list");
+    assert!(listed.ends_with("2 in use, 0 retired.\n"), "{listed}");
+}
 
 #[test]
 fn a_clinic_serves_under_its_own_number() {

@@ -12,6 +12,7 @@ use interaction::{Caller, Engine, Generations, Method, Request};
 
 use crate::journal::{Journal, Reached};
 use crate::load::Load;
+use crate::node::Centre;
 use crate::progress::Progress;
 use crate::refused::RefusedFile;
 use crate::settings::Settings;
@@ -24,6 +25,7 @@ use crate::source::Source;
 pub fn demo(settings: Settings) -> Result<ExitCode, String> {
     let listener = crate::serve::bind(&settings.listen)?;
     let generations = crate::engine::open(&settings, true)?;
+    let centre = Centre::new(&settings, &generations)?;
     println!("{}", crate::serve::greeting(&listener, &settings));
     let base = base(&listener);
     let stop = AtomicBool::new(false);
@@ -31,7 +33,7 @@ pub fn demo(settings: Settings) -> Result<ExitCode, String> {
         let (own, folder) = (Arc::clone(&generations), settings.data.clone());
         let stop = &stop;
         let loader = scope.spawn(move || load(&own, Path::new(&folder), stop).map(|()| invite(&own.now(), &base)));
-        let served = crate::serve::run(listener, generations, settings);
+        let served = crate::serve::run(listener, generations, centre, settings);
         stop.store(true, Ordering::Relaxed);
         let loaded = loader
             .join()

@@ -27,8 +27,9 @@ use crate::wire::Wire;
 pub fn serve(settings: Settings) -> Result<ExitCode, String> {
     let listener = bind(&settings.listen)?;
     let generations = crate::engine::open(&settings, true)?;
+    let centre = Centre::new(&settings, &generations)?;
     println!("{}", greeting(&listener, &settings));
-    run(listener, generations, settings)?;
+    run(listener, generations, centre, settings)?;
     println!("Stopped.");
     Ok(ExitCode::SUCCESS)
 }
@@ -79,13 +80,17 @@ fn loopback(listen: &str) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-/// Answers until the process is told to stop, then lets what is under way end.
+/// Answers until the process is told to stop, then lets what is under way end. A centre's nodes are answered beside.
 ///
 /// # Errors
 /// A sentence where a setting cannot be used or the server failed.
-pub fn run(listener: TcpListener, generations: Arc<Generations>, settings: Settings) -> Result<(), String> {
+pub(crate) fn run(
+    listener: TcpListener,
+    generations: Arc<Generations>,
+    centre: Option<Centre>,
+    settings: Settings,
+) -> Result<(), String> {
     crate::log::keep_panics_quiet();
-    let centre = Centre::new(&settings, &generations)?;
     let door = Data::new(Door::new(generations, settings.clone())?);
     let failed = |e: std::io::Error| format!("The server failed: {e}.");
     System::new().block_on(async move {

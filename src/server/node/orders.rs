@@ -13,6 +13,8 @@ use fhir::moment::instant;
 use interaction::engine::now;
 use serde::{Deserialize, Serialize};
 
+use super::authority::fingerprint;
+use super::hex::{hex, unhex};
 use super::horizon::{Horizon, codes};
 use super::private;
 use super::register::{Guest, Node, Register};
@@ -179,38 +181,39 @@ fn invite(office: &Office, guest: Guest) -> Answer {
         https://HOST:{} --code {code} --data FOLDER",
         invitation.name,
         invitation.horizon.names(),
-        instant(invitation.until),
+        minute(invitation.until),
         office.port
     ))
 }
 
+/// A moment to the minute, as people read it.
+fn minute(micros: i64) -> String {
+    format!("{} UTC", instant(micros)[..16].replace('T', " "))
+}
+
 fn list(nodes: &[Node]) -> String {
-    let moment =
-        |micros: Option<i64>| micros.map_or("never".to_owned(), |micros| instant(micros)[..16].replace('T', " "));
     let mut out = format!(
-        "{:>6}  {:<30}  {:<16}  {:<16}  {:<16}  gewogs\n",
+        "{:>6}  {:<30}  {:<20}  {:<20}  {:<16}  gewogs\n",
         "number", "name", "enrolled", "last contact", "fingerprint"
     );
     for node in nodes {
-        let print = super::hex::unhex(&node.key).map(|key| super::hex::hex(&super::authority::fingerprint(&key)[..8]));
+        let print = unhex(&node.key).map(|key| hex(&fingerprint(&key)[..8]));
         let state = node
             .retired
             .as_ref()
             .map_or(node.horizon.gewogs.join(" "), |(when, why)| {
-                format!("retired on {}: {why}", moment(Some(*when)))
+                format!("retired on {}: {why}", minute(*when))
             });
         out.push_str(&format!(
-            "{:>6}  {:<30}  {:<16}  {:<16}  {:<16}  {state}\n",
+            "{:>6}  {:<30}  {:<20}  {:<20}  {:<16}  {state}\n",
             node.number,
             node.name,
-            moment(Some(node.enrolled)),
-            moment(node.contact),
+            minute(node.enrolled),
+            node.contact.map_or("never".to_owned(), minute),
             print.unwrap_or_default()
         ));
     }
-    out.push_str(&format!(
-        "{} nodes.",
-        nodes.iter().filter(|node| node.retired.is_none()).count()
-    ));
+    let retired = nodes.iter().filter(|node| node.retired.is_some()).count();
+    out.push_str(&format!("{} in use, {retired} retired.", nodes.len() - retired));
     out
 }
