@@ -134,7 +134,7 @@ impl Past {
 
 impl Engine {
     /// What a record comes to with versions that came and are not in the log yet. `until` is the place in the log from
-    /// which a conflict is known that is still open, else the log's end; `current` is the record's current version, and
+    /// which a conflict is known that is still open, else the log's end; `current` names the record's current version, and
     /// `apart` are those that did not know of it.
     ///
     /// # Errors
@@ -144,14 +144,16 @@ impl Engine {
         (kind, id): (&Kind, &Id),
         came: &[sync::Version],
         until: u64,
-        (current, apart): (&sync::Version, &[VersionId]),
+        (current, apart): (VersionId, &[VersionId]),
     ) -> Result<Joined, Refusal> {
         let past = Past::read(&self.store, (kind, id), came, until)?;
         let since = past.since;
+        let shown = past.versions.iter().find(|version| version.name == current);
+        let shown = shown.and_then(|version| version.body.clone());
         let state = match History::new(past.versions) {
             Ok(history) => sync::state(&history, &self.definitions, Rules::national()),
             // There is too much to look at: the current version goes on, and a person looks at the others.
-            Err(_) => unjoined(current, apart),
+            Err(_) => unjoined(shown, current, apart),
         };
         Ok(Joined {
             record: state.record,
@@ -161,10 +163,10 @@ impl Engine {
     }
 }
 
-fn unjoined(current: &sync::Version, apart: &[VersionId]) -> State {
-    let all = std::iter::once(current.name).chain(apart.iter().copied());
+fn unjoined(shown: Option<Tree>, current: VersionId, apart: &[VersionId]) -> State {
+    let all = std::iter::once(current).chain(apart.iter().copied());
     State {
-        record: current.body.clone(),
+        record: shown,
         conflicts: vec![Conflict {
             address: Address::default(),
             said: all.map(|name| (name, Some(String::new()))).collect(),

@@ -188,7 +188,7 @@ fn some(engine: &Engine, node: u32, changes: &[Change]) -> Result<Option<Taken>,
 }
 
 /// `None` where somebody wrote in between.
-fn submit(engine: &Engine, plan: Plan, since: u64, disturbed_by: store::Disturbs) -> Result<Option<()>, Untaken> {
+fn submit(engine: &Engine, plan: Plan<'_>, since: u64, disturbed_by: store::Disturbs) -> Result<Option<()>, Untaken> {
     let unit = Unit {
         writes: plan.writes,
         notes: plan.notes,
@@ -205,12 +205,12 @@ fn submit(engine: &Engine, plan: Plan, since: u64, disturbed_by: store::Disturbs
 }
 
 /// A record as a unit leaves it so far.
-struct Standing {
-    current: Option<sync::Version>,
+struct Standing<'a> {
+    current: Option<VersionId>,
     live: bool,
     /// Whether a write of the unit says already how the record must be found.
     expected: bool,
-    came: Vec<sync::Version>,
+    came: Vec<&'a Change>,
     /// Versions that the current one does not know of, and none of which knows another.
     apart: Vec<VersionId>,
     open: Open,
@@ -218,29 +218,24 @@ struct Standing {
 
 /// What one unit writes.
 #[derive(Default)]
-struct Plan {
+struct Plan<'a> {
     writes: Vec<Write>,
     notes: Vec<Note>,
-    records: FxHashMap<(Kind, Id), Standing>,
+    records: FxHashMap<(Kind, Id), Standing<'a>>,
     /// The records in the order they came.
     order: Vec<(Kind, Id)>,
     aside: usize,
     tasks: usize,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// The record as it is before the unit.
-    fn meet(&mut self, engine: &Engine, name: &(Kind, Id)) -> Result<&mut Standing, Untaken> {
+    fn meet(&mut self, engine: &Engine, name: &(Kind, Id)) -> Result<&mut Standing<'a>, Untaken> {
         if !self.records.contains_key(name) {
             let current = engine.store.current(&name.0, &name.1)?;
-            let live = current.as_ref().is_some_and(|version| version.operation.is_live());
-            let read = |version: store::Version| {
-                version_of(&Change::from(version))
-                    .map_err(|why| Untaken::Broken(format!("A stored version is damaged: {why}.")))
-            };
             let standing = Standing {
-                current: current.map(read).transpose()?,
-                live,
+                current: current.as_ref().map(|version| version.version),
+                live: current.is_some_and(|version| version.operation.is_live()),
                 expected: false,
                 came: Vec::new(),
                 apart: Vec::new(),
@@ -252,23 +247,23 @@ impl Plan {
         Ok(self.records.get_mut(name).expect("it was just met"))
     }
 
-    fn take(&mut self, engine: &Engine, change: &Change) -> Result<(), Untaken> {
+    fn take(&mut self, engine: &Engine, change: &'a Change) -> Result<(), Untaken> {
         let name = (change.kind.clone(), change.id.clone());
-        let version = version_of(change).map_err(|why| Untaken::Unusable(change.version, why))?;
+        let based_on = |version: &VersionId| [change.base, change.merged].contains(&Some(*version));
         let standing = self.meet(engine, &name)?;
-        let before = standing.current.as_ref().map(|current| current.name);
-        let aside = before.is_some_and(|before| !version.parents.contains(&before));
+        let before = standing.current;
+        let aside = before.is_some_and(|before| !based_on(&before));
         let mut write = write_of(engine, change, aside)?;
         if !std::mem::replace(&mut standing.expected, true) {
             write.expect = Expect::Current(before);
         }
-        standing.apart.retain(|apart| !version.parents.contains(apart));
-        standing.came.push(version.clone());
+        standing.apart.retain(|apart| !based_on(apart));
+        standing.came.push(change);
         if aside {
             standing.apart.push(change.version);
         } else {
             standing.live = change.operation.is_live();
-            standing.current = Some(version);
+            standing.current = Some(change.version);
         }
         if before.is_none() && change.operation.is_live() && change.kind == *replaced::kind() {
             self.notes.extend(newcomers::note(engine, &change.id));
@@ -284,13 +279,16 @@ impl Plan {
         let busy: FxHashSet<Id> = tasks.map(|(_, id)| id.clone()).collect();
         for name in std::mem::take(&mut self.order) {
             let standing = self.records.remove(&name).expect("every record in order was met");
-            let (Some(current), false) = (&standing.current, standing.apart.is_empty() && standing.open.is_empty())
-            else {
+            let agreed = standing.apart.is_empty() && standing.open.is_empty();
+            let Some(current) = standing.current.filter(|_| !agreed) else {
                 continue;
             };
             let until = standing.open.since.unwrap_or(u64::MAX);
             let (kind, id) = (&name.0, &name.1);
-            let joined = engine.joined((kind, id), &standing.came, until, (current, &standing.apart))?;
+            let unusable = |change: &Change, why| Untaken::Unusable(change.version, why);
+            let read = |change: &&Change| version_of(change).map_err(|why| unusable(change, why));
+            let came: Vec<sync::Version> = standing.came.iter().map(read).collect::<Result<_, _>>()?;
+            let joined = engine.joined((kind, id), &came, until, (current, &standing.apart))?;
             self.writes
                 .extend(joins(engine, &name, &standing, joined.record.as_ref())?);
             let found = (joined.conflicts, joined.since);
@@ -309,7 +307,7 @@ impl Plan {
 fn joins(
     engine: &Engine,
     (kind, id): &(Kind, Id),
-    standing: &Standing,
+    standing: &Standing<'_>,
     record: Option<&Tree>,
 ) -> Result<Vec<Write>, Refusal> {
     let plain = match record {

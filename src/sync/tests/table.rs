@@ -236,6 +236,27 @@ fn what_a_person_settled_is_settled() {
 }
 
 #[test]
+fn a_deletion_that_was_beaten_is_settled_by_who_knew_of_it() {
+    let patient = |date: &str| format!(r#"{{"resourceType":"Patient","birthDate":"{date}"}}"#);
+    let mut versions = vec![
+        version(0, 1, &[], 10, Some(&patient("1980"))),
+        version(1, 1, &[name(0, 1)], 20, None),
+        version(2, 1, &[name(0, 1)], 30, Some(&patient("1982"))),
+        version(0, 2, &[name(1, 1), name(2, 1)], 40, Some(&patient("1982"))),
+    ];
+    let open = state_of(versions.clone());
+    assert_eq!(
+        (told(&open), text(&open.record)),
+        (vec!["!".to_owned()], patient("1982"))
+    );
+    for settled in [Some(patient("1983")), None] {
+        versions.truncate(4);
+        versions.push(version(0, 3, &[name(0, 2)], 50, settled.as_deref()));
+        assert!(told(&state_of(versions.clone())).is_empty(), "{settled:?}");
+    }
+}
+
+#[test]
 fn what_is_no_history_is_told() {
     let some = |counter, parents: &[u64]| -> Version {
         let parents: Vec<_> = parents.iter().map(|counter| name(0, *counter)).collect();
