@@ -181,6 +181,21 @@ fn everybody_is_carried_and_brought_up_to_date() {
         "{found}"
     );
     assert!(said(&mut find(&["hidden"], true)).contains("Patient/a: "));
+    let typed = |name: &str| {
+        let mut command = Command::new(binary());
+        command
+            .args(["match", "find", "--text", "dorjee son 1987", "--in"])
+            .arg(file(name));
+        command
+    };
+    let found = said(&mut typed("whole"));
+    assert!(
+        found.contains("Patient/a: sonam dorji, 1987-04-09, male, 17123456")
+            && found.contains("name, name-beginning, birth-year"),
+        "{found}"
+    );
+    let refused = typed("hidden").output().expect("epis runs");
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--text"));
     let refused = find(&["hidden"], false).output().expect("epis runs");
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--hidden-by"));
     let hidden = fs::read(file("hidden")).expect("a file");
