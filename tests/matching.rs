@@ -1,6 +1,7 @@
 //! Persons matched by the whole program: registering refused, weights learned and stored, everybody in a small file.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use tests::world::{Engine, World, binary, eventually};
@@ -137,6 +138,25 @@ fn pairs_are_reviewed_once() {
     assert!(review.contains("2 people: 0 of 0 pairs"), "{review}");
 }
 
+/// What a clerk types is looked for in a readable file, and refused of a hidden one.
+fn typed_words_find(whole: &Path, hidden: &Path) {
+    let typed = |file: &Path| {
+        let mut command = Command::new(binary());
+        command
+            .args(["match", "find", "--text", "dorjee son 1987", "--in"])
+            .arg(file);
+        command
+    };
+    let found = said(&mut typed(whole));
+    assert!(
+        found.contains("Patient/a: sonam dorji, 1987-04-09, male, 17123456")
+            && found.contains("name, name-beginning, birth-year"),
+        "{found}"
+    );
+    let refused = typed(hidden).output().expect("epis runs");
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--text"));
+}
+
 /// Everybody is written to a file, then what changed; a patient is found in both, readable and hidden.
 #[test]
 fn everybody_is_carried_and_brought_up_to_date() {
@@ -181,21 +201,7 @@ fn everybody_is_carried_and_brought_up_to_date() {
         "{found}"
     );
     assert!(said(&mut find(&["hidden"], true)).contains("Patient/a: "));
-    let typed = |name: &str| {
-        let mut command = Command::new(binary());
-        command
-            .args(["match", "find", "--text", "dorjee son 1987", "--in"])
-            .arg(file(name));
-        command
-    };
-    let found = said(&mut typed("whole"));
-    assert!(
-        found.contains("Patient/a: sonam dorji, 1987-04-09, male, 17123456")
-            && found.contains("name, name-beginning, birth-year"),
-        "{found}"
-    );
-    let refused = typed("hidden").output().expect("epis runs");
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--text"));
+    typed_words_find(&file("whole"), &file("hidden"));
     let refused = find(&["hidden"], false).output().expect("epis runs");
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--hidden-by"));
     let hidden = fs::read(file("hidden")).expect("a file");
