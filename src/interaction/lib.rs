@@ -4,8 +4,10 @@
 mod acts_tests;
 pub mod address;
 pub mod analyzers;
+pub mod answer_node;
 mod apart;
 pub mod arrive;
+pub mod ask_centre;
 mod at_hand;
 mod batch_validate_code;
 pub mod binary;
@@ -45,6 +47,8 @@ mod duplicates;
 mod element_ids;
 pub mod engine;
 pub mod everything;
+#[cfg(test)]
+mod exchange_tests;
 pub mod expand;
 pub mod fhirpath;
 pub mod find;
@@ -55,6 +59,7 @@ pub mod generations;
 mod generations_tests;
 mod highlight;
 pub mod history;
+mod horizon;
 pub mod include;
 pub mod inputs;
 pub mod keep_apart;

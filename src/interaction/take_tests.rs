@@ -28,14 +28,14 @@ const BASE: &str = "http://x/fhir";
 const CASES: u64 = 4;
 
 /// A site: an engine on a place of its own.
-struct Site {
+pub(crate) struct Site {
     generations: Option<Generations>,
     index: PathBuf,
     _fresh: Fresh,
 }
 
 impl Site {
-    fn new(fresh: Fresh, node: u32) -> Site {
+    pub(crate) fn new(fresh: Fresh, node: u32) -> Site {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let index = format!(
             "epis-site-{}-{}",
@@ -53,7 +53,7 @@ impl Site {
         }
     }
 
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         self.generations.as_ref().expect("open until dropped").now()
     }
 
@@ -66,7 +66,7 @@ impl Site {
         assert!(reply.status < 300, "{path} {body}: {text}");
     }
 
-    fn put(&self, path: &str, members: &str) {
+    pub(crate) fn put(&self, path: &str, members: &str) {
         let (kind, id) = path.split_once('/').unwrap();
         let comma = if members.is_empty() { "" } else { "," };
         let body = format!(r#"{{"resourceType":"{kind}","id":"{id}"{comma}{members}}}"#);
@@ -74,7 +74,7 @@ impl Site {
     }
 
     /// The record without what the server says of it; `None` where it is not there.
-    fn has(&self, path: &str) -> Option<Tree> {
+    pub(crate) fn has(&self, path: &str) -> Option<Tree> {
         let version = current(&self.engine(), path).filter(|version| version.operation.is_live())?;
         Some(plain(&version))
     }

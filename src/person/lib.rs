@@ -41,7 +41,7 @@ pub use birth::Birth;
 pub use compare::{Agreement, compare};
 pub use feature::Feature;
 pub use frequency::Frequencies;
-pub use person::{Identifier, Person, Sex};
+pub use person::{Identifier, Person, Sex, home};
 pub use places::Place;
 pub use register::{Found, Register};
 pub use roster::Roster;

@@ -86,10 +86,7 @@ impl Person {
         each(patient, "contact").for_each(|contact| person.read_contact(contact, names));
         each(patient, "name").for_each(|name| person.read_name(name, names));
         each(patient, "telecom").for_each(|telecom| person.read_telecom(telecom));
-        let mut places = each(patient, "address")
-            .map(read_address)
-            .filter(|place| !place.is_unknown());
-        person.place = places.next().unwrap_or_default();
+        person.place = home(patient);
         person
     }
 
@@ -192,6 +189,14 @@ fn read_identifier(node: Node<'_>) -> Option<Identifier> {
 }
 
 /// The tokens of a HumanName: of its parts, or where it has none of its text.
+/// Where a Patient lives: the first of her addresses that is known; an unknown place where none is.
+pub fn home(patient: Node<'_>) -> Place {
+    let mut places = each(patient, "address")
+        .map(read_address)
+        .filter(|place| !place.is_unknown());
+    places.next().unwrap_or_default()
+}
+
 fn tokens(name: Node<'_>, names: &Spellings) -> Name {
     let parts = each(name, "given").chain(each(name, "family"));
     let parts: Vec<_> = parts.filter_map(|part| part.as_str()).collect();

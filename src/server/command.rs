@@ -47,6 +47,17 @@ impl Set {
     }
 }
 
+/// What is asked about clinics and their centre.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SyncWhat {
+    /// Shows, for each node, when it was last in contact, what it has not sent yet and since when, and how many records it
+    /// lacks. The server must be running; /sync is the same as a page.
+    Status {
+        #[command(flatten)]
+        set: Set,
+    },
+}
+
 /// What `epis` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -120,6 +131,11 @@ pub(crate) enum Command {
     Match {
         #[command(subcommand)]
         what: crate::matching::What,
+    },
+    /// How far clinics and their centre are.
+    Sync {
+        #[command(subcommand)]
+        what: SyncWhat,
     },
     /// Clinic nodes: invites and enrols them, lists, moves and retires them.
     Node {
@@ -257,6 +273,12 @@ pub fn run() -> ExitCode {
     }
 }
 
+fn sync(what: SyncWhat) -> Result<ExitCode, String> {
+    let SyncWhat::Status { set } = what;
+    println!("{}", crate::node::status::told(&set.gather(&[])?.listen)?);
+    Ok(ExitCode::SUCCESS)
+}
+
 fn act(command: Command) -> Result<ExitCode, String> {
     match command {
         Command::Serve { set } => crate::serve::serve(set.gather(&[])?),
@@ -276,6 +298,7 @@ fn act(command: Command) -> Result<ExitCode, String> {
         Command::Check { look, set } => crate::upkeep::check(set.gather(&[])?, !look),
         Command::Reindex { set } => crate::upkeep::reindex(set.gather(&[])?),
         Command::Match { what } => crate::matching::matching(what),
+        Command::Sync { what } => sync(what),
         Command::Node { what } => crate::node::node(what),
         Command::Synth {
             people,

@@ -18,6 +18,7 @@ use crate::ask::{self, Asked, Head, ROOT};
 use crate::body::{self, Budget};
 use crate::log::{self, Detail, Names};
 use crate::node::identity;
+use crate::node::status::Seat;
 use crate::respond::{Packed, respond, respond_begun};
 use crate::settings::Settings;
 use crate::stream::{Begun, Opening};
@@ -33,6 +34,8 @@ pub struct Door {
     /// What answers.
     pub generations: Arc<Generations>,
     settings: Settings,
+    /// Where it sits among nodes and centre.
+    seat: Seat,
     /// What is said of this server as a node.
     standing: String,
     detail: Detail,
@@ -46,8 +49,9 @@ impl Door {
     ///
     /// # Errors
     /// A sentence where a setting cannot be used.
-    pub fn new(generations: Arc<Generations>, settings: Settings) -> Result<Door, String> {
+    pub fn new(generations: Arc<Generations>, settings: Settings, seat: Seat) -> Result<Door, String> {
         Ok(Door {
+            seat,
             standing: identity::standing(&settings, generations.now().store.node())?,
             generations,
             detail: Detail::read(&settings.log)?,
@@ -88,7 +92,7 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
     let start = Instant::now();
     let given = http.headers().get("x-request-id").and_then(|value| value.to_str().ok());
     let id = door.names.name(given);
-    if let Some(page) = crate::pages::page(&http, &door.generations, &door.standing) {
+    if let Some(page) = crate::pages::page(&http, &door.generations, &door.standing, &door.seat) {
         return page;
     }
     let door = door.into_inner();

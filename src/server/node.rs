@@ -1,5 +1,6 @@
 //! Clinic nodes: the centre invites and enrols them, and they reach it over mutual TLS. `epis node` is here.
 
+pub mod agree;
 mod answer;
 mod authority;
 mod code;
@@ -15,6 +16,7 @@ pub mod line;
 mod orders;
 mod private;
 pub mod register;
+pub mod status;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use actix_server::{Server, ServerHandle};
 use clap::Subcommand;
 use interaction::Generations;
+use interaction::answer_node::Exchange;
 
 use crate::command::Set;
 use crate::settings::Settings;
@@ -35,6 +38,7 @@ use gate::Gate;
 use horizon::{Horizon, codes};
 use orders::{Office, Order, Orders};
 use register::Register;
+use status::Seat;
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
@@ -152,6 +156,7 @@ pub(crate) struct Centre {
     listener: TcpListener,
     gate: Gate,
     orders: Orders,
+    exchange: Arc<Exchange>,
 }
 
 /// That side while it answers.
@@ -179,6 +184,7 @@ impl Centre {
         let folder = orders::folder(&settings.data);
         let authority = Authority::open(&folder)?;
         let register = Arc::new(Register::open(Box::new(kept::Kept(Arc::clone(generations))))?);
+        let exchange = Arc::new(Exchange::default());
         let office = Office {
             register: Arc::clone(&register),
             fingerprint: authority.fingerprint(),
@@ -187,13 +193,24 @@ impl Centre {
         let orders = Orders::take(&settings.data, office)?;
         let gate = Gate {
             authority,
-            register,
+            register: Arc::clone(&register),
             name: settings.centre_name.clone(),
             generations: Arc::clone(generations),
-            answerer: contact::answerer(),
+            answerer: contact::answerer(Arc::clone(&exchange), register),
             tries: tries::Tries::default(),
         };
-        Ok(Some(Centre { listener, gate, orders }))
+        Ok(Some(Centre {
+            listener,
+            gate,
+            orders,
+            exchange,
+        }))
+    }
+
+    /// Where this server sits.
+    pub(crate) fn seat(&self) -> Seat {
+        let register = Arc::clone(&self.gate.register);
+        Seat::Centre(Arc::clone(&self.exchange), register, Arc::clone(&self.gate.generations))
     }
 
     /// Begins to answer, on the present runtime.

@@ -6,17 +6,20 @@ use actix_web::{HttpRequest, HttpResponse};
 use fhir::moment::instant;
 use interaction::{Engine, Generations};
 
+use crate::node::status::{self, Seat};
+
 const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (JSON and XML).\n\n\
     /fhir/metadata   what it can do\n\
     /fhir/Patient    records of one kind\n\
     /find?q=sonam    people, by whatever is known of them\n\
-    /health          whether it is well\n";
+    /health          whether it is well\n\
+    /sync            how far clinics and the centre are\n";
 
 /// The answer of `/ping`: about as long as a small record.
 const PING: &[u8] = b"{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"information\",\"code\":\"informational\",\"diagnostics\":\"This answer is fixed: it measures what HTTP itself costs here.\"}]}";
 
 /// The page at a path beside FHIR, where there is one.
-pub fn page(http: &HttpRequest, generations: &Generations, standing: &str) -> Option<HttpResponse> {
+pub fn page(http: &HttpRequest, generations: &Generations, standing: &str, seat: &Seat) -> Option<HttpResponse> {
     if http.method() != Method::GET && http.method() != Method::HEAD {
         return None;
     }
@@ -30,7 +33,19 @@ pub fn page(http: &HttpRequest, generations: &Generations, standing: &str) -> Op
             "application/json",
             Bytes::from(health(&generations.now(), standing)),
         )),
+        "/sync" => Some(told("text/html; charset=utf-8", status::page(seat))),
+        "/sync/status" => Some(told("application/json", status::json(seat))),
         _ => None,
+    }
+}
+
+fn told(format: &'static str, said: Result<String, String>) -> HttpResponse {
+    match said {
+        Ok(said) => text(format, Bytes::from(said)),
+        Err(why) => {
+            eprintln!("epis: how far nodes are: {why}");
+            HttpResponse::InternalServerError().body("How far nodes are cannot be read now.\n")
+        }
     }
 }
 

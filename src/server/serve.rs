@@ -17,6 +17,8 @@ use interaction::Generations;
 
 use crate::http::{Door, routes};
 use crate::node::Centre;
+use crate::node::agree::Agreeing;
+use crate::node::status::Seat;
 use crate::settings::Settings;
 use crate::wire::Wire;
 
@@ -91,17 +93,33 @@ pub(crate) fn run(
     settings: Settings,
 ) -> Result<(), String> {
     crate::log::keep_panics_quiet();
-    let door = Data::new(Door::new(generations, settings.clone())?);
+    let agreeing = agreeing(&settings, &generations)?;
+    let seat = match (&centre, &agreeing) {
+        (Some(centre), _) => centre.seat(),
+        (None, Some(agreeing)) => Seat::Node(Arc::clone(agreeing), Arc::clone(&generations)),
+        (None, None) => Seat::Alone,
+    };
+    let door = Data::new(Door::new(generations, settings.clone(), seat)?);
     let failed = |e: std::io::Error| format!("The server failed: {e}.");
     System::new().block_on(async move {
         let server = build(listener, door, &settings).map_err(failed)?;
         let nodes = centre.map(Centre::open).transpose()?;
         let ended = server.await;
+        agreeing.iter().for_each(|agreeing| agreeing.stop());
         if let Some(nodes) = nodes {
             nodes.close().await;
         }
         ended.map_err(failed)
     })
+}
+
+/// A node comes to agree with its centre while it serves.
+fn agreeing(settings: &Settings, generations: &Arc<Generations>) -> Result<Option<Arc<Agreeing>>, String> {
+    let Some(identity) = crate::node::identity::of(settings)? else {
+        return Ok(None);
+    };
+    let pause = Duration::from_secs(settings.contact_seconds);
+    Agreeing::begin(identity, &settings.data, Arc::clone(generations), pause).map(Some)
 }
 
 fn build(listener: TcpListener, door: Data<Door>, settings: &Settings) -> std::io::Result<Server> {

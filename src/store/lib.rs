@@ -122,6 +122,11 @@ impl Store {
         self.shared.node()
     }
 
+    /// How many versions were made here under this node's number: the counter of the last one that is durable.
+    pub fn counter(&self) -> u64 {
+        self.shared.counter()
+    }
+
     /// A new id; never the id of a stored record, never given twice. At the centre `0-count`; at another node
     /// `node-epoch-count`, where the epoch is drawn anew whenever the database is opened, so that a node which goes on with
     /// an old copy of its database gives no id that it gave since the copy was made.

@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     kinds: RwLock<Kinds>,
     node: AtomicU32,
     head: AtomicU64,
+    counter: AtomicU64,
     groups: AtomicU64,
     lock: Mutex<Option<File>>,
 }
@@ -105,6 +106,7 @@ impl Shared {
             kinds: RwLock::new(load_kinds(&mut db)?),
             groups: AtomicU64::new(0),
             head: AtomicU64::new(0),
+            counter: AtomicU64::new(0),
             lock: Mutex::new(lock),
         };
         Ok((shared, db))
@@ -139,7 +141,13 @@ impl Shared {
         self.groups.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn set_head(&self, head: u64) {
+    /// How many versions were made here under the present number.
+    pub fn counter(&self) -> u64 {
+        self.counter.load(Ordering::Acquire)
+    }
+
+    pub fn set_head(&self, head: u64, counter: u64) {
+        self.counter.store(counter, Ordering::Release);
         self.head.store(head, Ordering::Release);
     }
 

@@ -80,7 +80,7 @@ impl Writer {
     pub fn new(shared: Arc<Shared>, mut db: Db) -> Result<Writer, Trouble> {
         let head = load_head(&mut db)?;
         let any_claims = any_claims(&mut db)?;
-        shared.set_head(head.seq as u64);
+        shared.set_head(head.seq as u64, head.counter as u64);
         shared.set_node(head.node);
         shared.minting.next.store(head.minted as u64 + 1, Ordering::Release);
         shared.minting.reserved.store(head.minted as u64, Ordering::Release);
@@ -253,7 +253,7 @@ impl Writer {
             }
         }
         shared.count_group();
-        shared.set_head(outcome.head.seq as u64);
+        shared.set_head(outcome.head.seq as u64, outcome.head.counter as u64);
         shared.set_node(outcome.head.node);
         shared
             .minting

@@ -34,9 +34,18 @@ pub struct Place {
 }
 
 impl Place {
-    /// Behind everything up to a place in the log.
+    /// Behind everything that had changed up to a place in the log.
     pub fn behind(at: u64) -> Place {
         Place { at, within: at }
+    }
+
+    /// Of a record that changed last at a place in the log and has been in the horizon since another. Every coming into a
+    /// horizon is a version in the log, so no two are at one place.
+    pub fn of(changed: u64, since: u64) -> Place {
+        Place {
+            at: changed.max(since),
+            within: changed,
+        }
     }
 }
 

@@ -10,11 +10,11 @@ mod digits;
 pub mod element;
 pub mod frame;
 pub mod history;
+pub mod lanes;
 pub mod merge;
 pub mod rules;
 pub mod segment;
 pub mod session;
-pub mod taking;
 #[cfg(test)]
 mod tests;
 

@@ -20,7 +20,7 @@ use crate::segment::{self, DICTIONARY, Hash};
 /// The protocol that this program speaks; it understands all before it.
 pub const PROTOCOL: u64 = 1;
 /// A segment's bytes at most.
-pub const SEGMENT_MAX: u64 = 256 << 20;
+pub const SEGMENT_MAX: u64 = 64 << 20;
 
 /// Why a side ends a session: a sentence for the log. What was taken stays taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ pub trait NodeLog {
     /// How many versions the node has written under its number.
     fn last(&self) -> u64;
     /// The seal of its own version of a count; zeros where there is none.
-    fn seal(&self, counter: u64) -> Seal;
+    fn seal(&self, counter: u64) -> Result<Seal, Failed>;
     /// Its own versions after a count, as many as one segment holds; `None` where there are none.
     fn pack(&mut self, after: u64, dictionary: u8) -> Result<Option<Packed>, Failed>;
     /// Takes records as the centre has them, and notes how far the node has each lane then.
@@ -213,7 +213,7 @@ impl NodeSession {
             node: self.number,
             last: log.last(),
             acked: self.acked,
-            seal: log.seal(self.acked),
+            seal: log.seal(self.acked)?,
             lanes: self.lanes,
             held: self.holding.as_ref().map(Holding::held),
             clock,
@@ -275,7 +275,7 @@ impl NodeSession {
 
     /// The centre has the node's versions up to one: if it is not the node's own, the node's database is an older copy.
     fn acknowledged(&mut self, acked: u64, seal: Seal, log: &dyn NodeLog) -> Result<Next, Failed> {
-        if acked > log.last() || log.seal(acked) != seal {
+        if acked > log.last() || log.seal(acked)? != seal {
             self.restored = true;
             return Ok(Next::Ask);
         }
@@ -286,9 +286,15 @@ impl NodeSession {
 
     /// The node's database is an older copy: what it wrote since is named anew, so that no name means two versions.
     fn recalled(&mut self, number: u32, seals: &[Seal], log: &mut dyn NodeLog) -> Result<Next, Failed> {
-        let own = |(place, seal): &(u64, &Seal)| *place <= log.last() && log.seal(*place) == **seal;
-        let common = (self.acked + 1..).zip(seals).take_while(own).count();
-        self.acked += common as u64;
+        let mut common = 0;
+        for seal in seals {
+            let next = self.acked + 1;
+            if next > log.last() || log.seal(next)? != *seal {
+                break;
+            }
+            self.acked = next;
+            common += 1;
+        }
         if common == SEALS_MAX {
             self.restored = true;
             return Ok(Next::Ask);

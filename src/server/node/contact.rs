@@ -3,20 +3,27 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::{self, Bytes, Payload};
 use futures_core::Stream;
 use interaction::Generations;
+use interaction::answer_node::{Exchange, Known};
+use interaction::ask_centre::written;
+use interaction::engine::{Engine, now};
+use interaction::newcomers::look_up_newcomers;
+use interaction::take_changes::settle_conflicts;
+use sync::frame::PIECE_MAX;
+use sync::session::Failed;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::register::Node;
+use super::register::{Node, Register};
 
 /// How long the line may be silent before a contact is given up.
 pub const SILENCE: Duration = Duration::from_secs(60);
@@ -101,20 +108,113 @@ pub type Ending = Pin<Box<dyn Future<Output = Result<(), Refused>>>>;
 pub type Answerer = Arc<dyn Fn(Contact, Incoming, Outgoing) -> Ending + Send + Sync>;
 
 /// What this server answers.
-pub fn answerer() -> Answerer {
-    Arc::new(|contact, incoming, outgoing| Box::pin(answer(contact, incoming, outgoing)))
+pub fn answerer(exchange: Arc<Exchange>, register: Arc<Register>) -> Answerer {
+    Arc::new(move |contact, incoming, outgoing| {
+        let (exchange, register) = (Arc::clone(&exchange), Arc::clone(&register));
+        Box::pin(answer(exchange, register, contact, incoming, outgoing))
+    })
 }
 
-/// Answers one contact at `POST /node/sync`. Pieces are to be handled as they come: a cut keeps what came before it.
+/// Answers one contact at `POST /node/sync`. Pieces are taken as they come: a cut keeps what came before it.
 ///
 /// # Errors
 /// [`Refused`], which the node is told where nothing was sent yet; later the answer is cut, which is all HTTP can say then.
-async fn answer(contact: Contact, _: Incoming, _: Outgoing) -> Result<(), Refused> {
-    let text = format!(
-        "This centre does not exchange records yet; node {} keeps what it has.",
-        contact.node.number
-    );
-    Err(Refused { status: 501, text })
+async fn answer(
+    exchange: Arc<Exchange>,
+    register: Arc<Register>,
+    contact: Contact,
+    mut incoming: Incoming,
+    outgoing: Outgoing,
+) -> Result<(), Refused> {
+    let (pieces, coming) = mpsc::channel(PIECES_WAITING);
+    let work = web::block(move || work(&exchange, &register, &contact, coming, &outgoing));
+    let feed = async move {
+        while let Ok(Some(piece)) = incoming.next().await {
+            if pieces.send(piece).await.is_err() {
+                return;
+            }
+        }
+    };
+    let (work, feed) = (pin!(work), pin!(feed));
+    let mut work = work;
+    let ended = tokio::select! {
+        ended = &mut work => ended,
+        () = feed => work.await,
+    };
+    ended.unwrap_or_else(|_| Err(refused(500, "A fault of the program ended the contact.")))
+}
+
+/// What holds of a node for whoever answers it.
+pub fn known(register: &Register, node: &Node) -> Known {
+    let nodes = register.nodes();
+    let mut former = Vec::new();
+    let mut before = node.replaces;
+    while let Some(number) = before.filter(|number| !former.contains(number)) {
+        former.push(number);
+        before = nodes
+            .iter()
+            .find(|node| node.number == number)
+            .and_then(|node| node.replaces);
+    }
+    let digits = |code: &String| code.trim_start_matches("BT").parse().ok();
+    Known {
+        number: node.number,
+        former,
+        gewogs: node.horizon.gewogs.iter().filter_map(digits).collect(),
+    }
+}
+
+/// Takes the request piece by piece, and sends the answer when it has ended.
+fn work(
+    exchange: &Exchange,
+    register: &Register,
+    contact: &Contact,
+    mut coming: mpsc::Receiver<Bytes>,
+    outgoing: &Outgoing,
+) -> Result<(), Refused> {
+    let engine = contact.generations.now();
+    let known = known(register, &contact.node);
+    let succeed = || register.renumber(known.number, now()).map(|node| node.number);
+    let failed = |failed: Failed| {
+        eprintln!("epis: a contact of node {}: {}", known.number, failed.0);
+        refused(500, &failed.0)
+    };
+    let answering = exchange.answer(&engine, &known, &succeed, PIECE_MAX).map_err(failed)?;
+    let Some(mut answering) = answering else {
+        return Err(refused(
+            503,
+            "Another contact of this node is being answered; try again in a minute.",
+        ));
+    };
+    while let Some(piece) = coming.blocking_recv() {
+        if let Some(frames) = answering.hear(&piece).map_err(failed)? {
+            let sent = written(&frames)
+                .into_iter()
+                .try_for_each(|piece| outgoing.send_blocking(piece));
+            drop(answering);
+            look_after(&engine);
+            return sent.map_err(|Cut| refused(500, "The line was cut."));
+        }
+    }
+    Err(refused(400, "The request broke off; what came is kept."))
+}
+
+/// What follows from what clinics sent, a little at a time: conflicts that somebody has settled, people whom two clinics
+/// have registered.
+fn look_after(engine: &Engine) {
+    let settled = settle_conflicts(engine, LOOKED_AFTER);
+    let looked_up = settled.and_then(|_| look_up_newcomers(engine, LOOKED_AFTER));
+    if let Err(untaken) = looked_up {
+        eprintln!("epis: what follows from a contact: {untaken}");
+    }
+}
+
+/// Records looked after behind one contact at most.
+const LOOKED_AFTER: usize = 64;
+
+fn refused(status: u16, text: &str) -> Refused {
+    let text = text.to_owned();
+    Refused { status, text }
 }
 
 /// How long a second piece is waited for before an answer is begun without its length: nothing beside a round trip.

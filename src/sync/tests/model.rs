@@ -47,8 +47,8 @@ impl NodeLog for NodeModel {
         self.own.len() as u64
     }
 
-    fn seal(&self, counter: u64) -> Seal {
-        seal(at(&self.own, counter))
+    fn seal(&self, counter: u64) -> Result<Seal, Failed> {
+        Ok(seal(at(&self.own, counter)))
     }
 
     fn pack(&mut self, after: u64, _: u8) -> Result<Option<Packed>, Failed> {

@@ -8,12 +8,12 @@ use query::sample::Random;
 
 use super::disk::{Broken, Disk, Entry, Faults, Key, seal};
 use super::people::{area, lane, person};
+use super::taking::{Append, Records, open, plan};
 use crate::change::Change;
 use crate::frame::{Held, Hello, Lanes, Place, Seal, What};
 use crate::rules::Rules;
 use crate::segment;
 use crate::session::{CentreLog, Failed, Holding, Packed, Peer};
-use crate::taking::{Append, Records, open, plan};
 use crate::tests::DEFINITIONS;
 
 /// Records in one segment of states.
@@ -92,10 +92,7 @@ impl Centre {
     pub fn place(&self, node: u32, key: &Key) -> Option<Place> {
         let (seq, current) = self.disk.current(key)?;
         let since = self.since(node, &person(key, current))?;
-        Some(Place {
-            at: seq.max(since),
-            within: seq,
-        })
+        Some(Place::of(seq, since))
     }
 
     fn follow(&mut self, from: usize) {
@@ -227,6 +224,13 @@ impl CentreLog for Centre {
         let changes = segment::unpack(bytes).map_err(|why| Failed(why.to_string()))?;
         let (acked, last) = self.disk.notes.peers.get(&node).copied().unwrap_or_default();
         let first = changes.first().map_or(0, |first| first.version.counter);
+        for (change, counter) in changes.iter().zip(first..) {
+            assert_eq!(
+                change.version,
+                VersionId { node, counter },
+                "a node's versions come without a gap"
+            );
+        }
         let known = changes.iter().find(|change| change.version.counter == acked);
         if first > acked + 1 || known.is_some_and(|known| seal(Some(known)) != last) {
             return Ok(());

@@ -58,6 +58,8 @@ pub struct Disk {
     synced: usize,
     synced_notes: Notes,
     current: BTreeMap<Key, usize>,
+    /// The log as it was synced, while versions are being named anew.
+    before: Option<Vec<Entry>>,
 }
 
 impl Disk {
@@ -120,6 +122,7 @@ impl Disk {
             return Err(Broken::Crash);
         }
         self.synced = self.log.len();
+        self.before = None;
         self.synced_notes = self.notes.clone();
         match crashes {
             true => Err(Broken::Crash),
@@ -129,6 +132,9 @@ impl Disk {
 
     /// What a site finds when it is up again: what was synced.
     pub fn recover(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.log = before;
+        }
         self.log.truncate(self.synced);
         self.notes = self.synced_notes.clone();
         self.index();
@@ -136,6 +142,7 @@ impl Disk {
 
     /// Names the site's own versions after a count anew.
     pub fn renumber(&mut self, after: u64, number: u32) {
+        self.before = Some(self.log.clone());
         let old = self.notes.number;
         let anew = |name: VersionId| match name.node == old && name.counter > after {
             true => VersionId {

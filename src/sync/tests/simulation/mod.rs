@@ -9,6 +9,7 @@ mod disk;
 mod node;
 mod oracle;
 mod people;
+mod taking;
 
 use fhir::identity::Id;
 use query::sample::Random;
@@ -136,14 +137,14 @@ impl World {
     fn move_horizon(&mut self, number: u32) {
         let from = self.centre.disk.log().len();
         let moved = Change {
-            kind: kind("Basic"),
-            id: Id::new(&format!("horizon.none{number}")).expect("an id"),
+            kind: kind("Device"),
+            id: Id::new(&format!("node.none{number}")).expect("an id"),
             version: name(0, 0),
             base: None,
             merged: None,
             updated: 0,
             operation: Operation::Create,
-            body: people::stored(r#"{"resourceType":"Basic"}"#),
+            body: people::stored(r#"{"resourceType":"Device"}"#),
         };
         self.centre.write(moved);
         if self.centre.commit(from).is_err() {

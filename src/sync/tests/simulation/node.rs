@@ -108,9 +108,9 @@ impl NodeLog for Log<'_> {
         self.disk.notes.counter
     }
 
-    fn seal(&self, counter: u64) -> Seal {
+    fn seal(&self, counter: u64) -> Result<Seal, Failed> {
         let node = self.disk.notes.number;
-        seal(self.disk.find(VersionId { node, counter }))
+        Ok(seal(self.disk.find(VersionId { node, counter })))
     }
 
     fn pack(&mut self, after: u64, dictionary: u8) -> Result<Option<Packed>, Failed> {

@@ -6,11 +6,11 @@ use fhir::identity::VersionId;
 
 use super::World;
 use super::disk::{Entry, Key, seal};
+use super::taking::record;
 use crate::change::Change;
 use crate::history::{History, Version};
 use crate::merge::{Conflict, State, state};
 use crate::rules::Rules;
-use crate::taking::record;
 use crate::tests::DEFINITIONS;
 
 /// Holds a healed world to what must be.

@@ -7,8 +7,8 @@ use fhir::tree::Tree;
 use query::sample::Random;
 
 use super::disk::Key;
+use super::taking::record;
 use crate::change::Change;
-use crate::taking::record;
 
 /// How many areas there are.
 pub const AREAS: usize = 4;

@@ -1,8 +1,8 @@
-//! What the centre makes of the versions that a node sends: which go on from what it has, which stand aside, and the joins.
+//! What the simulated centre makes of the versions that a node sends; the product's is `interaction/take_changes.rs`.
 //!
-//! A version based on the record's current one goes on from it. Any other is kept *aside*, and a *join* of both becomes the
-//! current one at once, in the same transaction: so at the centre the current version knows of every version there is, and
-//! nothing is ever left to be joined later.
+//! It is written for itself, as simply as can be, so that the machine of sessions, the segments and the rules of merging
+//! are tried without a store. A version based on the record's current one goes on from it. Any other is kept *aside*, and
+//! a *join* of both becomes the current one at once, in the same transaction.
 
 use conformance::Definitions;
 use fhir::body;
@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use store::Operation;
 
 use crate::change::Change;
-use crate::history::{History, Invalid, Version};
+use crate::history::{History, Invalid, VERSIONS_MAX, Version};
 use crate::merge::{Conflict, state};
 use crate::rules::Rules;
 
@@ -160,7 +160,7 @@ fn join<T>(
         .last()
         .map(|last| (last.kind.clone(), last.id.clone()))
         .ok_or(Invalid::Empty)?;
-    let history = history(&versions[since(&versions, base)..])?;
+    let history = history(&versions)?;
     let body = state(&history, definitions, rules)
         .record
         .map_or(Ok(Vec::new()), |record| stored(&record).ok_or(Untaken::Body(merged)))?;
@@ -191,8 +191,10 @@ pub fn open<T>(versions: &[Change], definitions: &Definitions, rules: &Rules) ->
     Ok(conflicts)
 }
 
-/// Versions in the order of the log as a history. What the first ones were based on is not there: they stand for it.
+/// The last [`VERSIONS_MAX`] versions in the order of the log as a history. What the first ones were based on is not there:
+/// they stand for it.
 fn history<T>(versions: &[Change]) -> Result<History, Untaken<T>> {
+    let versions = &versions[versions.len().saturating_sub(VERSIONS_MAX)..];
     let names: FxHashSet<VersionId> = versions.iter().map(|version| version.version).collect();
     let version = |change: &Change| {
         let body = match change.operation.is_live() {
@@ -209,27 +211,6 @@ fn history<T>(versions: &[Change]) -> Result<History, Untaken<T>> {
     };
     let versions: Vec<Version> = versions.iter().map(version).collect::<Result<_, Untaken<T>>>()?;
     Ok(History::new(versions)?)
-}
-
-/// The place of a version that all behind it know of, the current one and the last included: what came before need not be
-/// looked at.
-fn since(versions: &[Change], current: VersionId) -> usize {
-    let places: FxHashMap<VersionId, usize> = (0..).zip(versions).map(|(place, one)| (one.version, place)).collect();
-    let earliest = |one: &Change| {
-        let parents = one.base.iter().chain(&one.merged);
-        parents.filter_map(|name| places.get(name)).min().copied().unwrap_or(0)
-    };
-    let mut start = places.get(&current).copied().unwrap_or(0);
-    let mut place = versions.len();
-    while place > start + 1 {
-        place -= 1;
-        let before = earliest(&versions[place]);
-        if before < start {
-            start = before;
-            place = versions.len();
-        }
-    }
-    start
 }
 
 /// A stored body as the record that the rules look at.

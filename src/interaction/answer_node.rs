@@ -1,0 +1,376 @@
+//! The centre answers a node: takes what it wrote, and sends what its horizon has that it lacks.
+//!
+//! The machine is `sync::session`; this is what it needs of the log. One contact of a node is answered at a time.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fhir::document::Document;
+use fhir::identity::{Id, Kind};
+use fhir::parse::Limits;
+use rustc_hash::FxHashMap;
+use store::{Note, Operation, Store, Unit, Write};
+use sync::Change;
+use sync::frame::{Frame, Frames, Held, Hello, Lanes, SEALS_MAX, Seal, What};
+use sync::segment;
+use sync::session::{CentreLog, CentreSession, Failed, Holding, Packed, Peer};
+
+use crate::engine::{Engine, now};
+use crate::horizon::{Catchment, Due, Horizons};
+use crate::take_changes::{Acknowledged, take_changes};
+
+/// Records read from the log at a time.
+const BLOCK: usize = 256;
+
+/// A node as the register has it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its number.
+    pub number: u32,
+    /// The numbers under which it, or the machine before it, wrote before.
+    pub former: Vec<u32>,
+    /// The gewogs of its catchment, as the digits of their place codes: 501 is `BT0501`.
+    pub gewogs: Vec<u32>,
+}
+
+/// Gives a node whose database is an older copy another number under which it writes on.
+pub type Succeed<'a> = &'a (dyn Fn() -> Result<u32, String> + Sync);
+
+/// What the centre keeps in memory for its nodes; losing it costs bytes on the line, or time.
+#[derive(Default)]
+pub struct Exchange {
+    horizons: Mutex<Horizons>,
+    nodes: Mutex<FxHashMap<u32, Halfway>>,
+}
+
+/// What is under way with a node.
+#[derive(Default)]
+struct Halfway {
+    /// Whether a contact is being answered.
+    busy: bool,
+    holding: Option<Holding>,
+    outgoing: Option<Packed>,
+    /// What the node last said of itself, and how far its clock was ahead.
+    said: Option<(Hello, i64)>,
+}
+
+/// One contact that is being answered.
+pub struct Contact<'a> {
+    desk: Desk<'a>,
+    frames: Frames,
+    session: CentreSession,
+}
+
+/// What the centre knows of how far a node is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many of the node's versions the centre has.
+    pub acknowledged: u64,
+    /// How many the node had written when it last asked; `None` where it has not since the centre was started.
+    pub written: Option<u64>,
+    /// How many records the node lacks; `None` as above.
+    pub behind: Option<u64>,
+    /// How far the node's clock was ahead of the centre's when it last asked, in microseconds.
+    pub ahead: i64,
+}
+
+impl Exchange {
+    /// Begins to answer a node; `None` while another contact of the same node is being answered.
+    ///
+    /// # Errors
+    /// [`Failed`] where the log cannot be read.
+    pub fn answer<'a>(
+        &'a self,
+        engine: &'a Engine,
+        known: &Known,
+        succeed: Succeed<'a>,
+        piece: usize,
+    ) -> Result<Option<Contact<'a>>, Failed> {
+        let mut nodes = locked(&self.nodes);
+        let halfway = nodes.entry(known.number).or_default();
+        if std::mem::replace(&mut halfway.busy, true) {
+            return Ok(None);
+        }
+        let (holding, outgoing) = (halfway.holding.take(), halfway.outgoing.take());
+        let said = halfway.said.take();
+        drop(nodes);
+        // From here on the desk gives the place back, however the contact ends.
+        let mut desk = Desk {
+            engine,
+            exchange: self,
+            known: known.clone(),
+            catchment: Catchment::default(),
+            succeed,
+            holding,
+            nothing: None,
+            outgoing,
+            said,
+        };
+        desk.catchment = catchment(&engine.store, known)?;
+        Ok(Some(Contact {
+            desk,
+            frames: Frames::default(),
+            session: CentreSession::new(piece),
+        }))
+    }
+
+    /// How far a node is.
+    ///
+    /// # Errors
+    /// [`Failed`] where the log cannot be read.
+    pub fn progress(&self, engine: &Engine, known: &Known) -> Result<Progress, Failed> {
+        let acknowledged = Acknowledged::of(&engine.store, known.number).map_err(trouble)?.counter;
+        let said = locked(&self.nodes)
+            .get(&known.number)
+            .and_then(|halfway| halfway.said.clone());
+        let mut progress = Progress {
+            acknowledged,
+            ..Progress::default()
+        };
+        if let Some((hello, ahead)) = said {
+            let catchment = catchment(&engine.store, known)?;
+            let mut horizons = locked(&self.horizons);
+            horizons.follow(&engine.store).map_err(trouble)?;
+            progress.behind = Some(horizons.behind(&known.numbers(), &catchment, &hello.lanes));
+            (progress.written, progress.ahead) = (Some(hello.last), ahead);
+        }
+        Ok(progress)
+    }
+}
+
+impl Known {
+    /// Its number, and those before.
+    fn numbers(&self) -> Vec<u32> {
+        std::iter::once(self.number)
+            .chain(self.former.iter().copied())
+            .collect()
+    }
+}
+
+impl Contact<'_> {
+    /// Takes bytes of the request as they come; the frames of the answer when the request has ended.
+    ///
+    /// # Errors
+    /// [`Failed`]; what was taken before stays.
+    pub fn hear(&mut self, bytes: &[u8]) -> Result<Option<Vec<Frame>>, Failed> {
+        self.frames.feed(bytes);
+        while let Some(frame) = self.frames.next_frame()? {
+            if let Frame::Hello(hello) = &frame {
+                self.desk.greet(hello)?;
+            }
+            if let Some(answer) = self.session.hear(frame, &mut self.desk, now())? {
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The log as a contact sees it.
+struct Desk<'a> {
+    engine: &'a Engine,
+    exchange: &'a Exchange,
+    known: Known,
+    catchment: Catchment,
+    succeed: Succeed<'a>,
+    holding: Option<Holding>,
+    /// What is held for any other node: nothing.
+    nothing: Option<Holding>,
+    outgoing: Option<Packed>,
+    said: Option<(Hello, i64)>,
+}
+
+impl Drop for Desk<'_> {
+    fn drop(&mut self) {
+        let halfway = Halfway {
+            busy: false,
+            holding: self.holding.take(),
+            outgoing: self.outgoing.take(),
+            said: self.said.take(),
+        };
+        locked(&self.exchange.nodes).insert(self.known.number, halfway);
+    }
+}
+
+impl CentreLog for Desk<'_> {
+    fn peer(&self, node: u32) -> Option<Peer> {
+        let acknowledged = Acknowledged::of(&self.engine.store, node).ok()?;
+        Some(Peer {
+            acked: acknowledged.counter,
+            seal: short(acknowledged.seal),
+            retired: false,
+        })
+    }
+
+    fn head(&self) -> u64 {
+        self.engine.store.head()
+    }
+
+    fn holding(&mut self, node: u32) -> &mut Option<Holding> {
+        match node == self.known.number {
+            true => &mut self.holding,
+            false => &mut self.nothing,
+        }
+    }
+
+    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed> {
+        let What::Changes { .. } = what else {
+            return Err(Failed("A node sent states.".to_owned()));
+        };
+        let changes = segment::unpack(bytes).map_err(|why| Failed(format!("A segment cannot be read: {why}.")))?;
+        match take_changes(self.engine, node, &changes) {
+            // The answer says how far the centre is and by which seal, and the node finds out what is wrong.
+            Ok(_) | Err(crate::arrive::Untaken::Gap { .. } | crate::arrive::Untaken::Other(_)) => Ok(()),
+            Err(untaken) => Err(Failed(untaken.to_string())),
+        }
+    }
+
+    fn pack(
+        &mut self,
+        hello: &Hello,
+        lanes: &Lanes,
+        held: Option<Held>,
+        dictionary: u8,
+    ) -> Result<Option<Packed>, Failed> {
+        let kept = self.outgoing.as_ref();
+        if let Some(kept) = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash)) {
+            return Ok(Some(kept.clone()));
+        }
+        // What the states know of is read first: more may be there when they are read, never less.
+        let acked = Acknowledged::of(&self.engine.store, hello.node)
+            .map_err(trouble)?
+            .counter;
+        let due = {
+            let mut horizons = locked(&self.exchange.horizons);
+            horizons.follow(&self.engine.store).map_err(trouble)?;
+            horizons.due(&self.known.numbers(), &self.catchment, lanes)
+        };
+        let Some((lane, due)) = due else {
+            return Ok(None);
+        };
+        let (states, upto) = self.read(&due)?;
+        let bytes = segment::pack(&states, dictionary)
+            .map_err(|_| Failed("A record at the centre cannot be packed.".to_owned()))?;
+        let packed = Packed::new(What::States { lane, upto, acked }, bytes);
+        self.outgoing = Some(packed.clone());
+        Ok(Some(packed))
+    }
+
+    fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed> {
+        let place = self.engine.store.place_of(node, after).map_err(trouble)?;
+        let (versions, _) = self.engine.store.made_by(node, place, SEALS_MAX).map_err(trouble)?;
+        Ok(versions.iter().map(|version| short(version.seal())).collect())
+    }
+
+    fn successor(&mut self, node: u32) -> Result<u32, Failed> {
+        let unheard = Acknowledged::of(&self.engine.store, self.known.number)
+            .map_err(trouble)?
+            .counter
+            == 0;
+        if node != self.known.number && unheard {
+            return Ok(self.known.number);
+        }
+        (self.succeed)().map_err(Failed)
+    }
+}
+
+impl Desk<'_> {
+    /// Whether who asks is who the certificate says, under its present number or one of before.
+    fn greet(&mut self, hello: &Hello) -> Result<(), Failed> {
+        if !self.known.numbers().contains(&hello.node) {
+            return Err(Failed(format!(
+                "The request is of node {}, the certificate of node {}.",
+                hello.node, self.known.number
+            )));
+        }
+        self.said = Some((hello.clone(), hello.clock.saturating_sub(now())));
+        Ok(())
+    }
+
+    /// As many states as one segment holds, and up to where the node has its lane with them.
+    fn read(&self, due: &[Due]) -> Result<(Vec<Change>, sync::frame::Place), Failed> {
+        let mut states: Vec<Change> = Vec::new();
+        for block in due.chunks(BLOCK) {
+            let places: Vec<u64> = block.iter().map(|due| due.seq).collect();
+            let read = self.engine.store.by_seq(&places).map_err(trouble)?;
+            if read.len() != places.len() {
+                return Err(Failed("A version that the log has cannot be read.".to_owned()));
+            }
+            states.extend(read.into_iter().map(Change::from));
+            let fitting = segment::fitting(&states);
+            if fitting < states.len() || states.len() >= segment::CHANGES_MAX {
+                states.truncate(fitting);
+                break;
+            }
+        }
+        let last = states.len().checked_sub(1).and_then(|last| due.get(last));
+        let upto = last
+            .ok_or_else(|| Failed("No record fits into a segment.".to_owned()))?
+            .place;
+        Ok((states, upto))
+    }
+}
+
+/// A node's catchment: what it was, and what was added to it or taken from it since, from now on.
+fn catchment(store: &Store, known: &Known) -> Result<Catchment, Failed> {
+    let key = format!("catchment/{}", known.number);
+    let note = store.note(&key).map_err(trouble)?;
+    let before: Catchment = note
+        .iter()
+        .flat_map(|note| note.chunks_exact(12))
+        .filter_map(one)
+        .collect();
+    let wanted: BTreeSet<u32> = known.gewogs.iter().copied().collect();
+    if note.is_some() && before.keys().copied().collect::<BTreeSet<u32>>() == wanted {
+        return Ok(before);
+    }
+    // That a node has another catchment is a version in the log: what came into its horizon stands there.
+    let written = store.submit(Unit::one(device(known)));
+    let written = written.map_err(|refused| Failed(refused.to_string()))?;
+    let since = written.first().map_or(0, |done| done.seq);
+    let since = |gewog: &u32| before.get(gewog).copied().unwrap_or(since);
+    let after: Catchment = wanted.iter().map(|gewog| (*gewog, since(gewog))).collect();
+    let mut value = Vec::with_capacity(after.len() * 12);
+    for (gewog, since) in &after {
+        value.extend_from_slice(&gewog.to_le_bytes());
+        value.extend_from_slice(&since.to_le_bytes());
+    }
+    let unit = Unit {
+        notes: vec![Note::new(key, value)],
+        ..Unit::default()
+    };
+    store.submit(unit).map_err(|refused| Failed(refused.to_string()))?;
+    Ok(after)
+}
+
+/// The record of a node's machine, with the gewogs of its catchment.
+fn device(known: &Known) -> Write {
+    let gewogs: Vec<String> = known.gewogs.iter().map(|gewog| format!("BT{gewog:04}")).collect();
+    let text = format!(
+        r#"{{"resourceType":"Device","status":"active","deviceName":[{{"name":"node {}","type":"user-friendly-name"}}],"note":[{{"text":"catchment {}"}}]}}"#,
+        known.number,
+        gewogs.join(" ")
+    );
+    let document = Document::parse(text.as_bytes(), Limits::default()).expect("JSON");
+    let (kind, id) = (Kind::new("Device"), Id::new(&format!("node-{}", known.number)));
+    let (kind, id) = (kind.expect("a kind"), id.expect("an id"));
+    Write::new(kind, id, Operation::Update, fhir::body::store(document.root()))
+}
+
+fn one(bytes: &[u8]) -> Option<(u32, u64)> {
+    let (gewog, since) = bytes.split_first_chunk::<4>()?;
+    Some((u32::from_le_bytes(*gewog), u64::from_le_bytes(since.try_into().ok()?)))
+}
+
+/// As much of a seal as travels.
+pub(crate) fn short(seal: store::Seal) -> Seal {
+    *seal.first_chunk().expect("16 bytes begin with 8")
+}
+
+pub(crate) fn trouble(trouble: store::Trouble) -> Failed {
+    Failed(trouble.to_string())
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

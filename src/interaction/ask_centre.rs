@@ -1,0 +1,287 @@
+//! A node asks its centre: sends what it wrote, takes what its horizon has that it lacks, and notes how far both are.
+//!
+//! The machine is `sync::session`; this is what it needs of the log. What a contact brought is noted with the records that
+//! it brought (the note `centre`), so that a crash or a cut anywhere loses nothing but bytes.
+
+use store::{Note, Unit};
+use sync::Change;
+use sync::frame::{Frame, Frames, LANES, Lanes, Place, Seal, What};
+use sync::segment;
+use sync::session::{Failed, Next, NodeLog, NodeSession, Packed};
+
+use crate::answer_node::{short, trouble};
+use crate::engine::{Engine, now};
+use crate::take_states::take_states;
+
+const KEY: &str = "centre";
+/// Own versions looked through at a time.
+const BLOCK: usize = 512;
+
+/// How far a node and its centre are, as the node knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Up to which of the node's own versions the centre has them.
+    pub acked: u64,
+    /// That one's seal.
+    pub seal: Seal,
+    /// Where in the log it is: later own versions are behind it.
+    pub place: u64,
+    /// Up to where the node has each lane.
+    pub lanes: Lanes,
+    /// When the two last agreed, in microseconds since 1970; 0 for never.
+    pub agreed: i64,
+}
+
+impl Reached {
+    /// What is noted.
+    ///
+    /// # Errors
+    /// [`Failed`] where it cannot be read.
+    pub fn of(engine: &Engine) -> Result<Reached, Failed> {
+        let note = engine.store.note(KEY).map_err(trouble)?.unwrap_or_default();
+        let mut numbers = note.chunks_exact(8).map(|bytes| {
+            let bytes: [u8; 8] = bytes.try_into().expect("eight bytes");
+            u64::from_le_bytes(bytes)
+        });
+        let mut next = || numbers.next().unwrap_or_default();
+        let mut reached = Reached {
+            acked: next(),
+            seal: next().to_le_bytes(),
+            place: next(),
+            agreed: next() as i64,
+            lanes: [Place::default(); LANES],
+        };
+        for place in &mut reached.lanes {
+            *place = Place {
+                at: next(),
+                within: next(),
+            };
+        }
+        Ok(reached)
+    }
+
+    fn note(&self) -> Note {
+        let lanes = self.lanes.iter().flat_map(|place| [place.at, place.within]);
+        let numbers = [
+            self.acked,
+            u64::from_le_bytes(self.seal),
+            self.place,
+            self.agreed as u64,
+        ];
+        let bytes = numbers.into_iter().chain(lanes).flat_map(u64::to_le_bytes);
+        Note::new(KEY, bytes.collect::<Vec<u8>>())
+    }
+
+    /// When the oldest version was written that the centre does not have; `None` where it has all.
+    ///
+    /// # Errors
+    /// [`Failed`] where the log cannot be read.
+    pub fn oldest(&self, engine: &Engine) -> Result<Option<i64>, Failed> {
+        if self.acked >= engine.store.counter() {
+            return Ok(None);
+        }
+        let made = engine.store.made_by(engine.store.node(), self.place, 1);
+        let (versions, _) = made.map_err(trouble)?;
+        Ok(versions.first().map(|version| version.updated))
+    }
+
+    /// Whether the node has the essentials: what is urgent, and who its people are.
+    pub fn has_essentials(&self) -> bool {
+        self.lanes[..2].iter().all(|place| place.at > 0)
+    }
+}
+
+/// A node's side, kept between contacts.
+pub struct Asker {
+    session: NodeSession,
+    reached: Reached,
+    frames: Frames,
+}
+
+impl Asker {
+    /// A node's side as it was noted.
+    ///
+    /// # Errors
+    /// [`Failed`] where that cannot be read.
+    pub fn new(engine: &Engine) -> Result<Asker, Failed> {
+        let reached = Reached::of(engine)?;
+        let mut session = NodeSession::new(engine.store.node());
+        (session.acked, session.lanes) = (reached.acked, reached.lanes);
+        Ok(Asker {
+            session,
+            reached,
+            frames: Frames::default(),
+        })
+    }
+
+    /// The bytes of the next request, piece by piece.
+    ///
+    /// # Errors
+    /// [`Failed`] where the log cannot be read.
+    pub fn ask(&mut self, engine: &Engine) -> Result<Vec<Vec<u8>>, Failed> {
+        self.frames = Frames::default();
+        let mut log = Log {
+            engine,
+            reached: &mut self.reached,
+        };
+        let frames = self.session.ask(&mut log, now())?;
+        Ok(written(&frames))
+    }
+
+    /// Takes bytes of the answer as they come.
+    ///
+    /// # Errors
+    /// [`Failed`]; what was taken before stays.
+    pub fn hear(&mut self, engine: &Engine, bytes: &[u8]) -> Result<Next, Failed> {
+        self.frames.feed(bytes);
+        while let Some(frame) = self.frames.next_frame()? {
+            let mut log = Log {
+                engine,
+                reached: &mut self.reached,
+            };
+            let next = self.session.hear(frame, &mut log)?;
+            if next != Next::Listen {
+                return Ok(next);
+            }
+        }
+        Ok(Next::Listen)
+    }
+
+    /// Notes how far the two are; `agreed` where they have all they want of each other.
+    ///
+    /// # Errors
+    /// [`Failed`] where it cannot be written.
+    pub fn note(&mut self, engine: &Engine, agreed: bool) -> Result<Reached, Failed> {
+        let before = self.reached;
+        if self.session.acked != self.reached.acked {
+            let log = Log {
+                engine,
+                reached: &mut self.reached,
+            };
+            let (place, seal) = log.own(self.session.acked)?.unwrap_or_default();
+            (self.reached.acked, self.reached.place, self.reached.seal) = (self.session.acked, place, seal);
+        }
+        self.reached.lanes = self.session.lanes;
+        if agreed {
+            self.reached.agreed = now();
+        }
+        if self.reached != before {
+            let unit = Unit {
+                notes: vec![self.reached.note()],
+                ..Unit::default()
+            };
+            engine
+                .store
+                .submit(unit)
+                .map_err(|refused| Failed(refused.to_string()))?;
+        }
+        Ok(self.reached)
+    }
+}
+
+/// The bytes of frames, some at a time.
+pub fn written(frames: &[Frame]) -> Vec<Vec<u8>> {
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    for frame in frames {
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < 4_096 => frame.write(piece),
+            _ => {
+                let mut piece = Vec::new();
+                frame.write(&mut piece);
+                pieces.push(piece);
+            }
+        }
+    }
+    pieces
+}
+
+/// The log as a contact sees it.
+struct Log<'a> {
+    engine: &'a Engine,
+    reached: &'a mut Reached,
+}
+
+impl Log<'_> {
+    /// Where the node's own version of a count is in the log, and its seal.
+    fn own(&self, counter: u64) -> Result<Option<(u64, Seal)>, Failed> {
+        let (store, node) = (&self.engine.store, self.engine.store.node());
+        if counter == 0 || counter > store.counter() {
+            return Ok(None);
+        }
+        let mut place = self.before(counter - 1)?;
+        loop {
+            let (versions, behind) = store.made_by(node, place, BLOCK).map_err(trouble)?;
+            if let Some(found) = versions.iter().find(|version| version.version.counter == counter) {
+                return Ok(Some((found.seq, short(found.seal()))));
+            }
+            if versions.is_empty() {
+                return Ok(None);
+            }
+            place = behind;
+        }
+    }
+
+    /// A place in the log behind which all own versions after a count are.
+    fn before(&self, counter: u64) -> Result<u64, Failed> {
+        if counter >= self.reached.acked {
+            return Ok(self.reached.place);
+        }
+        let (store, node) = (&self.engine.store, self.engine.store.node());
+        store.place_of(node, counter).map_err(trouble)
+    }
+}
+
+impl NodeLog for Log<'_> {
+    fn last(&self) -> u64 {
+        self.engine.store.counter()
+    }
+
+    fn seal(&self, counter: u64) -> Result<Seal, Failed> {
+        if counter == self.reached.acked {
+            return Ok(self.reached.seal);
+        }
+        Ok(self.own(counter)?.map(|(_, seal)| seal).unwrap_or_default())
+    }
+
+    fn pack(&mut self, after: u64, dictionary: u8) -> Result<Option<Packed>, Failed> {
+        let (store, node) = (&self.engine.store, self.engine.store.node());
+        let (mut changes, mut place): (Vec<Change>, u64) = (Vec::new(), self.before(after)?);
+        while changes.len() < segment::CHANGES_MAX && segment::fitting(&changes) == changes.len() {
+            let (versions, behind) = store.made_by(node, place, BLOCK).map_err(trouble)?;
+            if versions.is_empty() {
+                break;
+            }
+            let new = versions.into_iter().filter(|version| version.version.counter > after);
+            changes.extend(new.map(Change::from));
+            place = behind;
+        }
+        changes.truncate(segment::fitting(&changes));
+        let Some(last) = changes.last() else {
+            return Ok(None);
+        };
+        let upto = last.version.counter;
+        let bytes = segment::pack(&changes, dictionary)
+            .map_err(|_| Failed("A version of this node cannot be packed.".to_owned()))?;
+        Ok(Some(Packed::new(What::Changes { after, upto }, bytes)))
+    }
+
+    fn take(&mut self, what: What, bytes: &[u8], lanes: &Lanes) -> Result<(), Failed> {
+        let What::States { acked, .. } = what else {
+            return Err(Failed("The centre sent changes.".to_owned()));
+        };
+        let states = segment::unpack(bytes).map_err(|why| Failed(format!("A segment cannot be read: {why}.")))?;
+        self.reached.lanes = *lanes;
+        let notes = vec![self.reached.note()];
+        take_states(self.engine, &states, acked, notes).map_err(|untaken| Failed(untaken.to_string()))?;
+        Ok(())
+    }
+
+    fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed> {
+        let store = &self.engine.store;
+        store
+            .rename_own(after, number)
+            .map_err(|refused| Failed(refused.to_string()))?;
+        (self.reached.acked, self.reached.seal, self.reached.place) = (0, Seal::default(), 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! A clinic and its centre over a line that is cut: who is sent what, what comes of a moved horizon, and that all arrives.
+
+use query::sample::Random;
+use store::testing::Fresh;
+use sync::session::{Next, Outcome};
+
+use crate::answer_node::{Exchange, Known, Progress};
+use crate::ask_centre::{Asker, Reached, written};
+use crate::take_tests::Site;
+
+/// A node that has no other name.
+fn known(gewogs: &[u32]) -> Known {
+    Known {
+        number: 7,
+        former: Vec::new(),
+        gewogs: gewogs.to_vec(),
+    }
+}
+
+/// A Patient's members: she lives in a gewog.
+fn of(gewog: &str) -> String {
+    let url = "http://fhir.moh.gov.bt/StructureDefinition/bt-gewog";
+    format!(r#""address":[{{"extension":[{{"url":"{url}","valueCoding":{{"code":"BT{gewog}"}}}}]}}]"#)
+}
+
+fn subject(patient: &str) -> String {
+    format!(r#""status":"final","code":{{"text":"x"}},"subject":{{"reference":"Patient/{patient}"}}"#)
+}
+
+struct Pair {
+    centre: Site,
+    clinic: Site,
+    exchange: Exchange,
+    /// Records that came to the clinic so far.
+    came: u64,
+}
+
+/// With the centre on either database; a clinic's is the embedded one.
+fn each(test: impl Fn(Pair)) {
+    Fresh::both().into_iter().for_each(|place| test(Pair::new(place)));
+}
+
+impl Pair {
+    fn new(centre: Fresh) -> Pair {
+        Pair {
+            centre: Site::new(centre, 0),
+            clinic: Site::new(Fresh::sqlite(), 7),
+            exchange: Exchange::default(),
+            came: 0,
+        }
+    }
+
+    /// One request and its answer, each cut after so many bytes; `None` where the answer broke off.
+    fn request(&self, asker: &mut Asker, known: &Known, cuts: (usize, usize)) -> Option<Next> {
+        let (centre, clinic) = (self.centre.engine(), self.clinic.engine());
+        let request = asker.ask(&clinic).expect("a request").concat();
+        let succeed = || Err("nobody is given another number".to_owned());
+        let contact = self.exchange.answer(&centre, known, &succeed, 64).expect("read");
+        let mut contact = contact.expect("nobody else asks");
+        let mut answer = None;
+        for piece in request[..cuts.0.min(request.len())].chunks(100) {
+            answer = answer.or(contact.hear(piece).expect("taken"));
+        }
+        let answer = written(&answer?).concat();
+        for piece in answer[..cuts.1.min(answer.len())].chunks(77) {
+            match asker.hear(&clinic, piece).expect("heard") {
+                Next::Listen => {}
+                next => return Some(next),
+            }
+        }
+        None
+    }
+
+    /// A contact over a good line; how many records came.
+    fn contact(&mut self, known: &Known) -> u64 {
+        let clinic = self.clinic.engine();
+        let own = || clinic.store.counter();
+        let before = (clinic.store.head(), own());
+        let mut asker = Asker::new(&clinic).expect("read");
+        let mut next = self.request(&mut asker, known, (usize::MAX, usize::MAX));
+        while next == Some(Next::Ask) {
+            next = self.request(&mut asker, known, (usize::MAX, usize::MAX));
+        }
+        assert_eq!(next, Some(Next::Close(Outcome::Agreed)));
+        asker.note(&clinic, true).expect("noted");
+        self.came = (clinic.store.head() - before.0) - (own() - before.1);
+        self.came
+    }
+
+    fn progress(&self, known: &Known) -> Progress {
+        self.exchange.progress(&self.centre.engine(), known).expect("read")
+    }
+}
+
+#[test]
+fn a_clinic_is_sent_its_horizon_and_then_the_difference() {
+    each(|mut pair| {
+        let centre = |path: &str, members: &str| pair.centre.put(path, members);
+        centre("Patient/a", &of("0501"));
+        centre("Patient/b", &of("0601"));
+        centre("Observation/a1", &subject("a"));
+        centre("Observation/b1", &subject("b"));
+        centre("Location/x", r#""name":"Bji BHU""#);
+        let bji = known(&[501]);
+        assert_eq!(
+            pair.contact(&bji),
+            4,
+            "her people, and what is of nobody: a place and the clinic's machine"
+        );
+        assert_eq!(pair.contact(&bji), 0, "nothing twice");
+        assert!(pair.clinic.has("Observation/a1").is_some() && pair.clinic.has("Patient/b").is_none());
+
+        pair.centre
+            .put("Observation/a1", &subject("a").replace("\"x\"", "\"y\""));
+        pair.centre
+            .put("Observation/b1", &subject("b").replace("\"x\"", "\"y\""));
+        assert_eq!(pair.contact(&bji), 1, "what changed of hers");
+
+        pair.clinic.put("Observation/b2", &subject("b"));
+        assert_eq!(
+            pair.contact(&bji),
+            2,
+            "a visitor whom the clinic has seen comes with all that is of her"
+        );
+        assert!(pair.centre.has("Observation/b2").is_some());
+        assert_eq!(pair.contact(&bji), 0, "what it wrote itself does not come back");
+
+        pair.centre.put("Patient/c", &of("0701"));
+        pair.centre.put("Observation/c1", &subject("c"));
+        pair.centre.put("Patient/d", &of("0701"));
+        assert_eq!(pair.contact(&bji), 0);
+        let both = known(&[501, 701]);
+        assert_eq!(
+            pair.contact(&both),
+            4,
+            "a larger catchment brings its people, and word of itself"
+        );
+        pair.centre.put("Patient/e", &of("0601"));
+        assert_eq!(pair.contact(&both), 0);
+        pair.centre.put("Patient/e", &of("0701"));
+        assert_eq!(pair.contact(&both), 1, "who moves there comes");
+        assert_eq!(
+            pair.progress(&both).behind,
+            Some(1),
+            "that it came is known when the clinic says so"
+        );
+        pair.contact(&both);
+        let progress = pair.progress(&both);
+        assert_eq!(
+            (progress.acknowledged, progress.written, progress.behind),
+            (1, Some(1), Some(0))
+        );
+    });
+}
+
+#[test]
+fn what_both_wrote_apart_is_joined_and_comes_back() {
+    each(|mut pair| {
+        let bji = known(&[501]);
+        pair.centre
+            .put("Patient/a", &format!(r#"{},"gender":"female""#, of("0501")));
+        pair.contact(&bji);
+        pair.centre
+            .put("Patient/a", &format!(r#"{},"gender":"male""#, of("0501")));
+        pair.clinic.put(
+            "Patient/a",
+            &format!(r#"{},"gender":"female","birthDate":"1987""#, of("0501")),
+        );
+        let reached = Reached::of(&pair.clinic.engine()).expect("read");
+        assert!(
+            reached.acked < pair.clinic.engine().store.counter(),
+            "not yet acknowledged"
+        );
+        assert_eq!(pair.contact(&bji), 1, "the join");
+        let joined = pair.clinic.has("Patient/a").expect("she is there");
+        assert_eq!(Some(joined.clone()), pair.centre.has("Patient/a"));
+        let text = String::from_utf8(joined.to_bytes()).expect("text");
+        assert!(text.contains("\"male\"") && text.contains("1987"), "{text}");
+    });
+}
+
+#[test]
+fn whatever_is_cut_arrives() {
+    each(|mut pair| {
+        let mut random = Random::new(3);
+        let bji = known(&[501]);
+        for number in 0..40 {
+            pair.centre.put(&format!("Patient/a{number}"), &of("0501"));
+            pair.clinic
+                .put(&format!("Observation/o{number}"), &subject(&format!("a{number}")));
+        }
+        let mut asker = Asker::new(&pair.clinic.engine()).expect("read");
+        for _ in 0..30 {
+            let cuts = (random.below(1_500), random.below(1_500));
+            pair.request(&mut asker, &bji, cuts);
+            if random.once_in(5) {
+                asker.note(&pair.clinic.engine(), false).expect("noted");
+                asker = Asker::new(&pair.clinic.engine()).expect("read");
+            }
+        }
+        pair.contact(&bji);
+        for number in 0..40 {
+            assert!(pair.clinic.has(&format!("Patient/a{number}")).is_some());
+            assert!(pair.centre.has(&format!("Observation/o{number}")).is_some());
+        }
+        let reached = Reached::of(&pair.clinic.engine()).expect("read");
+        assert_eq!(reached.acked, pair.clinic.engine().store.counter());
+        assert!(reached.has_essentials());
+    });
+}

@@ -1,0 +1,179 @@
+//! A node comes to agree with its centre: contact after contact in the background, as long as it serves.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use fhir::moment::instant;
+use interaction::ask_centre::Asker;
+use interaction::{Engine, Generations};
+use sync::session::{Next, Outcome};
+
+use super::identity::Identity;
+use super::line::{Counted, Line};
+
+/// Requests in one contact at most.
+const REQUESTS_MAX: usize = 10_000;
+
+/// How the last contact went.
+#[derive(Clone, Debug, Default)]
+pub struct Last {
+    /// When it ended, in microseconds since 1970; 0 where there was none yet.
+    pub when: i64,
+    /// Whether both sides had all they wanted of each other.
+    pub agreed: bool,
+    /// What happened, a sentence.
+    pub said: String,
+    /// What went over the line since the node was started.
+    pub counted: Counted,
+    /// How far the node's clock is ahead of the centre's, in microseconds; to the second.
+    pub ahead: Option<i64>,
+}
+
+/// The node's side while it serves.
+pub struct Agreeing {
+    /// Who it is.
+    pub identity: Identity,
+    data: String,
+    generations: Arc<Generations>,
+    last: Mutex<Last>,
+    stopping: AtomicBool,
+    pause: (Mutex<bool>, Condvar),
+}
+
+impl Agreeing {
+    /// Begins: a contact now, and again after each pause.
+    ///
+    /// # Errors
+    /// A sentence where the node's key cannot be read or no thread can be had.
+    pub fn begin(
+        identity: Identity,
+        data: &str,
+        generations: Arc<Generations>,
+        pause: Duration,
+    ) -> Result<Arc<Agreeing>, String> {
+        let mut line = Line::of(&identity, data)?;
+        let agreeing = Arc::new(Agreeing {
+            identity,
+            data: data.to_owned(),
+            generations,
+            last: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            pause: (Mutex::new(false), Condvar::new()),
+        });
+        let own = agreeing.clone();
+        let work = move || {
+            while !own.stopping.load(Ordering::Acquire) {
+                own.contact(&mut line);
+                own.wait(pause);
+            }
+        };
+        let thread = std::thread::Builder::new().name("centre".to_owned()).spawn(work);
+        thread.map_err(|e| format!("No thread can be had for the line to the centre: {e}."))?;
+        Ok(agreeing)
+    }
+
+    /// Begins the next contact at once.
+    pub fn hurry(&self) {
+        *self.pause.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.pause.1.notify_all();
+    }
+
+    /// Begins no further contact.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.hurry();
+    }
+
+    /// How the last contact went.
+    pub fn last(&self) -> Last {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn wait(&self, pause: Duration) {
+        let hurried = self.pause.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.pause.1.wait_timeout_while(hurried, pause, |hurried| !*hurried);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+
+    fn contact(&self, line: &mut Line) {
+        let before = self.last();
+        let ended = self.ask(line);
+        let now = interaction::engine::now();
+        let last = Last {
+            when: now,
+            agreed: ended == Ok(Outcome::Agreed),
+            said: match ended {
+                Ok(Outcome::Agreed) => "Everything was exchanged.".to_owned(),
+                Ok(Outcome::Stuck) => "Not everything was taken; the next contact tries again.".to_owned(),
+                Ok(Outcome::Refused(standing)) => refused(&standing),
+                Err(why) => why,
+            },
+            counted: line.counted(),
+            ahead: line.centre_clock.map(|clock| now - clock),
+        };
+        // What repeats itself is said once.
+        if last.said != before.said {
+            eprintln!(
+                "Contact with {} at {}: {}",
+                self.identity.centre,
+                instant(now),
+                last.said
+            );
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+
+    fn ask(&self, line: &mut Line) -> Result<Outcome, String> {
+        let engine = self.generations.now();
+        let mut asker = Asker::new(&engine).map_err(|failed| failed.0)?;
+        for _ in 0..REQUESTS_MAX {
+            let request = asker.ask(&engine).map_err(|failed| failed.0)?;
+            let mut next = Next::Listen;
+            let exchanged = line.exchange(request.into_iter(), &mut |bytes| {
+                if next == Next::Listen {
+                    next = asker.hear(&engine, bytes).map_err(|failed| failed.0)?;
+                }
+                Ok(())
+            });
+            let agreed = next == Next::Close(Outcome::Agreed);
+            asker.note(&engine, agreed).map_err(|failed| failed.0)?;
+            self.remember(&engine)?;
+            exchanged.map_err(|error| error.to_string())?;
+            match next {
+                Next::Ask if !self.stopping.load(Ordering::Acquire) => {}
+                Next::Close(outcome) => return Ok(outcome),
+                _ => return Err("The centre's answer broke off.".to_owned()),
+            }
+        }
+        Ok(Outcome::Stuck)
+    }
+
+    /// Keeps the number under which a node goes on whose database turned out to be an older copy; what was answered under
+    /// the old one is forgotten.
+    fn remember(&self, engine: &Engine) -> Result<(), String> {
+        let number = engine.store.node();
+        let kept = Identity::kept(&self.data)?;
+        let Some(mut identity) = kept.filter(|identity| identity.number != number) else {
+            return Ok(());
+        };
+        eprintln!("This node's data was an older copy: it goes on as node {number}.");
+        identity.number = number;
+        identity.keep(&self.data)?;
+        let rebuilt = self.generations.rebuild(&|_, _| {});
+        rebuilt.map(|_| ()).map_err(|trouble| trouble.to_string())
+    }
+}
+
+fn refused(standing: &sync::frame::Standing) -> String {
+    use sync::frame::Standing;
+    match standing {
+        Standing::Behind => {
+            "The centre's own data is an older copy than this node knows: nothing is exchanged until whoever runs it has looked."
+        }
+        Standing::Retired => "The centre no longer knows this node; what was not sent stays here: ask the centre.",
+        Standing::Busy(_) => "The centre has too much to do; the next contact tries again.",
+        Standing::Good | Standing::Restored { .. } => "The centre did not go on.",
+    }
+    .to_owned()
+}
