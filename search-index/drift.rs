@@ -168,7 +168,7 @@ fn what_the_index_says_otherwise_is_found_and_repaired() {
 #[test]
 fn a_snapshot_too_far_back_has_expired() {
     let mut world = filled(Settings {
-        changes_max: 10,
+        changes_max: 3,
         ..Settings::default()
     });
     let found = world.index().find(&Query {
