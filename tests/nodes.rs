@@ -24,7 +24,7 @@ impl Drop for Clinic {
 }
 
 /// Runs `epis node` on a data folder: what it printed, or said.
-fn node(data: &Path, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn node(data: &Path, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(binary());
     let output = command.arg("node").args(arguments).arg("--data").arg(data).output();
     let output = output.expect("epis runs");
@@ -36,7 +36,7 @@ fn node(data: &Path, arguments: &[&str]) -> Result<String, String> {
 }
 
 /// The code and the address that an invitation gives.
-fn invited(world: &World, arguments: &[&str]) -> (String, String) {
+pub(crate) fn invited(world: &World, arguments: &[&str]) -> (String, String) {
     let said = node(world.folder(), &[&["invite"], arguments].concat()).expect("an invitation");
     let port = said.split_once("https://HOST:").expect("an address").1;
     let port = port.split_whitespace().next().expect("a port");

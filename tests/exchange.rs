@@ -1,0 +1,185 @@
+//! A clinic and the centre exchange records, with the program as it is shipped, over lines that are cut, slow and lossy.
+
+use std::time::{Duration, Instant};
+
+use query::sample::Random;
+use serde_json::Value;
+use tests::slow_line::{Shape, SlowLine};
+use tests::world::{Engine, World, eventually};
+
+use crate::nodes::{invited, node};
+
+/// A clinic that serves, enrolled over a line; cuts are no hindrance, the same command goes on.
+fn clinic_over(world: &World, shape: Shape, name: &str, arguments: &[&str]) -> (World, SlowLine) {
+    let (code, centre) = invited(world, &["--name", name, "--gewog", "0401"]);
+    let target = centre.trim_start_matches("https://").parse().expect("an address");
+    let line = SlowLine::new(target, shape, 5);
+    let mut clinic = World::new(Engine::Sqlite);
+    clinic.kill();
+    std::fs::remove_dir_all(clinic.folder()).expect("the clinic's folder");
+    let near = format!("https://{}", line.address);
+    let enrolled = (0..9).any(|_| node(clinic.folder(), &["enrol", "--centre", &near, "--code", &code]).is_ok());
+    assert!(enrolled, "{name} is enrolled");
+    clinic.set_arguments(&[&["--node", "--contact-seconds", "1"], arguments].concat());
+    clinic.start();
+    (clinic, line)
+}
+
+/// A visit of a dozen records, as a clinic's screen writes it: one transaction.
+fn visit(patient: &str, number: usize) -> String {
+    let about = format!(
+        r#""subject":{{"reference":"Patient/{patient}"}},"encounter":{{"reference":"urn:uuid:00000000-0000-4000-8000-000000000001"}}"#
+    );
+    let entry = |kind: &str, members: String| {
+        format!(r#"{{"resource":{{"resourceType":"{kind}",{members}}},"request":{{"method":"POST","url":"{kind}"}}}}"#)
+    };
+    let moment = format!("2026-11-26T{:02}:{:02}:00+06:00", 8 + number / 8, number * 7 % 60);
+    let encounter = format!(
+        r#"{{"fullUrl":"urn:uuid:00000000-0000-4000-8000-000000000001","resource":{{"resourceType":"Encounter","status":"finished","class":{{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"}},"subject":{{"reference":"Patient/{patient}"}},"period":{{"start":"{moment}"}}}},"request":{{"method":"POST","url":"Encounter"}}}}"#
+    );
+    let signs = [
+        ("8310-5", 371),
+        ("8867-4", 72),
+        ("9279-1", 16),
+        ("2708-6", 96),
+        ("29463-7", 61),
+        ("8480-6", 121),
+    ];
+    let mut noise = Random::new(number as u64);
+    let observations = signs.map(|(code, value)| {
+        let value = value + noise.below(41);
+        entry(
+            "Observation",
+            format!(
+                r#""status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"{code}"}}]}},{about},"effectiveDateTime":"{moment}","valueQuantity":{{"value":{value}}}"#
+            ),
+        )
+    });
+    let reason = noise.pick(&["J06.9", "A09", "I10", "E11.9", "K29.7", "M54.5"]);
+    let condition = format!(
+        r#""code":{{"coding":[{{"system":"http://hl7.org/fhir/sid/icd-10","code":"{reason}"}}]}},{about},"recordedDate":"{moment}""#
+    );
+    let prescribed = [
+        noise.pick(&["N02BE01", "A07CA", "C08CA01"]),
+        noise.pick(&["R06AB04", "J01CA04", "A02BC01"]),
+    ];
+    let medicines = prescribed.map(|code| {
+        entry(
+            "MedicationRequest",
+            format!(
+                r#""status":"completed","intent":"order","medicationCodeableConcept":{{"coding":[{{"system":"http://www.whocc.no/atc","code":"{code}"}}]}},{about},"authoredOn":"{moment}""#
+            ),
+        )
+    });
+    let given = prescribed.map(|code| {
+        entry(
+            "MedicationDispense",
+            format!(
+                r#""status":"completed","medicationCodeableConcept":{{"coding":[{{"system":"http://www.whocc.no/atc","code":"{code}"}}]}},"subject":{{"reference":"Patient/{patient}"}},"whenHandedOver":"{moment}""#
+            ),
+        )
+    });
+    let entries: Vec<String> = std::iter::once(encounter)
+        .chain(observations)
+        .chain([entry("Condition", condition)])
+        .chain(medicines)
+        .chain(given)
+        .collect();
+    format!(
+        r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#,
+        entries.join(",")
+    )
+}
+
+/// What `/sync/status` says of the only node there is.
+fn status(world: &World) -> Value {
+    let rows: Value = world.get(&world.base.replace("/fhir", "/sync/status")).json();
+    rows[0].clone()
+}
+
+fn total(world: &World, question: &str) -> u64 {
+    let found = world.get(&format!("{question}?_summary=count")).json();
+    found["total"].as_u64().expect("a count")
+}
+
+const OF_GASA: &str = r#""address":[{"extension":[{"url":"http://fhir.moh.gov.bt/StructureDefinition/bt-gewog","valueCoding":{"code":"BT0401"}}]}]"#;
+
+/// Over a line that is cut every few kilobytes, with power cuts on both sides, all arrives on both sides, once.
+fn records_are_exchanged_over_a_line_that_is_cut(engine: Engine) {
+    let mut world = World::with(engine, &["--node-listen", "127.0.0.1:0"]);
+    let shape = Shape {
+        rate: 1 << 20,
+        delay: Duration::from_millis(2),
+        lost_one_in: 0,
+        cut_after: 4_000,
+    };
+    let (mut clinic, line) = clinic_over(&world, shape, "Laya", &[]);
+    for number in 0..150 {
+        let patient =
+            format!(r#"{{"resourceType":"Patient","id":"c{number}","name":[{{"text":"Pema {number}"}}],{OF_GASA}}}"#);
+        world.put(&format!("Patient/c{number}"), &patient).expect(201);
+    }
+    let own = format!(r#"{{"resourceType":"Patient","id":"own",{OF_GASA}}}"#);
+    clinic.put("Patient/own", &own).expect(201);
+    for number in 0..40 {
+        clinic.post("", &visit("own", number)).expect(200);
+        if number == 20 {
+            clinic.kill();
+            clinic.start();
+        }
+    }
+    eventually("the clinic and the centre agree", || {
+        status(&clinic)["synced"] == true && total(&clinic, "Patient") == 151
+    });
+    for kind in ["Patient", "Encounter", "Observation", "MedicationDispense"] {
+        assert_eq!(total(&clinic, kind), total(&world, kind), "{kind}");
+    }
+    assert_eq!(total(&world, "Observation"), 240);
+    let row = status(&clinic);
+    assert_eq!(
+        (&row["unsent"], &row["essentials"]),
+        (&serde_json::json!(0), &serde_json::json!(true)),
+        "{row}"
+    );
+    println!("bytes up, bytes down, connections: {:?}", line.counted());
+    world.kill();
+    clinic.post("", &visit("own", 41)).expect(200);
+    let row = status(&clinic);
+    assert!(
+        row["synced"] == false && row["unsent"] == 12 && row["oldest"].is_string(),
+        "{row}"
+    );
+    clinic.kill();
+    clinic.check().expect("the clinic's log is sound");
+}
+
+on_both!(records_are_exchanged_over_a_line_that_is_cut);
+
+/// A day of 55 visits over the slowest line: how long it takes and how many bytes, told with `--nocapture`.
+#[test]
+fn a_day_is_sent_over_the_slowest_line() {
+    let world = World::with(Engine::Sqlite, &["--node-listen", "127.0.0.1:0"]);
+    let (mut clinic, line) = clinic_over(&world, Shape::REMOTE, "Lunana", &[]);
+    eventually("the first contact", || status(&clinic)["synced"] == true);
+    clinic.set_arguments(&["--node", "--contact-seconds", "100000"]);
+    clinic.kill();
+    clinic.start();
+    let own = format!(r#"{{"resourceType":"Patient","id":"own",{OF_GASA}}}"#);
+    clinic.put("Patient/own", &own).expect(201);
+    for number in 0..55 {
+        clinic.post("", &visit("own", number)).expect(200);
+    }
+    clinic.set_arguments(&["--node", "--contact-seconds", "1"]);
+    clinic.kill();
+    let before = line.counted();
+    let begun = Instant::now();
+    clinic.start();
+    eventually("the day is at the centre", || status(&clinic)["synced"] == true);
+    let (took, after) = (begun.elapsed(), line.counted());
+    println!(
+        "661 records in {took:?}, {} bytes up, {} down",
+        after.0 - before.0,
+        after.1 - before.1
+    );
+    assert_eq!(total(&world, "Observation"), 330);
+}
