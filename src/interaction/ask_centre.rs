@@ -85,9 +85,11 @@ impl Reached {
         Ok(versions.first().map(|version| version.updated))
     }
 
-    /// Whether the node has the essentials: what is urgent, and who its people are.
+    /// Whether the node has the essentials: what is urgent, and who its people are. Lanes come one after the other, so where
+    /// anything of a later one is here, all of these is.
     pub fn has_essentials(&self) -> bool {
-        self.lanes[..2].iter().all(|place| place.at > 0)
+        let has = |place: &Place| place.at > 0;
+        self.lanes[..2].iter().all(has) || self.lanes[2..].iter().any(has)
     }
 }
 

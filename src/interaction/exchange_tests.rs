@@ -2,6 +2,7 @@
 
 use query::sample::Random;
 use store::testing::Fresh;
+use sync::frame::Place;
 use sync::session::{Next, Outcome};
 
 use crate::answer_node::{Exchange, Known, Progress};
@@ -207,4 +208,22 @@ fn whatever_is_cut_arrives() {
         assert_eq!(reached.acked, pair.clinic.engine().store.counter());
         assert!(reached.has_essentials());
     });
+}
+
+#[test]
+fn a_clinic_has_the_essentials_when_less_urgent_things_come() {
+    let table = [
+        ([0, 0, 0, 0], false),
+        ([5, 0, 0, 0], false),
+        ([5, 5, 0, 0], true),
+        ([0, 0, 5, 0], true),
+        ([0, 5, 0, 5], true),
+    ];
+    for (lanes, has) in table {
+        let reached = Reached {
+            lanes: lanes.map(Place::behind),
+            ..Reached::default()
+        };
+        assert_eq!(reached.has_essentials(), has, "{lanes:?}");
+    }
 }
