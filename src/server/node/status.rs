@@ -42,6 +42,8 @@ pub struct Row {
     pub name: String,
     /// Whether both sides have everything; at the centre, when the node was last in contact.
     pub synced: bool,
+    /// Whether the centre refuses it.
+    pub retired: bool,
     /// When it was last in contact.
     pub contact: Option<String>,
     /// How many of its versions the centre has.
@@ -85,6 +87,7 @@ fn of_node(exchange: &Exchange, register: &Register, generations: &Generations, 
         ..Row::default()
     };
     if let Some((when, why)) = &node.retired {
+        row.retired = true;
         row.said = format!("Retired on {}: {why}.", instant(*when));
         return Ok(row);
     }
@@ -124,6 +127,7 @@ fn of_itself(agreeing: &Agreeing, generations: &Generations) -> Result<Row, Stri
         essentials: Some(reached.has_essentials()),
         clock,
         said: if wrong.is_empty() { last.said } else { wrong },
+        ..Row::default()
     })
 }
 
@@ -158,9 +162,10 @@ const TITLES: [&str; 9] = [
 impl Row {
     fn cells(&self) -> [String; 9] {
         let number = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
-        let state = match (self.synced, self.essentials) {
-            (true, _) => "synced",
-            (_, Some(false)) => "without essentials",
+        let state = match (self.retired, self.synced, self.essentials) {
+            (true, ..) => "retired",
+            (_, true, _) => "synced",
+            (_, _, Some(false)) => "without essentials",
             _ => "not synced",
         };
         let moment = |text: &Option<String>| {
@@ -195,13 +200,17 @@ pub fn page(seat: &Seat) -> Result<String, String> {
     let body: String = rows
         .iter()
         .map(|row| {
-            let class = if row.synced { "synced" } else { "open" };
+            let class = match (row.retired, row.synced) {
+                (true, _) => "retired",
+                (_, true) => "synced",
+                _ => "open",
+            };
             format!("<tr class=\"{class}\">{}</tr>\n", cells(&row.cells()))
         })
         .collect();
     let titles: String = TITLES.iter().map(|title| format!("<th>{title}</th>")).collect();
-    let summary = match rows.len() {
-        0 => "This server has neither clinics nor a centre.".to_owned(),
+    let summary = match rows.iter().filter(|row| !row.retired).count() {
+        0 if rows.is_empty() => "This server has neither clinics nor a centre.".to_owned(),
         all => format!("{synced} of {all} synced."),
     };
     Ok(format!(
@@ -213,6 +222,7 @@ pub fn page(seat: &Seat) -> Result<String, String> {
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;color:#1b1b1b}table{border-collapse:collapse;width:100%}\
     th,td{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ddd}th{font-weight:600}\
+    td:nth-child(-n+4){white-space:nowrap}.retired{color:#666}\
     td:nth-child(1),td:nth-child(5),td:nth-child(6),td:nth-child(8){text-align:right;font-variant-numeric:tabular-nums}\
     .synced td:nth-child(3){color:#0a6b2d}.open td:nth-child(3){color:#a33b00;font-weight:600}";
 
