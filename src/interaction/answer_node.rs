@@ -9,7 +9,7 @@ use fhir::document::Document;
 use fhir::identity::{Id, Kind};
 use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
-use store::{Note, Operation, Store, Unit, Write};
+use store::{Expect, Note, Operation, Store, Unit, Write};
 use sync::Change;
 use sync::frame::{Frame, Frames, Held, Hello, Lanes, SEALS_MAX, Seal, What};
 use sync::segment;
@@ -106,7 +106,7 @@ impl Exchange {
             outgoing,
             said,
         };
-        desk.catchment = catchment(&engine.store, known)?;
+        desk.catchment = catchment(engine, known)?;
         Ok(Some(Contact {
             desk,
             frames: Frames::default(),
@@ -128,7 +128,7 @@ impl Exchange {
             ..Progress::default()
         };
         if let Some((hello, ahead)) = said {
-            let catchment = catchment(&engine.store, known)?;
+            let catchment = noted(&engine.store, known)?.unwrap_or_default();
             let mut horizons = locked(&self.horizons);
             horizons.follow(&engine.store).map_err(trouble)?;
             progress.behind = Some(horizons.behind(&known.numbers(), &catchment, &hello.lanes));
@@ -312,20 +312,18 @@ impl Desk<'_> {
 }
 
 /// A node's catchment: what it was, and what was added to it or taken from it since, from now on.
-fn catchment(store: &Store, known: &Known) -> Result<Catchment, Failed> {
-    let key = format!("catchment/{}", known.number);
-    let note = store.note(&key).map_err(trouble)?;
-    let before: Catchment = note
-        .iter()
-        .flat_map(|note| note.chunks_exact(12))
-        .filter_map(one)
-        .collect();
+fn catchment(engine: &Engine, known: &Known) -> Result<Catchment, Failed> {
+    let store = &engine.store;
+    let before = noted(store, known)?;
     let wanted: BTreeSet<u32> = known.gewogs.iter().copied().collect();
-    if note.is_some() && before.keys().copied().collect::<BTreeSet<u32>>() == wanted {
-        return Ok(before);
+    if let Some(before) = &before
+        && before.keys().copied().collect::<BTreeSet<u32>>() == wanted
+    {
+        return Ok(before.clone());
     }
+    let before = before.unwrap_or_default();
     // That a node has another catchment is a version in the log: what came into its horizon stands there.
-    let written = store.submit(Unit::one(device(known)));
+    let written = store.submit(Unit::one(device(engine, known)));
     let written = written.map_err(|refused| Failed(refused.to_string()))?;
     let since = written.first().map_or(0, |done| done.seq);
     let since = |gewog: &u32| before.get(gewog).copied().unwrap_or(since);
@@ -336,15 +334,29 @@ fn catchment(store: &Store, known: &Known) -> Result<Catchment, Failed> {
         value.extend_from_slice(&since.to_le_bytes());
     }
     let unit = Unit {
-        notes: vec![Note::new(key, value)],
+        notes: vec![Note::new(key(known.number), value)],
         ..Unit::default()
     };
     store.submit(unit).map_err(|refused| Failed(refused.to_string()))?;
     Ok(after)
 }
 
+fn key(number: u32) -> String {
+    format!("catchment/{number}")
+}
+
+/// A node's catchment as it was at its last contact, under the last of its numbers that had one; `None` before the first.
+fn noted(store: &Store, known: &Known) -> Result<Option<Catchment>, Failed> {
+    for number in known.numbers() {
+        if let Some(note) = store.note(&key(number)).map_err(trouble)? {
+            return Ok(Some(note.chunks_exact(12).filter_map(one).collect()));
+        }
+    }
+    Ok(None)
+}
+
 /// The record of a node's machine, with the gewogs of its catchment.
-fn device(known: &Known) -> Write {
+fn device(engine: &Engine, known: &Known) -> Write {
     let gewogs: Vec<String> = known.gewogs.iter().map(|gewog| format!("BT{gewog:04}")).collect();
     let text = format!(
         r#"{{"resourceType":"Device","status":"active","deviceName":[{{"name":"node {}","type":"user-friendly-name"}}],"note":[{{"text":"catchment {}"}}]}}"#,
@@ -354,7 +366,8 @@ fn device(known: &Known) -> Write {
     let document = Document::parse(text.as_bytes(), Limits::default()).expect("JSON");
     let (kind, id) = (Kind::new("Device"), Id::new(&format!("node-{}", known.number)));
     let (kind, id) = (kind.expect("a kind"), id.expect("an id"));
-    Write::new(kind, id, Operation::Update, fhir::body::store(document.root()))
+    let prepared = engine.as_it_is(&kind, document.root());
+    prepared.into_write(kind, id, Operation::Update, Expect::Anything)
 }
 
 fn one(bytes: &[u8]) -> Option<(u32, u64)> {

@@ -1,6 +1,6 @@
 //! Whose records a node is sent, and in which order: the people of its catchment, whom it has seen, and what is of nobody.
 //!
-//! Where each record changed last, and whom it is of, is kept in memory, 24 bytes a record, and follows the log when a node
+//! Where each record changed last, and whom it is of, is kept in memory, 28 bytes a record, and follows the log when a node
 //! asks. Nothing is kept of what a node was sent: a lane is an order, and the node says how far it has it. A person who
 //! comes into a node's horizon (born there, moved there, seen there, its catchment grown) comes with all her records, which
 //! stand in the order where she came. So a moved horizon sends only the difference.
@@ -168,6 +168,21 @@ impl Horizons {
     /// sent to it.
     pub fn due(&self, numbers: &[u32], catchment: &Catchment, lanes: &Lanes) -> Option<(u8, Vec<Due>)> {
         let mut due: Vec<Vec<Due>> = vec![Vec::new(); lanes.len()];
+        self.each_due(numbers, catchment, lanes, &mut |lane, one| due[lane].push(one));
+        let (lane, mut due) = (0..).zip(due).find(|(_, due)| !due.is_empty())?;
+        due.sort_unstable();
+        Some((lane, due))
+    }
+
+    /// How many records a node lacks that stands so in each lane.
+    pub fn behind(&self, numbers: &[u32], catchment: &Catchment, lanes: &Lanes) -> u64 {
+        let mut behind = 0;
+        self.each_due(numbers, catchment, lanes, &mut |_, _| behind += 1);
+        behind
+    }
+
+    /// Each record that a node lacks, and its lane, in no order.
+    fn each_due(&self, numbers: &[u32], catchment: &Catchment, lanes: &Lanes, each: &mut dyn FnMut(usize, Due)) {
         let least = lanes.iter().map(|place| place.at).min().unwrap_or(0);
         let nobody = self.people.first().map(|nobody| (nobody, 0));
         let people = self.people.iter().skip(1);
@@ -181,27 +196,11 @@ impl Horizons {
                 let place = Place::of(current.seq, since);
                 let behind = lanes.get(usize::from(current.lane)).is_some_and(|at| place > *at);
                 if behind && Some(&current.node) != numbers.first() {
-                    due[usize::from(current.lane)].push(Due {
-                        place,
-                        seq: current.seq,
-                    });
+                    let seq = current.seq;
+                    each(usize::from(current.lane), Due { place, seq });
                 }
             }
         }
-        let (lane, mut due) = (0..).zip(due).find(|(_, due)| !due.is_empty())?;
-        due.sort_unstable();
-        Some((lane, due))
-    }
-
-    /// How many records a node lacks that stands so in each lane.
-    pub fn behind(&self, numbers: &[u32], catchment: &Catchment, lanes: &Lanes) -> u64 {
-        let mut lanes = *lanes;
-        let mut behind = 0;
-        while let Some((lane, due)) = self.due(numbers, catchment, &lanes) {
-            behind += due.len() as u64;
-            lanes[usize::from(lane)] = due.last().map_or(Place::behind(self.upto), |last| last.place);
-        }
-        behind
     }
 }
 

@@ -118,7 +118,7 @@ fn agreeing(settings: &Settings, generations: &Arc<Generations>) -> Result<Optio
     let Some(identity) = crate::node::identity::of(settings)? else {
         return Ok(None);
     };
-    let pause = Duration::from_secs(settings.contact_seconds);
+    let pause = Duration::from_secs(settings.contact_seconds.max(1));
     Agreeing::begin(identity, &settings.data, Arc::clone(generations), pause).map(Some)
 }
 

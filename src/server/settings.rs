@@ -90,7 +90,7 @@ settings! {
     /// Where clinic nodes come in to this centre, over TLS with certificates of its own, like 0.0.0.0:8444; empty for no
     /// nodes. It may be any address: who is no node is not answered.
     node_listen: String = String::new();
-    /// Seconds between a node's contacts with its centre.
+    /// Seconds between a node's contacts with its centre, at least 1.
     contact_seconds: u64 = 60;
     /// What this centre is called by its nodes.
     centre_name: String = "National centre".to_owned();

@@ -100,6 +100,11 @@ impl Agreeing {
         let before = self.last();
         let ended = self.ask(line);
         let now = interaction::engine::now();
+        let ahead = match &ended {
+            Ok(_) => line.centre_clock.map(|clock| now - clock),
+            // What the centre's clock was when it answered last tells nothing now.
+            Err(_) => before.ahead,
+        };
         let last = Last {
             when: now,
             agreed: ended == Ok(Outcome::Agreed),
@@ -110,7 +115,7 @@ impl Agreeing {
                 Err(why) => why,
             },
             counted: line.counted(),
-            ahead: line.centre_clock.map(|clock| now - clock),
+            ahead,
         };
         // What repeats itself is said once.
         if last.said != before.said {
