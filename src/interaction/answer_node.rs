@@ -193,13 +193,13 @@ impl Drop for Desk<'_> {
 }
 
 impl CentreLog for Desk<'_> {
-    fn peer(&self, node: u32) -> Option<Peer> {
-        let acknowledged = Acknowledged::of(&self.engine.store, node).ok()?;
-        Some(Peer {
+    fn peer(&self, node: u32) -> Result<Option<Peer>, Failed> {
+        let acknowledged = Acknowledged::of(&self.engine.store, node).map_err(trouble)?;
+        Ok(Some(Peer {
             acked: acknowledged.counter,
             seal: short(acknowledged.seal),
             retired: false,
-        })
+        }))
     }
 
     fn head(&self) -> u64 {

@@ -349,7 +349,7 @@ pub struct Peer {
 /// What the centre's side needs of its log. What is written is durable when the call returns.
 pub trait CentreLog {
     /// What is known of a node; `None` where it was never enrolled.
-    fn peer(&self, node: u32) -> Option<Peer>;
+    fn peer(&self, node: u32) -> Result<Option<Peer>, Failed>;
     /// The end of the log.
     fn head(&self) -> u64;
     /// The segment that is arriving from a node.
@@ -394,7 +394,7 @@ impl CentreSession {
             (Frame::Hello(hello), None) => self.hello = Some(hello),
             (Frame::Offer(offer), Some(hello)) => {
                 let node = hello.node;
-                if log.peer(node).is_some_and(|peer| !peer.retired) && !hello.restored {
+                if log.peer(node)?.is_some_and(|peer| !peer.retired) && !hello.restored {
                     let before = log.holding(node).take();
                     *log.holding(node) = Holding::offered(before, offer)?;
                 }
@@ -430,7 +430,7 @@ fn arrived(node: u32, piece: &[u8], log: &mut dyn CentreLog) -> Result<(), Faile
 }
 
 fn answer(hello: &Hello, log: &mut dyn CentreLog, clock: i64, piece: usize) -> Result<Vec<Frame>, Failed> {
-    let peer = log.peer(hello.node).unwrap_or_default();
+    let peer = log.peer(hello.node)?.unwrap_or_default();
     let standing = standing(hello, log)?;
     let dictionary = hello.dictionary.min(DICTIONARY);
     let (good, head) = (standing == Standing::Good, log.head());
@@ -480,7 +480,7 @@ fn send(
 }
 
 fn standing(hello: &Hello, log: &mut dyn CentreLog) -> Result<Standing, Failed> {
-    let Some(peer) = log.peer(hello.node).filter(|peer| !peer.retired) else {
+    let Some(peer) = log.peer(hello.node)?.filter(|peer| !peer.retired) else {
         return Ok(Standing::Retired);
     };
     let head = log.head();

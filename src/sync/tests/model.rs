@@ -95,13 +95,13 @@ impl CentreModel {
 }
 
 impl CentreLog for CentreModel {
-    fn peer(&self, node: u32) -> Option<Peer> {
+    fn peer(&self, node: u32) -> Result<Option<Peer>, Failed> {
         let own = self.of(node);
-        self.enrolled.contains(&node).then(|| Peer {
+        Ok(self.enrolled.contains(&node).then(|| Peer {
             acked: own.len() as u64,
             seal: seal(own.last()),
             retired: false,
-        })
+        }))
     }
 
     fn head(&self) -> u64 {

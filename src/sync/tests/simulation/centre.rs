@@ -201,15 +201,15 @@ impl Centre {
 }
 
 impl CentreLog for Centre {
-    fn peer(&self, node: u32) -> Option<Peer> {
-        self.areas.contains_key(&node).then(|| {
+    fn peer(&self, node: u32) -> Result<Option<Peer>, Failed> {
+        Ok(self.areas.contains_key(&node).then(|| {
             let (acked, seal) = self.disk.notes.peers.get(&node).copied().unwrap_or_default();
             Peer {
                 acked,
                 seal,
                 retired: false,
             }
-        })
+        }))
     }
 
     fn head(&self) -> u64 {
