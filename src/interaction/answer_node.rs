@@ -15,12 +15,18 @@ use sync::frame::{Frame, Frames, Held, Hello, Lanes, SEALS_MAX, Seal, What};
 use sync::segment;
 use sync::session::{CentreLog, CentreSession, Failed, Holding, Packed, Peer};
 
+use crate::arrive::Untaken;
 use crate::engine::{Engine, now};
 use crate::horizon::{Catchment, Due, Horizons};
-use crate::take_changes::{Acknowledged, take_changes};
+use crate::newcomers::look_up_newcomers;
+use crate::take_changes::{Acknowledged, settle_conflicts, take_changes};
 
 /// Records read from the log at a time.
 const BLOCK: usize = 256;
+/// Microseconds between two looks at what follows from what clinics sent.
+const LOOK_EVERY: i64 = 60_000_000;
+/// Open conflicts, and newcomers, that are looked at in one look.
+const LOOKED_AT: usize = 4_096;
 
 /// A node as the register has it.
 #[derive(Clone, Debug)]
@@ -41,6 +47,14 @@ pub type Succeed<'a> = &'a (dyn Fn() -> Result<u32, String> + Sync);
 pub struct Exchange {
     horizons: Mutex<Horizons>,
     nodes: Mutex<FxHashMap<u32, Halfway>>,
+    looked: Mutex<Looked>,
+}
+
+/// When it was last looked at what follows from what clinics sent, and how far the log was then.
+#[derive(Clone, Copy, Default)]
+struct Looked {
+    when: i64,
+    head: u64,
 }
 
 /// What is under way with a node.
@@ -112,6 +126,28 @@ impl Exchange {
             frames: Frames::default(),
             session: CentreSession::new(piece),
         }))
+    }
+
+    /// Looks at what follows from what clinics sent, once a minute and where anything was written: conflicts that somebody
+    /// has settled, people whom two clinics have registered.
+    ///
+    /// # Errors
+    /// [`Untaken`]; the next look tries again.
+    pub fn look_after(&self, engine: &Engine) -> Result<(), Untaken> {
+        let (when, head) = (now(), engine.store.head());
+        {
+            let mut looked = locked(&self.looked);
+            if head == looked.head || when - looked.when < LOOK_EVERY {
+                return Ok(());
+            }
+            *looked = Looked { when, head };
+        }
+        let looked = settle_conflicts(engine, LOOKED_AT).and_then(|_| look_up_newcomers(engine, LOOKED_AT));
+        if looked.is_err() {
+            // The next look begins where nothing was seen yet.
+            locked(&self.looked).head = 0;
+        }
+        looked.map(|_| ())
     }
 
     /// How far a node is.
@@ -220,7 +256,7 @@ impl CentreLog for Desk<'_> {
         let changes = segment::unpack(bytes).map_err(|why| Failed(format!("A segment cannot be read: {why}.")))?;
         match take_changes(self.engine, node, &changes) {
             // The answer says how far the centre is and by which seal, and the node finds out what is wrong.
-            Ok(_) | Err(crate::arrive::Untaken::Gap { .. } | crate::arrive::Untaken::Other(_)) => Ok(()),
+            Ok(_) | Err(Untaken::Gap { .. } | Untaken::Other(_)) => Ok(()),
             Err(untaken) => Err(Failed(untaken.to_string())),
         }
     }

@@ -3,10 +3,7 @@
 //! See `docs/reference/merging.md` and decision 18. Not everything is read: only back to a version that all later ones
 //! know of, and back to where a conflict began that is still open.
 
-use fhir::body::parts;
-use fhir::document::Document;
 use fhir::identity::{Id, Kind, VersionId};
-use fhir::parse::Limits;
 use fhir::tree::Tree;
 use rustc_hash::FxHashSet;
 use store::{HistoryRange, Scope, Store, Trouble};
@@ -30,30 +27,6 @@ pub(crate) struct Joined {
     pub(crate) since: u64,
 }
 
-/// A version's record as a value, without what the server says of it; `None` for a deletion.
-///
-/// # Errors
-/// A sentence where the bytes are no stored JSON.
-fn tree(kind: &Kind, id: &Id, stored: &[u8]) -> Result<Option<Tree>, String> {
-    if stored.is_empty() {
-        return Ok(None);
-    }
-    let (meta, rest) = parts(stored).ok_or("it is no stored body")?;
-    let mut text = format!("{{\"resourceType\":\"{kind}\",\"id\":\"{id}\"").into_bytes();
-    if !meta.is_empty() {
-        text.extend_from_slice(b",\"meta\":{");
-        text.extend_from_slice(meta);
-        text.push(b'}');
-    }
-    if !rest.is_empty() {
-        text.push(b',');
-        text.extend_from_slice(rest);
-    }
-    text.push(b'}');
-    let document = Document::parse(&text, Limits::default()).map_err(|e| e.to_string())?;
-    Ok(Some(Tree::from_node(document.root())))
-}
-
 /// A version that came as the merging room sees it.
 ///
 /// # Errors
@@ -63,7 +36,7 @@ pub(crate) fn version_of(change: &Change) -> Result<sync::Version, String> {
         name: change.version,
         parents: change.base.into_iter().chain(change.merged).collect(),
         clock: change.updated,
-        body: tree(&change.kind, &change.id, &change.body)?,
+        body: change.record().map_err(|_| "its body is no stored JSON")?,
     })
 }
 
@@ -107,12 +80,7 @@ impl Past {
             for version in versions {
                 past.since = version.seq;
                 let others_know = past.wanted.iter().all(|wanted| *wanted == version.version) && !past.begun;
-                let mut read = sync::Version {
-                    name: version.version,
-                    parents: version.base.into_iter().chain(version.merged).collect(),
-                    clock: version.updated,
-                    body: tree(kind, id, &version.body).map_err(Trouble::new)?,
-                };
+                let mut read = version_of(&Change::from(version)).map_err(Trouble::new)?;
                 if others_know && past.since <= until && !past.versions.is_empty() {
                     read.parents = Vec::new();
                     past.add(read);

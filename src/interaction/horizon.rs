@@ -13,6 +13,8 @@ use store::{Store, Trouble, Version};
 use sync::frame::{Lanes, Place};
 use sync::lanes::lane;
 
+use crate::engine::spliced;
+
 /// Versions read at a time.
 const BLOCK: usize = 2_048;
 /// Nobody: what is of no patient.
@@ -120,7 +122,7 @@ impl Horizons {
         let known = self.records.get(version.record as usize).filter(|known| known.seq > 0);
         let known = known.map(|known| known.whose);
         let is_patient = version.kind.as_str() == "Patient";
-        let json = json(version);
+        let json = version.operation.is_live().then(|| spliced(version));
         let document = json
             .as_deref()
             .and_then(|json| Document::parse(json, Limits::default()).ok());
@@ -202,19 +204,4 @@ impl Horizons {
             }
         }
     }
-}
-
-fn json(version: &Version) -> Option<Vec<u8>> {
-    if !version.operation.is_live() {
-        return None;
-    }
-    let mut json = Vec::with_capacity(version.body.len() + 160);
-    let header = fhir::body::Header {
-        kind: &version.kind,
-        id: &version.id,
-        version: version.version,
-        updated: version.updated,
-    };
-    fhir::body::splice(header, &version.body, &mut json);
-    Some(json)
 }

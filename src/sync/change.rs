@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use fhir::body;
+use fhir::document::Document;
 use fhir::identity::{Id, Kind, VersionId};
+use fhir::parse::Limits;
+use fhir::tree::Tree;
 use store::{Operation, Seal, Version};
 
 /// One version as it travels: what it is the same on every site, and nothing that is a site's own.
@@ -67,6 +70,30 @@ impl Change {
             body: self.body.clone(),
         };
         version.seal()
+    }
+
+    /// The record, without what the server says of it; `None` for a deletion.
+    ///
+    /// # Errors
+    /// [`NoChange`] where the body is no stored body.
+    pub fn record(&self) -> Result<Option<Tree>, NoChange> {
+        if self.body.is_empty() {
+            return Ok(None);
+        }
+        let (meta, rest) = body::parts(&self.body).ok_or(NoChange)?;
+        let mut text = format!("{{\"resourceType\":\"{}\",\"id\":\"{}\"", self.kind, self.id).into_bytes();
+        if !meta.is_empty() {
+            text.extend_from_slice(b",\"meta\":{");
+            text.extend_from_slice(meta);
+            text.push(b'}');
+        }
+        if !rest.is_empty() {
+            text.push(b',');
+            text.extend_from_slice(rest);
+        }
+        text.push(b'}');
+        let document = Document::parse(&text, Limits::default()).map_err(|_| NoChange)?;
+        Ok(Some(Tree::from_node(document.root())))
     }
 
     /// The two lines: `Kind/id operation version base merged updated`, where a version that is not there is `-`, and the

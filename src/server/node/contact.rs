@@ -15,9 +15,7 @@ use futures_core::Stream;
 use interaction::Generations;
 use interaction::answer_node::{Exchange, Known};
 use interaction::ask_centre::written;
-use interaction::engine::{Engine, now};
-use interaction::newcomers::look_up_newcomers;
-use interaction::take_changes::settle_conflicts;
+use interaction::engine::now;
 use sync::frame::PIECE_MAX;
 use sync::session::Failed;
 use tokio::sync::mpsc;
@@ -192,25 +190,14 @@ fn work(
                 .into_iter()
                 .try_for_each(|piece| outgoing.send_blocking(piece));
             drop(answering);
-            look_after(&engine);
+            if let Err(untaken) = exchange.look_after(&engine) {
+                eprintln!("epis: what follows from a contact: {untaken}");
+            }
             return sent.map_err(|Cut| refused(500, "The line was cut."));
         }
     }
     Err(refused(400, "The request broke off; what came is kept."))
 }
-
-/// What follows from what clinics sent, a little at a time: conflicts that somebody has settled, people whom two clinics
-/// have registered.
-fn look_after(engine: &Engine) {
-    let settled = settle_conflicts(engine, LOOKED_AFTER);
-    let looked_up = settled.and_then(|_| look_up_newcomers(engine, LOOKED_AFTER));
-    if let Err(untaken) = looked_up {
-        eprintln!("epis: what follows from a contact: {untaken}");
-    }
-}
-
-/// Records looked after behind one contact at most.
-const LOOKED_AFTER: usize = 64;
 
 fn refused(status: u16, text: &str) -> Refused {
     let text = text.to_owned();

@@ -6,7 +6,6 @@ use fhir::identity::VersionId;
 
 use super::World;
 use super::disk::{Entry, Key, seal};
-use super::taking::record;
 use crate::change::Change;
 use crate::history::{History, Version};
 use crate::merge::{Conflict, State, state};
@@ -137,7 +136,7 @@ fn version(change: &Change) -> Version {
         name: change.version,
         parents: change.base.iter().chain(&change.merged).copied().collect(),
         clock: change.updated,
-        body: change.operation.is_live().then(|| record(change).expect("a record")),
+        body: change.record().expect("a body"),
     }
 }
 

@@ -7,7 +7,6 @@ use fhir::tree::Tree;
 use query::sample::Random;
 
 use super::disk::Key;
-use super::taking::record;
 use crate::change::Change;
 
 /// How many areas there are.
@@ -60,7 +59,9 @@ pub fn changed(random: &mut Random, base: &Change) -> Vec<u8> {
         body: fresh,
         ..base.clone()
     };
-    let (Some(Tree::Object(old)), Some(Tree::Object(new))) = (record(base), record(&new)) else {
+    let (Some(Tree::Object(old)), Some(Tree::Object(new))) =
+        (base.record().ok().flatten(), new.record().ok().flatten())
+    else {
         return new.body;
     };
     // The first two are the kind and the id.
@@ -80,7 +81,7 @@ pub fn person(key: &Key, _: &Change) -> Id {
 
 /// Where a patient lives.
 pub fn area(change: &Change) -> u64 {
-    let record = record(change).expect("a record");
+    let record = change.record().expect("a body").expect("a record");
     let address = record.get("address").map(Tree::items).unwrap_or_default();
     let district = address
         .first()

@@ -197,10 +197,7 @@ fn history<T>(versions: &[Change]) -> Result<History, Untaken<T>> {
     let versions = &versions[versions.len().saturating_sub(VERSIONS_MAX)..];
     let names: FxHashSet<VersionId> = versions.iter().map(|version| version.version).collect();
     let version = |change: &Change| {
-        let body = match change.operation.is_live() {
-            true => Some(record(change).ok_or(Untaken::Body(change.version))?),
-            false => None,
-        };
+        let body = change.record().map_err(|_| Untaken::Body(change.version))?;
         let parents = change.base.iter().chain(&change.merged);
         Ok(Version {
             name: change.version,
@@ -211,23 +208,6 @@ fn history<T>(versions: &[Change]) -> Result<History, Untaken<T>> {
     };
     let versions: Vec<Version> = versions.iter().map(version).collect::<Result<_, Untaken<T>>>()?;
     Ok(History::new(versions)?)
-}
-
-/// A stored body as the record that the rules look at.
-pub fn record(change: &Change) -> Option<Tree> {
-    let (meta, rest) = body::parts(&change.body)?;
-    let mut text = format!("{{\"resourceType\":\"{}\",\"id\":\"{}\"", change.kind, change.id).into_bytes();
-    if !meta.is_empty() {
-        text.extend_from_slice(b",\"meta\":{");
-        text.extend_from_slice(meta);
-        text.push(b'}');
-    }
-    if !rest.is_empty() {
-        text.push(b',');
-        text.extend_from_slice(rest);
-    }
-    text.push(b'}');
-    Tree::parse(&text).ok()
 }
 
 fn stored(record: &Tree) -> Option<Vec<u8>> {
