@@ -177,7 +177,8 @@ fn a_day_is_sent_over_the_slowest_line() {
     eventually("the day is at the centre", || status(&clinic)["synced"] == true);
     let (took, after) = (begun.elapsed(), line.counted());
     println!(
-        "661 records in {took:?}, {} bytes up, {} down",
+        "{} versions in {took:?}, {} bytes up, {} down",
+        status(&clinic)["acknowledged"],
         after.0 - before.0,
         after.1 - before.1
     );

@@ -97,8 +97,12 @@ impl Reached {
 pub struct Asker {
     session: NodeSession,
     reached: Reached,
+    packed: Sent,
     frames: Frames,
 }
+
+/// The last of the own versions that were packed last: its count, where in the log it is, and its seal.
+type Sent = Option<(u64, (u64, Seal))>;
 
 impl Asker {
     /// A node's side as it was noted.
@@ -112,6 +116,7 @@ impl Asker {
         Ok(Asker {
             session,
             reached,
+            packed: None,
             frames: Frames::default(),
         })
     }
@@ -125,6 +130,7 @@ impl Asker {
         let mut log = Log {
             engine,
             reached: &mut self.reached,
+            packed: &mut self.packed,
         };
         let frames = self.session.ask(&mut log, now())?;
         Ok(written(&frames))
@@ -140,6 +146,7 @@ impl Asker {
             let mut log = Log {
                 engine,
                 reached: &mut self.reached,
+                packed: &mut self.packed,
             };
             let next = self.session.hear(frame, &mut log)?;
             if next != Next::Listen {
@@ -159,6 +166,7 @@ impl Asker {
             let log = Log {
                 engine,
                 reached: &mut self.reached,
+                packed: &mut self.packed,
             };
             let (place, seal) = log.own(self.session.acked)?.unwrap_or_default();
             (self.reached.acked, self.reached.place, self.reached.seal) = (self.session.acked, place, seal);
@@ -201,6 +209,7 @@ pub fn written(frames: &[Frame]) -> Vec<Vec<u8>> {
 struct Log<'a> {
     engine: &'a Engine,
     reached: &'a mut Reached,
+    packed: &'a mut Sent,
 }
 
 impl Log<'_> {
@@ -209,6 +218,10 @@ impl Log<'_> {
         let (store, node) = (&self.engine.store, self.engine.store.node());
         if counter == 0 || counter > store.counter() {
             return Ok(None);
+        }
+        // What was just sent is acknowledged next.
+        if let Some((_, known)) = self.packed.filter(|packed| packed.0 == counter) {
+            return Ok(Some(known));
         }
         let mut place = self.before(counter - 1)?;
         loop {
@@ -248,13 +261,17 @@ impl NodeLog for Log<'_> {
     fn pack(&mut self, after: u64, dictionary: u8) -> Result<Option<Packed>, Failed> {
         let (store, node) = (&self.engine.store, self.engine.store.node());
         let (mut changes, mut place): (Vec<Change>, u64) = (Vec::new(), self.before(after)?);
+        let mut places: Vec<u64> = Vec::new();
         while changes.len() < segment::CHANGES_MAX && segment::fitting(&changes) == changes.len() {
             let (versions, behind) = store.made_by(node, place, BLOCK).map_err(trouble)?;
             if versions.is_empty() {
                 break;
             }
             let new = versions.into_iter().filter(|version| version.version.counter > after);
-            changes.extend(new.map(Change::from));
+            for version in new {
+                places.push(version.seq);
+                changes.push(Change::from(version));
+            }
             place = behind;
         }
         changes.truncate(segment::fitting(&changes));
@@ -262,6 +279,7 @@ impl NodeLog for Log<'_> {
             return Ok(None);
         };
         let upto = last.version.counter;
+        *self.packed = Some((upto, (places[changes.len() - 1], short(last.seal()))));
         let bytes = segment::pack(&changes, dictionary)
             .map_err(|_| Failed("A version of this node cannot be packed.".to_owned()))?;
         Ok(Some(Packed::new(What::Changes { after, upto }, bytes)))
@@ -284,6 +302,7 @@ impl NodeLog for Log<'_> {
             .rename_own(after, number)
             .map_err(|refused| Failed(refused.to_string()))?;
         (self.reached.acked, self.reached.seal, self.reached.place) = (0, Seal::default(), 0);
+        *self.packed = None;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ pub struct Door {
     pub generations: Arc<Generations>,
     settings: Settings,
     /// Where it sits among nodes and centre.
-    seat: Seat,
+    seat: Arc<Seat>,
     /// What is said of this server as a node.
     standing: String,
     detail: Detail,
@@ -51,7 +51,7 @@ impl Door {
     /// A sentence where a setting cannot be used.
     pub fn new(generations: Arc<Generations>, settings: Settings, seat: Seat) -> Result<Door, String> {
         Ok(Door {
-            seat,
+            seat: Arc::new(seat),
             standing: identity::standing(&settings, generations.now().store.node())?,
             generations,
             detail: Detail::read(&settings.log)?,
@@ -92,7 +92,10 @@ async fn open(http: HttpRequest, payload: Payload, door: Data<Door>) -> HttpResp
     let start = Instant::now();
     let given = http.headers().get("x-request-id").and_then(|value| value.to_str().ok());
     let id = door.names.name(given);
-    if let Some(page) = crate::pages::page(&http, &door.generations, &door.standing, &door.seat) {
+    if let Some(page) = crate::pages::page(&http, &door.generations, &door.standing) {
+        return page;
+    }
+    if let Some(page) = crate::pages::clinics(&http, &door.seat).await {
         return page;
     }
     let door = door.into_inner();

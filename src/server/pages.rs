@@ -1,7 +1,9 @@
 //! The few pages beside FHIR: what this is, how it is, and a fixed answer to measure against.
 
+use std::sync::Arc;
+
 use actix_web::http::{Method, header};
-use actix_web::web::Bytes;
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use fhir::moment::instant;
 use interaction::{Engine, Generations};
@@ -19,7 +21,7 @@ const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (J
 const PING: &[u8] = b"{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"information\",\"code\":\"informational\",\"diagnostics\":\"This answer is fixed: it measures what HTTP itself costs here.\"}]}";
 
 /// The page at a path beside FHIR, where there is one.
-pub fn page(http: &HttpRequest, generations: &Generations, standing: &str, seat: &Seat) -> Option<HttpResponse> {
+pub fn page(http: &HttpRequest, generations: &Generations, standing: &str) -> Option<HttpResponse> {
     if http.method() != Method::GET && http.method() != Method::HEAD {
         return None;
     }
@@ -33,10 +35,24 @@ pub fn page(http: &HttpRequest, generations: &Generations, standing: &str, seat:
             "application/json",
             Bytes::from(health(&generations.now(), standing)),
         )),
-        "/sync" => Some(told("text/html; charset=utf-8", status::page(seat))),
-        "/sync/status" => Some(told("application/json", status::json(seat))),
         _ => None,
     }
+}
+
+/// The page that shows how far clinics are, or the same for programs; it reads the log, on a thread that may wait.
+pub async fn clinics(http: &HttpRequest, seat: &Arc<Seat>) -> Option<HttpResponse> {
+    type Written = fn(&Seat) -> Result<String, String>;
+    let (format, written): (_, Written) = match http.path() {
+        "/sync" if http.method() == Method::GET => ("text/html; charset=utf-8", status::page),
+        "/sync/status" if http.method() == Method::GET => ("application/json", status::json),
+        _ => return None,
+    };
+    let seat = Arc::clone(seat);
+    let said = web::block(move || written(&seat)).await;
+    Some(told(
+        format,
+        said.unwrap_or_else(|_| Err("a fault of the program".to_owned())),
+    ))
 }
 
 fn told(format: &'static str, said: Result<String, String>) -> HttpResponse {
