@@ -11,7 +11,7 @@ use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
 use store::{Expect, Note, Operation, Store, Unit, Write};
 use sync::Change;
-use sync::frame::{Frame, Frames, Held, Hello, Lanes, SEALS_MAX, Seal, What};
+use sync::frame::{Frame, Frames, Hello, Lanes, SEALS_MAX, Seal, What};
 use sync::segment;
 use sync::session::{CentreLog, CentreSession, Failed, Holding, Packed, Peer};
 
@@ -261,17 +261,11 @@ impl CentreLog for Desk<'_> {
         }
     }
 
-    fn pack(
-        &mut self,
-        hello: &Hello,
-        lanes: &Lanes,
-        held: Option<Held>,
-        dictionary: u8,
-    ) -> Result<Option<Packed>, Failed> {
-        let kept = self.outgoing.as_ref();
-        if let Some(kept) = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash)) {
-            return Ok(Some(kept.clone()));
-        }
+    fn outgoing(&mut self, _: u32) -> &mut Option<Packed> {
+        &mut self.outgoing
+    }
+
+    fn pack(&mut self, hello: &Hello, lanes: &Lanes, dictionary: u8) -> Result<Option<Packed>, Failed> {
         // What the states know of is read first: more may be there when they are read, never less.
         let acked = Acknowledged::of(&self.engine.store, hello.node)
             .map_err(trouble)?
@@ -287,9 +281,7 @@ impl CentreLog for Desk<'_> {
         let (states, upto) = self.read(&due)?;
         let bytes = segment::pack(&states, dictionary)
             .map_err(|_| Failed("A record at the centre cannot be packed.".to_owned()))?;
-        let packed = Packed::new(What::States { lane, upto, acked }, bytes);
-        self.outgoing = Some(packed.clone());
-        Ok(Some(packed))
+        Ok(Some(Packed::new(What::States { lane, upto, acked }, bytes)))
     }
 
     fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed> {

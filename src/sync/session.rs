@@ -357,15 +357,11 @@ pub trait CentreLog {
     /// Takes a node's own versions after one up to another, passes over those it has, and notes how far it has them now.
     /// Takes nothing where there would be a gap, or where the version that it has last is another than the segment's.
     fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed>;
-    /// The next segment for a node that stands so in each lane: what it holds a part of, else of the first lane that has
-    /// any; `None` where it has everything.
-    fn pack(
-        &mut self,
-        hello: &Hello,
-        lanes: &Lanes,
-        held: Option<Held>,
-        dictionary: u8,
-    ) -> Result<Option<Packed>, Failed>;
+    /// The segment that was sent to a node last: a cut line goes on with it, though records have changed meanwhile.
+    fn outgoing(&mut self, node: u32) -> &mut Option<Packed>;
+    /// The next segment for a node that stands so in each lane, of the first lane that has any; `None` where it has
+    /// everything.
+    fn pack(&mut self, hello: &Hello, lanes: &Lanes, dictionary: u8) -> Result<Option<Packed>, Failed>;
     /// The seals of a node's versions after one, in order, at most [`SEALS_MAX`].
     fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed>;
     /// The number under which a node whose database is an older copy writes on: the same until it has been heard of.
@@ -462,8 +458,14 @@ fn send(
 ) -> Result<u64, Failed> {
     let (mut lanes, mut held, mut room) = (hello.lanes, hello.held, hello.room);
     loop {
-        let Some(packed) = log.pack(hello, &lanes, held, dictionary)? else {
-            return Ok(0);
+        let kept = log.outgoing(hello.node).as_ref();
+        let kept = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash));
+        let packed = match kept.cloned() {
+            Some(kept) => kept,
+            None => match log.pack(hello, &lanes, dictionary)? {
+                Some(packed) => log.outgoing(hello.node).insert(packed).clone(),
+                None => return Ok(0),
+            },
         };
         let What::States { lane, upto, .. } = packed.what else {
             return Ok(0);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
 
-use crate::frame::{Frame, Held, Hello, Lanes, Place, Seal, What};
+use crate::frame::{Frame, Hello, Lanes, Place, Seal, What};
 use crate::session::{CentreLog, CentreSession, Failed, Holding, Next, NodeLog, NodeSession, Outcome, Packed, Peer};
 
 /// How much happens in a world.
@@ -82,7 +82,7 @@ struct CentreModel {
     log: Vec<Item>,
     enrolled: BTreeSet<u32>,
     holding: BTreeMap<u32, Option<Holding>>,
-    outgoing: BTreeMap<u32, Packed>,
+    outgoing: BTreeMap<u32, Option<Packed>>,
     successors: BTreeMap<u32, u32>,
     heard: BTreeSet<u32>,
 }
@@ -134,12 +134,12 @@ impl CentreLog for CentreModel {
         Ok(())
     }
 
-    fn pack(&mut self, hello: &Hello, lanes: &Lanes, held: Option<Held>, _: u8) -> Result<Option<Packed>, Failed> {
+    fn outgoing(&mut self, node: u32) -> &mut Option<Packed> {
+        self.outgoing.entry(node).or_default()
+    }
+
+    fn pack(&mut self, hello: &Hello, lanes: &Lanes, _: u8) -> Result<Option<Packed>, Failed> {
         self.heard.insert(hello.node);
-        let kept = self.outgoing.get(&hello.node);
-        if let Some(kept) = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash)) {
-            return Ok(Some(kept.clone()));
-        }
         let acked = self.of(hello.node).len() as u64;
         for (lane, place) in (0..).zip(lanes) {
             let after = self.log.iter().enumerate().skip(place.at as usize);
@@ -148,9 +148,7 @@ impl CentreLog for CentreModel {
             if let Some((last, _)) = wanted.last() {
                 let upto = Place::behind(*last as u64 + 1);
                 let tags = wanted.iter().map(|(_, tag)| *tag).collect();
-                let packed = Packed::new(What::States { lane, upto, acked }, tags);
-                self.outgoing.insert(hello.node, packed.clone());
-                return Ok(Some(packed));
+                return Ok(Some(Packed::new(What::States { lane, upto, acked }, tags)));
             }
         }
         Ok(None)

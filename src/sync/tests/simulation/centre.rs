@@ -10,7 +10,7 @@ use super::disk::{Broken, Disk, Entry, Faults, Key, seal};
 use super::people::{area, lane, person};
 use super::taking::{Append, Records, open, plan};
 use crate::change::Change;
-use crate::frame::{Held, Hello, Lanes, Place, Seal, What};
+use crate::frame::{Hello, Lanes, Place, Seal, What};
 use crate::rules::Rules;
 use crate::segment;
 use crate::session::{CentreLog, Failed, Holding, Packed, Peer};
@@ -29,7 +29,7 @@ pub struct Centre {
     /// Which areas a node serves, and from which place of the log on.
     pub areas: BTreeMap<u32, BTreeMap<u64, u64>>,
     holding: BTreeMap<u32, Option<Holding>>,
-    outgoing: BTreeMap<u32, Packed>,
+    outgoing: BTreeMap<u32, Option<Packed>>,
     heard: BTreeMap<u32, bool>,
     /// Where a person came to the area where she is now.
     moved: BTreeMap<Id, (u64, u64)>,
@@ -239,18 +239,12 @@ impl CentreLog for Centre {
         self.taken(node, &changes[new..])
     }
 
-    fn pack(
-        &mut self,
-        hello: &Hello,
-        lanes: &Lanes,
-        held: Option<Held>,
-        dictionary: u8,
-    ) -> Result<Option<Packed>, Failed> {
+    fn outgoing(&mut self, node: u32) -> &mut Option<Packed> {
+        self.outgoing.entry(node).or_default()
+    }
+
+    fn pack(&mut self, hello: &Hello, lanes: &Lanes, dictionary: u8) -> Result<Option<Packed>, Failed> {
         self.heard.insert(hello.node, true);
-        let kept = self.outgoing.get(&hello.node);
-        if let Some(kept) = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash)) {
-            return Ok(Some(kept.clone()));
-        }
         let acked = self.disk.notes.peers.get(&hello.node).map_or(0, |peer| peer.0);
         for (number, place) in (0..).zip(lanes) {
             let mut wanted: Vec<(Place, &Key)> = self
@@ -270,9 +264,7 @@ impl CentreLog for Centre {
                 let states = wanted.iter().filter_map(|(_, key)| self.disk.current(key));
                 let states: Vec<Change> = states.map(|(_, change)| change.clone()).collect();
                 let bytes = segment::pack(&states, dictionary).expect("states can be packed");
-                let packed = Packed::new(What::States { lane, upto, acked }, bytes);
-                self.outgoing.insert(hello.node, packed.clone());
-                return Ok(Some(packed));
+                return Ok(Some(Packed::new(What::States { lane, upto, acked }, bytes)));
             }
         }
         Ok(None)
