@@ -1,5 +1,7 @@
 //! The whole house under test: its world, its scripts and its benchmarks.
 
+pub mod client;
+pub mod meters;
 pub mod random;
 pub mod script;
 pub mod slow_line;

@@ -3,7 +3,9 @@
 //! The machine is `sync::session`; this is what it needs of the log. One contact of a node is answered at a time.
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
 use fhir::document::Document;
 use fhir::identity::{Id, Kind};
@@ -19,7 +21,8 @@ use crate::arrive::Untaken;
 use crate::engine::{Engine, now};
 use crate::horizon::{Catchment, Due, Horizons};
 use crate::newcomers::look_up_newcomers;
-use crate::take_changes::{Acknowledged, settle_conflicts, take_changes};
+use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_changes};
+use crate::turns::Turns;
 
 /// Records read from the log at a time.
 const BLOCK: usize = 256;
@@ -27,6 +30,11 @@ const BLOCK: usize = 256;
 const LOOK_EVERY: i64 = 60_000_000;
 /// Open conflicts, and newcomers, that are looked at in one look.
 const LOOKED_AT: usize = 4_096;
+/// Contacts that are being answered at once; each holds a thread and less than a MiB.
+const CONTACTS_MAX: usize = 128;
+/// Contacts that wait for their turn at taking or reading records; with more, nodes are told to come again, before they
+/// wait so long that they think the line is cut.
+const WAITING_MAX: usize = 16;
 
 /// A node as the register has it.
 #[derive(Clone, Debug)]
@@ -43,11 +51,24 @@ pub struct Known {
 pub type Succeed<'a> = &'a (dyn Fn() -> Result<u32, String> + Sync);
 
 /// What the centre keeps in memory for its nodes; losing it costs bytes on the line, or time.
-#[derive(Default)]
 pub struct Exchange {
     horizons: Mutex<Horizons>,
     nodes: Mutex<FxHashMap<u32, Halfway>>,
     looked: Mutex<Looked>,
+    turns: Turns,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        // Half of the machine is for the people who ask it.
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        Exchange {
+            horizons: Mutex::default(),
+            nodes: Mutex::default(),
+            looked: Mutex::default(),
+            turns: Turns::new(cores / 2),
+        }
+    }
 }
 
 /// When it was last looked at what follows from what clinics sent, and how far the log was then.
@@ -89,7 +110,8 @@ pub struct Progress {
 }
 
 impl Exchange {
-    /// Begins to answer a node; `None` while another contact of the same node is being answered.
+    /// Begins to answer a node; `None` where it has to come again later: another contact of the same node is being answered,
+    /// or there is too much to do.
     ///
     /// # Errors
     /// [`Failed`] where the log cannot be read.
@@ -101,6 +123,10 @@ impl Exchange {
         piece: usize,
     ) -> Result<Option<Contact<'a>>, Failed> {
         let mut nodes = locked(&self.nodes);
+        let answered = nodes.values().filter(|halfway| halfway.busy).count();
+        if answered >= CONTACTS_MAX || self.turns.waiting() >= WAITING_MAX {
+            return Ok(None);
+        }
         let halfway = nodes.entry(known.number).or_default();
         if std::mem::replace(&mut halfway.busy, true) {
             return Ok(None);
@@ -254,11 +280,17 @@ impl CentreLog for Desk<'_> {
             return Err(Failed("A node sent states.".to_owned()));
         };
         let changes = segment::unpack(bytes).map_err(|why| Failed(format!("A segment cannot be read: {why}.")))?;
-        match take_changes(self.engine, node, &changes) {
-            // The answer says how far the centre is and by which seal, and the node finds out what is wrong.
-            Ok(_) | Err(Untaken::Gap { .. } | Untaken::Other(_)) => Ok(()),
-            Err(untaken) => Err(Failed(untaken.to_string())),
+        // A long segment waits for its turn again and again, so a short one is soon taken.
+        for changes in changes.chunks(UNIT_MAX) {
+            let _turn = self.exchange.turns.wait();
+            match take_changes(self.engine, node, changes) {
+                Ok(_) => {}
+                // The answer says how far the centre is and by which seal, and the node finds out what is wrong.
+                Err(Untaken::Gap { .. } | Untaken::Other(_)) => return Ok(()),
+                Err(untaken) => return Err(Failed(untaken.to_string())),
+            }
         }
+        Ok(())
     }
 
     fn outgoing(&mut self, _: u32) -> &mut Option<Packed> {
@@ -278,6 +310,7 @@ impl CentreLog for Desk<'_> {
         let Some((lane, due)) = due else {
             return Ok(None);
         };
+        let _turn = self.exchange.turns.wait();
         let (states, upto) = self.read(&due)?;
         let bytes = segment::pack(&states, dictionary)
             .map_err(|_| Failed("A record at the centre cannot be packed.".to_owned()))?;

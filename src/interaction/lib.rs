@@ -128,6 +128,7 @@ mod take_tests;
 mod terminology_call;
 mod terminology_capabilities;
 pub mod translate;
+mod turns;
 pub mod unmerge;
 pub mod update;
 pub mod upkeep;

@@ -20,7 +20,7 @@ use crate::newcomers;
 use crate::refusal::Refusal;
 
 /// Versions in one unit at most.
-const UNIT_MAX: usize = 256;
+pub(crate) const UNIT_MAX: usize = 256;
 /// The kind of what is on a worklist.
 const TASK: &str = "Task";
 /// How often a unit is decided anew because somebody wrote in between.

@@ -21,6 +21,8 @@ use crate::segment::{self, DICTIONARY, Hash};
 pub const PROTOCOL: u64 = 1;
 /// A segment's bytes at most.
 pub const SEGMENT_MAX: u64 = 64 << 20;
+/// After how many seconds a node comes again that was told to; it adds up to as many by chance, so that not all come at once.
+pub const BUSY_SECONDS: u64 = 15;
 
 /// Why a side ends a session: a sentence for the log. What was taken stays taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -264,6 +266,10 @@ impl NodeSession {
     }
 
     fn welcomed(&mut self, welcome: Welcome, log: &mut dyn NodeLog) -> Result<Next, Failed> {
+        if matches!(welcome.standing, Standing::Busy(_)) {
+            // The centre has looked at nothing: all is as before the request.
+            return Ok(Next::Close(Outcome::Refused(welcome.standing)));
+        }
         self.agreed = welcome.dictionary.min(self.dictionary);
         self.there = Some(welcome.held);
         match welcome.standing {
@@ -406,6 +412,20 @@ impl CentreSession {
     pub fn hello(&self) -> Option<&Hello> {
         self.hello.as_ref()
     }
+}
+
+/// The answer to a node that has to come again later, whatever it asks.
+pub fn busy(clock: i64) -> [Frame; 2] {
+    let welcome = Welcome {
+        protocol: PROTOCOL,
+        dictionary: 0,
+        acked: 0,
+        seal: Seal::default(),
+        held: None,
+        clock,
+        standing: Standing::Busy(BUSY_SECONDS),
+    };
+    [Frame::Welcome(welcome), Frame::End(End::default())]
 }
 
 fn arrived(node: u32, piece: &[u8], log: &mut dyn CentreLog) -> Result<(), Failed> {

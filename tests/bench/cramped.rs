@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::meters::{folder_bytes, resident_mib};
 use crate::phases::{Asked, Rate, Target, in_turns, millis};
 use crate::{Plan, Report};
+use tests::meters::{folder_bytes, resident_mib};
 
 /// Codes that are counted.
 const CODES: usize = 24;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
 use crate::phases::{Target, on_threads};
 use crate::{Plan, Report};
+use tests::client::Client;
 
 const PROFILE: &str = "http://fhir.moh.gov.bt/StructureDefinition/bt-patient";
 const CLIENTS: usize = 8;

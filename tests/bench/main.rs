@@ -1,10 +1,8 @@
 //! The benchmark: every figure as a ratio inside one run, with CPU seconds and bytes beside it.
 
-mod client;
 mod cores;
 mod cramped;
 mod judged;
-mod meters;
 mod phases;
 mod report;
 mod shapes;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tests::random::Random;
 use tests::world::{Engine, World};
 
-use crate::client::Client;
 use crate::cores::Apart;
-use crate::meters::{cpu_seconds, folder_bytes, fsync_median, index_seconds, median, percentile, resident_mib};
 use crate::{Plan, Report, cramped, judged, shapes};
+use tests::client::Client;
+use tests::meters::{cpu_seconds, folder_bytes, fsync_median, index_seconds, median, percentile, resident_mib};
 
 /// The bundles of the run, and what parsing them costs others.
 struct Data {

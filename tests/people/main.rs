@@ -15,14 +15,8 @@ use serde_json::Value;
 use tests::world::{Engine, World, binary};
 use text::Analysis;
 
-use crate::client::Client;
-use crate::meters::{percentile, resident_mib};
-
-#[path = "../bench/client.rs"]
-mod client;
-#[path = "../bench/meters.rs"]
-#[expect(dead_code, reason = "the benchmark's meters; some are for what is not measured here")]
-mod meters;
+use tests::client::Client;
+use tests::meters::{percentile, resident_mib};
 
 /// Patients whose particulars are typed.
 const ASKED_FOR: usize = 400;

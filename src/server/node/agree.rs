@@ -7,6 +7,7 @@ use std::time::Duration;
 use fhir::moment::instant;
 use interaction::ask_centre::Asker;
 use interaction::{Engine, Generations};
+use sync::frame::Standing;
 use sync::session::{Next, Outcome};
 
 use super::identity::Identity;
@@ -14,6 +15,8 @@ use super::line::{Counted, Line};
 
 /// Requests in one contact at most.
 const REQUESTS_MAX: usize = 10_000;
+/// Seconds that a node waits at most where a busy centre tells it to.
+const BUSY_MAX: u64 = 3_600;
 
 /// How the last contact went.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +67,8 @@ impl Agreeing {
         let own = agreeing.clone();
         let work = move || {
             while !own.stopping.load(Ordering::Acquire) {
-                own.contact(&mut line);
-                own.wait(pause);
+                let busy = own.contact(&mut line);
+                own.wait(busy.unwrap_or(pause));
             }
         };
         let thread = std::thread::Builder::new().name("centre".to_owned()).spawn(work);
@@ -96,7 +99,8 @@ impl Agreeing {
         *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
     }
 
-    fn contact(&self, line: &mut Line) {
+    /// One contact; how long to wait for the next where the centre said so.
+    fn contact(&self, line: &mut Line) -> Option<Duration> {
         let before = self.last();
         let ended = self.ask(line);
         let now = interaction::engine::now();
@@ -104,6 +108,10 @@ impl Agreeing {
             Ok(_) => line.centre_clock.map(|clock| now - clock),
             // What the centre's clock was when it answered last tells nothing now.
             Err(_) => before.ahead,
+        };
+        let busy = match &ended {
+            Ok(Outcome::Refused(Standing::Busy(seconds))) => Some(spread(*seconds, now)),
+            _ => None,
         };
         let last = Last {
             when: now,
@@ -127,6 +135,7 @@ impl Agreeing {
             );
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        busy
     }
 
     fn ask(&self, line: &mut Line) -> Result<Outcome, String> {
@@ -170,14 +179,20 @@ impl Agreeing {
     }
 }
 
-fn refused(standing: &sync::frame::Standing) -> String {
-    use sync::frame::Standing;
+/// How long a node waits that was told to come again after some seconds: up to twice as long, as the clock's last digits
+/// have it, so that those who were told together do not come together.
+fn spread(seconds: u64, now: i64) -> Duration {
+    let seconds = seconds.clamp(1, BUSY_MAX);
+    Duration::from_micros(seconds * 1_000_000 + now.unsigned_abs() % (seconds * 1_000_000))
+}
+
+fn refused(standing: &Standing) -> String {
     match standing {
         Standing::Behind => {
             "The centre's own data is an older copy than this node knows: nothing is exchanged until whoever runs it has looked."
         }
         Standing::Retired => "The centre no longer knows this node; what was not sent stays here: ask the centre.",
-        Standing::Busy(_) => "The centre has too much to do; the next contact tries again.",
+        Standing::Busy(_) => "The centre has too much to do; the next contact, in less than a minute, tries again.",
         Standing::Good | Standing::Restored { .. } => "The centre did not go on.",
     }
     .to_owned()

@@ -16,8 +16,8 @@ use interaction::Generations;
 use interaction::answer_node::{Exchange, Known};
 use interaction::ask_centre::written;
 use interaction::engine::now;
-use sync::frame::PIECE_MAX;
-use sync::session::Failed;
+use sync::frame::{Frame, PIECE_MAX};
+use sync::session::{Failed, busy};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -179,24 +179,25 @@ fn work(
     };
     let answering = exchange.answer(&engine, &known, &succeed, PIECE_MAX).map_err(failed)?;
     let Some(mut answering) = answering else {
-        return Err(refused(
-            503,
-            "Another contact of this node is being answered; try again in a minute.",
-        ));
+        return sent(&busy(now()), outgoing);
     };
     while let Some(piece) = coming.blocking_recv() {
         if let Some(frames) = answering.hear(&piece).map_err(failed)? {
-            let sent = written(&frames)
-                .into_iter()
-                .try_for_each(|piece| outgoing.send_blocking(piece));
+            let sent = sent(&frames, outgoing);
             drop(answering);
             if let Err(untaken) = exchange.look_after(&engine) {
                 eprintln!("epis: what follows from a contact: {untaken}");
             }
-            return sent.map_err(|Cut| refused(500, "The line was cut."));
+            return sent;
         }
     }
     Err(refused(400, "The request broke off; what came is kept."))
+}
+
+fn sent(frames: &[Frame], outgoing: &Outgoing) -> Result<(), Refused> {
+    let mut pieces = written(frames).into_iter();
+    let sent = pieces.try_for_each(|piece| outgoing.send_blocking(piece));
+    sent.map_err(|Cut| refused(500, "The line was cut."))
 }
 
 fn refused(status: u16, text: &str) -> Refused {

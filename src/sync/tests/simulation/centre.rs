@@ -10,7 +10,7 @@ use super::disk::{Broken, Disk, Entry, Faults, Key, seal};
 use super::people::{area, lane, person};
 use super::taking::{Append, Records, open, plan};
 use crate::change::Change;
-use crate::frame::{Hello, Lanes, Place, Seal, What};
+use crate::frame::{Hello, LANES, Lanes, Place, Seal, What};
 use crate::rules::Rules;
 use crate::segment;
 use crate::session::{CentreLog, Failed, Holding, Packed, Peer};
@@ -28,6 +28,8 @@ pub struct Centre {
     pub crashed: bool,
     /// Which areas a node serves, and from which place of the log on.
     pub areas: BTreeMap<u32, BTreeMap<u64, u64>>,
+    /// Whether its program is newer than the clinics'.
+    pub newer: bool,
     holding: BTreeMap<u32, Option<Holding>>,
     outgoing: BTreeMap<u32, Option<Packed>>,
     heard: BTreeMap<u32, bool>,
@@ -62,6 +64,7 @@ impl Centre {
             now: 0,
             crashed: false,
             areas: BTreeMap::new(),
+            newer: false,
             holding: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -88,18 +91,25 @@ impl Centre {
         [lives, seen].into_iter().flatten().min()
     }
 
-    /// Where a record stands in the order of what a node is sent; `None` outside its horizon.
-    pub fn place(&self, node: u32, key: &Key) -> Option<Place> {
-        let (seq, current) = self.disk.current(key)?;
-        let since = self.since(node, &person(key, current))?;
-        Some(Place::of(seq, since))
+    /// Where each record of a node's horizon stands in the order of what it is sent.
+    pub fn horizon(&self, node: u32) -> impl Iterator<Item = (Place, &Key, &Change)> {
+        let mut people: BTreeMap<Id, Option<u64>> = BTreeMap::new();
+        self.disk.all().filter_map(move |(key, seq, current)| {
+            let person = person(key, current);
+            let known = people.get(&person).copied();
+            let since = known.unwrap_or_else(|| {
+                let since = self.since(node, &person);
+                people.insert(person, since);
+                since
+            });
+            Some((Place::of(seq, since?), key, current))
+        })
     }
 
     fn follow(&mut self, from: usize) {
-        for place in from..self.disk.log().len() {
-            let Entry { change, aside } = self.disk.log()[place].clone();
+        for (place, Entry { change, aside }) in self.disk.log().iter().enumerate().skip(from) {
             if change.kind.as_str() == "Patient" && !aside && change.operation.is_live() {
-                let area = area(&change);
+                let area = area(change);
                 let entry = self.moved.entry(change.id.clone()).or_insert((u64::MAX, 0));
                 if entry.0 != area {
                     *entry = (area, place as u64 + 1);
@@ -127,9 +137,14 @@ impl Centre {
     pub fn commit(&mut self, from: usize) -> Result<(), Broken> {
         let done = self.disk.commit(&mut self.random, self.faults);
         self.crashed |= done == Err(Broken::Crash);
-        self.moved.clear();
-        self.follow(0);
-        let _begun_at = from;
+        match done {
+            Ok(()) => self.follow(from),
+            // What was not kept has not moved anybody.
+            Err(_) => {
+                self.moved.clear();
+                self.follow(0);
+            }
+        }
         done
     }
 
@@ -246,23 +261,19 @@ impl CentreLog for Centre {
     fn pack(&mut self, hello: &Hello, lanes: &Lanes, dictionary: u8) -> Result<Option<Packed>, Failed> {
         self.heard.insert(hello.node, true);
         let acked = self.disk.notes.peers.get(&hello.node).map_or(0, |peer| peer.0);
-        for (number, place) in (0..).zip(lanes) {
-            let mut wanted: Vec<(Place, &Key)> = self
-                .disk
-                .keys()
-                .filter(|key| lane(key) == number)
-                .filter_map(|key| Some((self.place(hello.node, key)?, key)))
-                .filter(|(at, key)| {
-                    let node = self.disk.current(key).map(|(_, change)| change.version.node);
-                    at > place && node != Some(hello.node)
-                })
-                .collect();
-            wanted.sort();
+        let mut wanted: [Vec<(Place, &Key, &Change)>; LANES] = Default::default();
+        for due in self.horizon(hello.node) {
+            let number = usize::from(lane(due.1));
+            if due.0 > lanes[number] && due.2.version.node != hello.node {
+                wanted[number].push(due);
+            }
+        }
+        for (lane, mut wanted) in (0..).zip(wanted) {
+            wanted.sort_by_key(|due| (due.0, due.1));
             wanted.truncate(SEGMENT);
-            if let Some((upto, _)) = wanted.last() {
-                let (lane, upto) = (number, *upto);
-                let states = wanted.iter().filter_map(|(_, key)| self.disk.current(key));
-                let states: Vec<Change> = states.map(|(_, change)| change.clone()).collect();
+            if let Some((upto, ..)) = wanted.last() {
+                let upto = *upto;
+                let states: Vec<Change> = wanted.iter().map(|due| due.2.clone()).collect();
                 let bytes = segment::pack(&states, dictionary).expect("states can be packed");
                 return Ok(Some(Packed::new(What::States { lane, upto, acked }, bytes)));
             }

@@ -85,8 +85,10 @@ impl Disk {
         Some((place as u64 + 1, &self.log[place].change))
     }
 
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.current.keys()
+    /// All records: the current version of each and its place, from 1.
+    pub fn all(&self) -> impl Iterator<Item = (&Key, u64, &Change)> {
+        let current = self.current.iter();
+        current.map(|(key, place)| (key, *place as u64 + 1, &self.log[*place].change))
     }
 
     pub fn versions(&self, key: &Key) -> impl Iterator<Item = &Entry> {

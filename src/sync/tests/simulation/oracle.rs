@@ -63,13 +63,7 @@ fn names_are_single(world: &World) {
 fn everybody_sees_the_same(world: &World) {
     for node in &world.nodes {
         let number = node.disk.notes.number;
-        for key in world
-            .centre
-            .disk
-            .keys()
-            .filter(|key| world.centre.place(number, key).is_some())
-        {
-            let (_, there) = world.centre.disk.current(key).expect("a record has a version");
+        for (_, key, there) in world.centre.horizon(number) {
             let here = node.disk.current(key).map(|(_, change)| change);
             assert_eq!(
                 here.map(|change| (change.version, seal(Some(change)))),
@@ -87,7 +81,7 @@ fn everybody_sees_the_same(world: &World) {
 /// is open.
 fn records_are_what_their_versions_come_to(world: &mut World) {
     let mut open: BTreeMap<Key, Vec<Conflict>> = BTreeMap::new();
-    let keys: Vec<Key> = world.centre.disk.keys().cloned().collect();
+    let keys: Vec<Key> = world.centre.disk.all().map(|(key, ..)| key.clone()).collect();
     for key in keys {
         let versions: Vec<Version> = world
             .centre

@@ -9,8 +9,16 @@ use query::sample::Random;
 use super::disk::Key;
 use crate::change::Change;
 
-/// How many areas there are.
-pub const AREAS: usize = 4;
+/// How many areas so many people live in: each eight of them in four of their own.
+pub fn areas(people: usize) -> usize {
+    people.div_ceil(8) * 4
+}
+
+/// One of the areas where a person, like `p17`, may live.
+fn somewhere(random: &mut Random, person: &str) -> usize {
+    let number: usize = person.trim_start_matches('p').parse().unwrap_or_default();
+    number / 8 * 4 + random.below(4)
+}
 
 /// The stored form of a record's JSON.
 pub fn stored(text: &str) -> Vec<u8> {
@@ -27,7 +35,7 @@ pub fn fresh(random: &mut Random, kind: &str, person: &str) -> Vec<u8> {
                 random.pick(&["Pema", "Dorji", "Sonam"]),
                 random.pick(&["male", "female"]),
             );
-            let (phone, area) = (random.below(3), random.below(AREAS));
+            let (phone, area) = (random.below(3), somewhere(random, person));
             format!(
                 r#"{{"resourceType":"Patient","name":[{{"use":"official","text":"{name}"}}],"gender":"{gender}","telecom":[{{"system":"phone","value":"{phone}","use":"home"}}],"address":[{{"district":"{area}"}}]}}"#
             )
