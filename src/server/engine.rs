@@ -9,6 +9,7 @@ use interaction::policy::{Duplicates, Policy};
 use interaction::upkeep::Pace;
 use interaction::{Generations, engine};
 
+use crate::log::Detail;
 use crate::settings::Settings;
 
 /// Opens the log and the index in the data folder, which is made where it is missing. In the `background` the index is
@@ -24,7 +25,12 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     let mut wanted = engine::Settings::at(log_settings(settings)?, folder.join("index"));
     wanted.analyzers_folder = analyzers_folder(settings);
     wanted.index.heap_bytes = settings.index_bytes.length();
-    wanted.index.notice = Arc::new(|notice: &str| eprintln!("{notice}"));
+    let is_quiet = Detail::read(&settings.log)? == Detail::None;
+    wanted.index.notice = Arc::new(move |notice: &str| {
+        if !is_quiet {
+            eprintln!("{notice}");
+        }
+    });
     wanted.limits = limits(settings);
     wanted.zone = settings.zone.0;
     wanted.cache_bytes = settings.cache_bytes.0;

@@ -1,11 +1,11 @@
 //! Clinic nodes: the centre invites and enrols them, and they reach it over mutual TLS. `epis node` is here.
 
 pub mod agree;
-mod answer;
+pub(crate) mod answer;
 mod authority;
 mod code;
 pub mod contact;
-mod enrol;
+pub(crate) mod enrol;
 mod gate;
 mod guest;
 mod hex;
@@ -13,8 +13,8 @@ pub mod horizon;
 pub mod identity;
 mod kept;
 pub mod line;
-mod orders;
-mod private;
+pub(crate) mod orders;
+pub(crate) mod private;
 pub mod register;
 pub mod status;
 #[cfg(test)]
@@ -22,7 +22,7 @@ mod tests;
 mod tls;
 mod tries;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -213,19 +213,19 @@ impl Centre {
         Seat::Centre(Arc::clone(&self.exchange), register, Arc::clone(&self.gate.generations))
     }
 
+    /// Where nodes come in.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+
     /// Begins to answer, on the present runtime.
     ///
     /// # Errors
     /// A sentence where the server cannot begin.
     pub(crate) fn open(self) -> Result<Open, String> {
-        let address = self
-            .listener
-            .local_addr()
-            .map_or(String::new(), |address| address.to_string());
         let server: Server = gate::server(self.listener, self.gate)?;
         let handle = server.handle();
         actix_web::rt::spawn(server);
-        println!("Nodes come in at https://{address}.");
         Ok(Open {
             handle,
             _orders: self.orders,

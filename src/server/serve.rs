@@ -16,6 +16,7 @@ use actix_web::web::Data;
 use interaction::Generations;
 
 use crate::http::{Door, routes};
+use crate::log::Detail;
 use crate::node::Centre;
 use crate::node::agree::Agreeing;
 use crate::node::status::Seat;
@@ -31,13 +32,16 @@ pub fn serve(settings: Settings) -> Result<ExitCode, String> {
     let generations = crate::engine::open(&settings, true)?;
     let centre = Centre::new(&settings, &generations)?;
     println!("{}", greeting(&listener, &settings));
-    run(listener, generations, centre, settings)?;
+    if let Some(address) = centre.as_ref().and_then(Centre::address) {
+        println!("Nodes come in at https://{address}.");
+    }
+    run(listener, generations, centre, settings, told_to_stop())?;
     println!("Stopped.");
     Ok(ExitCode::SUCCESS)
 }
 
 /// What is said once the server listens.
-pub fn greeting(listener: &TcpListener, settings: &Settings) -> String {
+fn greeting(listener: &TcpListener, settings: &Settings) -> String {
     let address = listener
         .local_addr()
         .map_or(settings.listen.clone(), |address| address.to_string());
@@ -82,7 +86,7 @@ fn loopback(listen: &str) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-/// Answers until the process is told to stop, then lets what is under way end. A centre's nodes are answered beside.
+/// Answers until it is told to stop, then lets what is under way end. A centre's nodes are answered beside.
 ///
 /// # Errors
 /// A sentence where a setting cannot be used or the server failed.
@@ -91,6 +95,7 @@ pub(crate) fn run(
     generations: Arc<Generations>,
     centre: Option<Centre>,
     settings: Settings,
+    told: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), String> {
     crate::log::keep_panics_quiet();
     let agreeing = agreeing(&settings, &generations)?;
@@ -102,7 +107,7 @@ pub(crate) fn run(
     let door = Data::new(Door::new(generations, settings.clone(), seat)?);
     let failed = |e: std::io::Error| format!("The server failed: {e}.");
     System::new().block_on(async move {
-        let server = build(listener, door, &settings).map_err(failed)?;
+        let server = build(listener, door, &settings, told).map_err(failed)?;
         let nodes = centre.map(Centre::open).transpose()?;
         let ended = server.await;
         agreeing.iter().for_each(|agreeing| agreeing.stop());
@@ -119,10 +124,16 @@ fn agreeing(settings: &Settings, generations: &Arc<Generations>) -> Result<Optio
         return Ok(None);
     };
     let pause = Duration::from_secs(settings.contact_seconds.max(1));
-    Agreeing::begin(identity, &settings.data, Arc::clone(generations), pause).map(Some)
+    let is_quiet = Detail::read(&settings.log)? == Detail::None;
+    Agreeing::begin(identity, &settings.data, Arc::clone(generations), pause, is_quiet).map(Some)
 }
 
-fn build(listener: TcpListener, door: Data<Door>, settings: &Settings) -> std::io::Result<Server> {
+fn build(
+    listener: TcpListener,
+    door: Data<Door>,
+    settings: &Settings,
+    told: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<Server> {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = if settings.workers == 0 {
         processors
@@ -137,7 +148,7 @@ fn build(listener: TcpListener, door: Data<Door>, settings: &Settings) -> std::i
         .max_concurrent_connections(settings.connections_max)
         .worker_max_blocking_threads(threads)
         .shutdown_timeout(settings.shutdown_seconds)
-        .shutdown_signal(told_to_stop());
+        .shutdown_signal(told);
     let stopping = builder.graceful_shutdown_signal();
     let service = move || {
         let (door, stopping) = (door.clone(), stopping.clone());
@@ -163,7 +174,7 @@ fn build(listener: TcpListener, door: Data<Door>, settings: &Settings) -> std::i
 }
 
 /// Resolves at SIGTERM or Ctrl-C.
-async fn told_to_stop() {
+pub async fn told_to_stop() {
     #[cfg(unix)]
     {
         use actix_web::rt::signal::unix::{SignalKind, signal};

@@ -175,7 +175,8 @@ settings! {
     index_build_percent: u32 = 50;
     /// How many records of the index the patrol compares with the log in a second; 0 for no patrol.
     patrol_records: u32 = 200;
-    /// What to log, one line a request, never with ids or queries: none, failures (of the server's), or requests.
+    /// What to log, never with ids or queries: requests, one line each; failures, those that failed by a fault of the
+    /// server's; none. How the index comes on and how a node's contacts go is said too, unless it is none.
     log: String = "failures".to_owned();
     /// Whether answers are compressed for callers that accept it.
     compress: bool = true;

@@ -40,12 +40,13 @@ pub struct Agreeing {
     data: String,
     generations: Arc<Generations>,
     last: Mutex<Last>,
+    is_quiet: bool,
     stopping: AtomicBool,
     pause: (Mutex<bool>, Condvar),
 }
 
 impl Agreeing {
-    /// Begins: a contact now, and again after each pause.
+    /// Begins: a contact now, and again after each pause. How they go is said on standard error, where it is not quiet.
     ///
     /// # Errors
     /// A sentence where the node's key cannot be read or no thread can be had.
@@ -54,6 +55,7 @@ impl Agreeing {
         data: &str,
         generations: Arc<Generations>,
         pause: Duration,
+        is_quiet: bool,
     ) -> Result<Arc<Agreeing>, String> {
         let mut line = Line::of(&identity, data)?;
         let agreeing = Arc::new(Agreeing {
@@ -61,6 +63,7 @@ impl Agreeing {
             data: data.to_owned(),
             generations,
             last: Mutex::default(),
+            is_quiet,
             stopping: AtomicBool::new(false),
             pause: (Mutex::new(false), Condvar::new()),
         });
@@ -126,7 +129,7 @@ impl Agreeing {
             ahead,
         };
         // What repeats itself is said once.
-        if last.said != before.said {
+        if last.said != before.said && !self.is_quiet {
             eprintln!(
                 "Contact with {} at {}: {}",
                 self.identity.centre,

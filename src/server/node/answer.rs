@@ -46,7 +46,7 @@ pub struct Answer {
     pub is_kept: bool,
     /// The centre's clock when it answered, in microseconds since 1970, to the second; `None` where it did not say.
     pub date: Option<i64>,
-    /// What a refusal (a status that is not 200) says.
+    /// What a refusal (a status that is not 2xx) says.
     pub refusal: Vec<u8>,
 }
 
@@ -96,7 +96,7 @@ impl Answer {
     fn body<'a>(&mut self, bytes: &'a [u8], left: u64, each: Each<'_>) -> Result<(&'a [u8], u64), Wrong> {
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let (now, rest) = bytes.split_at(count);
-        if self.status == 200 {
+        if (200..300).contains(&self.status) {
             each(now).map_err(Wrong::Stopped)?;
         } else {
             let room = REFUSAL_MAX.saturating_sub(self.refusal.len());

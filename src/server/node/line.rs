@@ -227,6 +227,7 @@ impl Wire {
                 "What answers at {address} is not the centre that this code or certificate is of: check the address, and do not go on \
                 if it is right."
             )),
+            _ if e.kind() == io::ErrorKind::UnexpectedEof => unreachable("it hung up".to_owned()),
             _ => unreachable(e.to_string()),
         })
     }

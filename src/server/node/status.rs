@@ -226,8 +226,10 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;color:#
     td:nth-child(1),td:nth-child(5),td:nth-child(6),td:nth-child(8){text-align:right;font-variant-numeric:tabular-nums}\
     .synced td:nth-child(3){color:#0a6b2d}.open td:nth-child(3){color:#a33b00;font-weight:600}";
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// A text as it stands in HTML, also as the value of an attribute.
+pub(crate) fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;")
 }
 
 /// The rows of the server that runs at an address, as lines of text.
