@@ -11,6 +11,7 @@ macro_rules! on_both {
 mod command_line;
 mod conformance;
 mod crash;
+mod demo;
 mod exchange;
 mod fuzz;
 mod generations;

@@ -25,7 +25,6 @@ mod progress;
 pub mod reference;
 mod refused;
 mod respond;
-mod samples;
 mod serve;
 pub mod settings;
 mod source;

@@ -4,7 +4,7 @@ use crate::source::Source;
 
 macro_rules! synthea {
     ($($name:literal),+ $(,)?) => {
-        [$(($name, include_bytes!(concat!("../../tests/fixtures/synthea/", $name, ".json.gz")) as &[u8])),+]
+        [$(($name, include_bytes!(concat!("../../../tests/fixtures/synthea/", $name, ".json.gz")) as &[u8])),+]
     };
 }
 
