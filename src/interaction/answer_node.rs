@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use fhir::document::Document;
@@ -13,15 +13,18 @@ use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
 use store::{Expect, Note, Operation, Store, Unit, Write};
 use sync::Change;
+use sync::digest::Table;
 use sync::frame::{Frame, Frames, Hello, Lanes, SEALS_MAX, Seal, What};
+use sync::question::Found;
 use sync::segment;
 use sync::session::{CentreLog, CentreSession, Failed, Holding, Packed, Peer};
 
 use crate::arrive::Untaken;
+use crate::compare_records::{Inventory, Verified, packed};
 use crate::engine::{Engine, now};
 use crate::horizon::{Catchment, Due, Horizons};
 use crate::newcomers::look_up_newcomers;
-use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_changes};
+use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_again, take_changes};
 use crate::turns::Turns;
 
 /// Records read from the log at a time.
@@ -85,6 +88,8 @@ struct Halfway {
     busy: bool,
     holding: Option<Holding>,
     outgoing: Option<Packed>,
+    /// What the node should have, while it compares that with what it has.
+    inventory: Option<Inventory>,
     /// What the node last said of itself, and how far its clock was ahead.
     said: Option<(Hello, i64)>,
 }
@@ -107,6 +112,8 @@ pub struct Progress {
     pub behind: Option<u64>,
     /// How far the node's clock was ahead of the centre's when it last asked, in microseconds.
     pub ahead: i64,
+    /// What comparisons with the node found.
+    pub verified: Verified,
 }
 
 impl Exchange {
@@ -132,7 +139,7 @@ impl Exchange {
             return Ok(None);
         }
         let (holding, outgoing) = (halfway.holding.take(), halfway.outgoing.take());
-        let said = halfway.said.take();
+        let (inventory, said) = (halfway.inventory.take(), halfway.said.take());
         drop(nodes);
         // From here on the desk gives the place back, however the contact ends.
         let mut desk = Desk {
@@ -144,6 +151,8 @@ impl Exchange {
             holding,
             nothing: None,
             outgoing,
+            inventory,
+            lost: 0,
             said,
         };
         desk.catchment = catchment(engine, known)?;
@@ -187,6 +196,7 @@ impl Exchange {
             .and_then(|halfway| halfway.said.clone());
         let mut progress = Progress {
             acknowledged,
+            verified: Verified::of(&engine.store, &verified_key(known.number))?,
             ..Progress::default()
         };
         if let Some((hello, ahead)) = said {
@@ -239,6 +249,9 @@ struct Desk<'a> {
     /// What is held for any other node: nothing.
     nothing: Option<Holding>,
     outgoing: Option<Packed>,
+    inventory: Option<Inventory>,
+    /// Versions that were lost here and came from the node in this contact.
+    lost: u64,
     said: Option<(Hello, i64)>,
 }
 
@@ -248,6 +261,7 @@ impl Drop for Desk<'_> {
             busy: false,
             holding: self.holding.take(),
             outgoing: self.outgoing.take(),
+            inventory: self.inventory.take(),
             said: self.said.take(),
         };
         locked(&self.exchange.nodes).insert(self.known.number, halfway);
@@ -276,10 +290,12 @@ impl CentreLog for Desk<'_> {
     }
 
     fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed> {
-        let What::Changes { .. } = what else {
-            return Err(Failed("A node sent states.".to_owned()));
-        };
         let changes = segment::unpack(bytes).map_err(|why| Failed(format!("A segment cannot be read: {why}.")))?;
+        match what {
+            What::Changes { .. } => {}
+            What::Again => return self.take_again(changes),
+            What::States { .. } | What::Repair { .. } => return Err(Failed("A node sent states.".to_owned())),
+        }
         // A long segment waits for its turn again and again, so a short one is soon taken.
         for changes in changes.chunks(UNIT_MAX) {
             let _turn = self.exchange.turns.wait();
@@ -311,6 +327,8 @@ impl CentreLog for Desk<'_> {
             return Ok(None);
         };
         let _turn = self.exchange.turns.wait();
+        // What the node should have is another from now on.
+        self.inventory = None;
         let (states, upto) = self.read(&due)?;
         let bytes = segment::pack(&states, dictionary)
             .map_err(|_| Failed("A record at the centre cannot be packed.".to_owned()))?;
@@ -333,9 +351,73 @@ impl CentreLog for Desk<'_> {
         }
         (self.succeed)().map_err(Failed)
     }
+
+    fn table(&mut self, _: &Hello) -> Result<Arc<Table>, Failed> {
+        if let Some(inventory) = &self.inventory {
+            return Ok(Arc::clone(&inventory.table));
+        }
+        let places = {
+            let mut horizons = locked(&self.exchange.horizons);
+            horizons.follow(&self.engine.store).map_err(trouble)?;
+            horizons.places(&self.known.numbers(), &self.catchment)
+        };
+        let _turn = self.exchange.turns.wait();
+        let inventory = Inventory::read(&self.engine.store, &places, &|_| true).map_err(trouble)?;
+        Ok(Arc::clone(&self.inventory.insert(inventory).table))
+    }
+
+    fn pack_records(&mut self, hello: &Hello, keys: &[u64], dictionary: u8) -> Result<Option<Packed>, Failed> {
+        let acked = Acknowledged::of(&self.engine.store, hello.node)
+            .map_err(trouble)?
+            .counter;
+        if self.inventory.is_none() {
+            self.table(hello)?;
+        }
+        let Some(inventory) = &self.inventory else {
+            return Ok(None);
+        };
+        let states = inventory.current(&self.engine.store, keys)?;
+        let packed = packed(What::Repair { acked }, &states, dictionary)?;
+        Ok(packed.map(|(packed, _)| packed))
+    }
+
+    fn compared(&mut self, _: u32, found: Found) -> Result<(), Failed> {
+        self.inventory = None;
+        // What the node only had beyond its horizon is no fault.
+        let given = std::mem::take(&mut self.lost);
+        let key = verified_key(self.known.number);
+        let verified = Verified::of(&self.engine.store, &key)?.and(Found { given, ..found }, now());
+        if found.lacked > 0 {
+            eprintln!(
+                "epis: node {} lacked {} of {} records, or had others; they were sent again.",
+                self.known.number, found.lacked, found.records
+            );
+        }
+        let unit = Unit {
+            notes: vec![verified.note(key)],
+            ..Unit::default()
+        };
+        let noted = self.engine.store.submit(unit);
+        noted.map(|_| ()).map_err(|refused| Failed(refused.to_string()))
+    }
 }
 
 impl Desk<'_> {
+    /// Takes what was lost here from a node that still has it.
+    fn take_again(&mut self, changes: Vec<Change>) -> Result<(), Failed> {
+        let lost = take_again(self.engine, &self.known.numbers(), changes);
+        let lost = lost.map_err(|untaken| Failed(untaken.to_string()))?;
+        if lost > 0 {
+            self.inventory = None;
+            self.lost += lost as u64;
+            eprintln!(
+                "epis: {lost} versions were LOST OR DAMAGED HERE and came back from node {}: this disk is not to be trusted; run                  epis check, and look at the backups.",
+                self.known.number
+            );
+        }
+        Ok(())
+    }
+
     /// Whether who asks is who the certificate says, under its present number or one of before.
     fn greet(&mut self, hello: &Hello) -> Result<(), Failed> {
         if !self.known.numbers().contains(&hello.node) {
@@ -400,6 +482,11 @@ fn catchment(engine: &Engine, known: &Known) -> Result<Catchment, Failed> {
     };
     store.submit(unit).map_err(|refused| Failed(refused.to_string()))?;
     Ok(after)
+}
+
+/// Under what it is noted what comparisons with a node found.
+fn verified_key(number: u32) -> String {
+    format!("verified/{number}")
 }
 
 fn key(number: u32) -> String {

@@ -3,17 +3,29 @@
 //! The machine is `sync::session`; this is what it needs of the log. What a contact brought is noted with the records that
 //! it brought (the note `centre`), so that a crash or a cut anywhere loses nothing but bytes.
 
+use std::sync::Arc;
+
 use store::{Note, Unit};
 use sync::Change;
+use sync::compare::Comparison;
+use sync::digest::Table;
 use sync::frame::{Frame, Frames, LANES, Lanes, Place, Seal, What};
+use sync::lanes::lane;
+use sync::question::WANTED_MAX;
 use sync::segment;
 use sync::session::{Failed, Next, NodeLog, NodeSession, Packed};
 
 use crate::answer_node::{short, trouble};
+pub use crate::compare_records::Verified;
+use crate::compare_records::{Inventory, all_current, mend_records, packed};
 use crate::engine::{Engine, now};
 use crate::take_states::take_states;
 
 const KEY: &str = "centre";
+/// Under what it is noted what comparisons found.
+const VERIFIED: &str = "verified";
+/// How often a node compares what it has with the centre, in microseconds: once a day.
+const VERIFY_EVERY: i64 = 86_400_000_000;
 /// Own versions looked through at a time.
 const BLOCK: usize = 512;
 
@@ -99,6 +111,7 @@ pub struct Asker {
     reached: Reached,
     packed: Sent,
     frames: Frames,
+    inventory: Option<Inventory>,
 }
 
 /// The last of the own versions that were packed last: its count, where in the log it is, and its seal.
@@ -113,12 +126,28 @@ impl Asker {
         let reached = Reached::of(engine)?;
         let mut session = NodeSession::new(engine.store.node());
         (session.acked, session.lanes) = (reached.acked, reached.lanes);
+        let verified = verified(engine)?;
+        // A clock that was set back counts as a day gone by.
+        if reached.agreed > 0 && (now() - verified.tried).abs() >= VERIFY_EVERY {
+            session.comparison = Comparison::Due(0);
+        }
         Ok(Asker {
             session,
             reached,
             packed: None,
             frames: Frames::default(),
+            inventory: None,
         })
+    }
+
+    /// Compares what the node has with what the centre holds it should have, as soon as both agree.
+    pub fn verify(&mut self) {
+        self.session.comparison = Comparison::Due(0);
+    }
+
+    /// Where that stands.
+    pub fn comparison(&self) -> &Comparison {
+        &self.session.comparison
     }
 
     /// The bytes of the next request, piece by piece.
@@ -131,6 +160,7 @@ impl Asker {
             engine,
             reached: &mut self.reached,
             packed: &mut self.packed,
+            inventory: &mut self.inventory,
         };
         let frames = self.session.ask(&mut log, now())?;
         Ok(written(&frames))
@@ -147,6 +177,7 @@ impl Asker {
                 engine,
                 reached: &mut self.reached,
                 packed: &mut self.packed,
+                inventory: &mut self.inventory,
             };
             let next = self.session.hear(frame, &mut log)?;
             if next != Next::Listen {
@@ -167,6 +198,7 @@ impl Asker {
                 engine,
                 reached: &mut self.reached,
                 packed: &mut self.packed,
+                inventory: &mut self.inventory,
             };
             let (place, seal) = log.own(self.session.acked)?.unwrap_or_default();
             (self.reached.acked, self.reached.place, self.reached.seal) = (self.session.acked, place, seal);
@@ -175,9 +207,13 @@ impl Asker {
         if agreed {
             self.reached.agreed = now();
         }
+        let mut notes = self.compared(engine)?;
         if self.reached != before {
+            notes.push(self.reached.note());
+        }
+        if !notes.is_empty() {
             let unit = Unit {
-                notes: vec![self.reached.note()],
+                notes,
                 ..Unit::default()
             };
             engine
@@ -187,6 +223,29 @@ impl Asker {
         }
         Ok(self.reached)
     }
+
+    /// What is to be noted of a comparison that has ended.
+    fn compared(&mut self, engine: &Engine) -> Result<Vec<Note>, Failed> {
+        let after = match &self.session.comparison {
+            Comparison::Done(found) => verified(engine)?.and(*found, now()),
+            Comparison::Unanswered => Verified {
+                tried: now(),
+                ..verified(engine)?
+            },
+            _ => return Ok(Vec::new()),
+        };
+        self.session.comparison = Comparison::Idle;
+        self.inventory = None;
+        Ok(vec![after.note(VERIFIED.to_owned())])
+    }
+}
+
+/// What this node's comparisons with the centre found.
+///
+/// # Errors
+/// [`Failed`] where it cannot be read.
+pub fn verified(engine: &Engine) -> Result<Verified, Failed> {
+    Verified::of(&engine.store, VERIFIED)
 }
 
 /// The bytes of frames, some at a time.
@@ -210,6 +269,7 @@ struct Log<'a> {
     engine: &'a Engine,
     reached: &'a mut Reached,
     packed: &'a mut Sent,
+    inventory: &'a mut Option<Inventory>,
 }
 
 impl Log<'_> {
@@ -286,10 +346,15 @@ impl NodeLog for Log<'_> {
     }
 
     fn take(&mut self, what: What, bytes: &[u8], lanes: &Lanes) -> Result<(), Failed> {
-        let What::States { acked, .. } = what else {
-            return Err(Failed("The centre sent changes.".to_owned()));
-        };
         let states = segment::unpack(bytes).map_err(|why| Failed(format!("A segment cannot be read: {why}.")))?;
+        let acked = match what {
+            What::States { acked, .. } => acked,
+            What::Repair { acked } => {
+                let mended = mend_records(self.engine, states, acked);
+                return mended.map_err(|untaken| Failed(untaken.to_string()));
+            }
+            What::Changes { .. } | What::Again => return Err(Failed("The centre sent changes.".to_owned())),
+        };
         self.reached.lanes = *lanes;
         let notes = vec![self.reached.note()];
         take_states(self.engine, &states, acked, notes).map_err(|untaken| Failed(untaken.to_string()))?;
@@ -304,5 +369,21 @@ impl NodeLog for Log<'_> {
         (self.reached.acked, self.reached.seal, self.reached.place) = (0, Seal::default(), 0);
         *self.packed = None;
         Ok(())
+    }
+
+    fn table(&mut self) -> Result<Arc<Table>, Failed> {
+        let store = &self.engine.store;
+        let places = all_current(store).map_err(trouble)?;
+        let is_sent = |version: &store::Version| lane(version.kind.as_str()).number.is_some();
+        let inventory = Inventory::read(store, &places, &is_sent).map_err(trouble)?;
+        Ok(Arc::clone(&self.inventory.insert(inventory).table))
+    }
+
+    fn pack_again(&mut self, keys: &[u64], dictionary: u8) -> Result<Option<(Packed, u64)>, Failed> {
+        let Some(inventory) = &self.inventory else {
+            return Ok(None);
+        };
+        let changes = inventory.current(&self.engine.store, &keys[..keys.len().min(WANTED_MAX)])?;
+        packed(What::Again, &changes, dictionary)
     }
 }

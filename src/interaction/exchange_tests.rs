@@ -2,11 +2,13 @@
 
 use query::sample::Random;
 use store::testing::Fresh;
+use sync::compare::Comparison;
 use sync::frame::Place;
+use sync::question::Found;
 use sync::session::{Next, Outcome};
 
 use crate::answer_node::{Exchange, Known, Progress};
-use crate::ask_centre::{Asker, Reached, written};
+use crate::ask_centre::{Asker, Reached, verified, written};
 use crate::take_tests::Site;
 
 /// A node that has no other name.
@@ -72,17 +74,34 @@ impl Pair {
         None
     }
 
+    /// A contact over a good line in which both compare what they have; what that found.
+    fn verify(&self, known: &Known) -> Found {
+        let clinic = self.clinic.engine();
+        let mut asker = Asker::new(&clinic).expect("read");
+        asker.verify();
+        self.agree(&mut asker, known);
+        let Comparison::Done(found) = asker.comparison().clone() else {
+            panic!("a comparison ends as {:?}", asker.comparison());
+        };
+        asker.note(&clinic, true).expect("noted");
+        found
+    }
+
+    fn agree(&self, asker: &mut Asker, known: &Known) {
+        let mut next = self.request(asker, known, (usize::MAX, usize::MAX));
+        while next == Some(Next::Ask) {
+            next = self.request(asker, known, (usize::MAX, usize::MAX));
+        }
+        assert_eq!(next, Some(Next::Close(Outcome::Agreed)));
+    }
+
     /// A contact over a good line; how many records came.
     fn contact(&mut self, known: &Known) -> u64 {
         let clinic = self.clinic.engine();
         let own = || clinic.store.counter();
         let before = (clinic.store.head(), own());
         let mut asker = Asker::new(&clinic).expect("read");
-        let mut next = self.request(&mut asker, known, (usize::MAX, usize::MAX));
-        while next == Some(Next::Ask) {
-            next = self.request(&mut asker, known, (usize::MAX, usize::MAX));
-        }
-        assert_eq!(next, Some(Next::Close(Outcome::Agreed)));
+        self.agree(&mut asker, known);
         asker.note(&clinic, true).expect("noted");
         self.came = (clinic.store.head() - before.0) - (own() - before.1);
         self.came
@@ -226,4 +245,67 @@ fn a_clinic_has_the_essentials_when_less_urgent_things_come() {
         };
         assert_eq!(reached.has_essentials(), has, "{lanes:?}");
     }
+}
+
+/// Where a record's current version is in a site's log.
+fn place(site: &Site, kind: &str, id: &str) -> u64 {
+    let name = (fhir::identity::Kind::new(kind), fhir::identity::Id::new(id));
+    let (kind, id) = (name.0.expect("a kind"), name.1.expect("an id"));
+    let store = &site.engine().store;
+    let current = store.name_of(&kind, &id).expect("read").expect("it is there");
+    store.place_at(&kind, &id, current).expect("read").expect("it is there")
+}
+
+#[test]
+fn what_a_disk_has_made_of_records_is_found_and_comes_back() {
+    each(|mut pair| {
+        let bji = known(&[501]);
+        for number in 0..200 {
+            pair.centre.put(&format!("Patient/a{number}"), &of("0501"));
+            pair.centre
+                .put(&format!("Observation/o{number}"), &subject(&format!("a{number}")));
+        }
+        pair.centre.put("Patient/far", &of("0601"));
+        pair.clinic.put("Observation/own", &subject("a7"));
+        pair.contact(&bji);
+        let nothing = Found {
+            records: 402,
+            ..Found::default()
+        };
+        assert_eq!(pair.verify(&bji), nothing);
+
+        let before = pair.clinic.has("Observation/o17");
+        for id in ["o17", "o18"] {
+            pair.clinic.fresh.damage(place(&pair.clinic, "Observation", id));
+        }
+        pair.centre
+            .put("Observation/o18", &subject("a18").replace("\"x\"", "\"y\""));
+        assert_eq!(pair.contact(&bji), 1, "a damaged version keeps no newer one away");
+        assert_eq!(pair.verify(&bji), Found { lacked: 1, ..nothing });
+        assert_eq!(pair.clinic.has("Observation/o17"), before);
+        assert_eq!(pair.verify(&bji), nothing, "once is enough");
+        let seen = verified(&pair.clinic.engine()).expect("read");
+        assert!(seen.lacked == 1 && seen.when > seen.found && seen.found > 0, "{seen:?}");
+        assert_eq!(pair.progress(&bji).verified.lacked, 1);
+
+        pair.centre.fresh.damage(place(&pair.centre, "Observation", "own"));
+        assert_eq!(pair.verify(&bji).lacked, 0);
+        assert!(pair.centre.has("Observation/own").is_some());
+        assert_eq!(pair.progress(&bji).verified.given, 1, "said loudly at the centre");
+    });
+}
+
+/// What is beyond a clinic's horizon stays there, and is no fault.
+#[test]
+fn what_is_beyond_the_horizon_is_no_fault() {
+    each(|mut pair| {
+        pair.centre.put("Patient/a", &of("0501"));
+        pair.centre.put("Patient/b", &of("0601"));
+        pair.contact(&known(&[501, 601]));
+        let bji = known(&[501]);
+        pair.contact(&bji);
+        assert_eq!(pair.verify(&bji).lacked, 0);
+        assert!(pair.clinic.has("Patient/b").is_some());
+        assert_eq!(pair.progress(&bji).verified.given, 0);
+    });
 }

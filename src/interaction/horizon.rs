@@ -10,7 +10,7 @@ use fhir::identity::Id;
 use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
 use store::{Store, Trouble, Version};
-use sync::frame::{Lanes, Place};
+use sync::frame::{LANES, Lanes, Place};
 use sync::lanes::lane;
 
 use crate::engine::spliced;
@@ -181,6 +181,17 @@ impl Horizons {
         let mut behind = 0;
         self.each_due(numbers, catchment, lanes, &mut |_, _| behind += 1);
         behind
+    }
+
+    /// Where in the log each record's current version is that is in a node's horizon, in no order.
+    pub fn places(&self, numbers: &[u32], catchment: &Catchment) -> Vec<u64> {
+        let nobody = self.people.first().into_iter();
+        let people = self.people.iter().skip(1);
+        let people = people.filter(|person| self.since(numbers, catchment, person).is_some());
+        let records = nobody.chain(people).flat_map(|person| &person.records);
+        let current = records.map(|record| &self.records[*record as usize]);
+        let sent = current.filter(|current| usize::from(current.lane) < LANES);
+        sent.map(|current| current.seq).collect()
     }
 
     /// Each record that a node lacks, and its lane, in no order.

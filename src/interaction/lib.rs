@@ -30,6 +30,7 @@ pub mod canonical;
 pub mod capabilities;
 mod card;
 pub mod closure;
+mod compare_records;
 pub mod compartment;
 pub mod conditional;
 mod conflict;

@@ -126,6 +126,41 @@ pub fn take_changes(engine: &Engine, node: u32, changes: &[Change]) -> Result<Ta
     Ok(taken)
 }
 
+/// Takes versions that a node has and the centre did not name, where they are lost here: each is given back in its place, or
+/// appended where its name is one that was acknowledged to the node and nowhere in the log. What is here is passed over. How
+/// many were lost: this should never be any.
+///
+/// # Errors
+/// [`Untaken`].
+pub fn take_again(engine: &Engine, numbers: &[u32], changes: Vec<Change>) -> Result<usize, Untaken> {
+    let (store, mut damaged, mut lost) = (&engine.store, Vec::new(), Vec::new());
+    for change in changes {
+        let (kind, id, name) = (&change.kind, &change.id, change.version);
+        match store.place_at(kind, id, name)? {
+            Some(seq) if store.version(kind, id, name).is_err() => damaged.push(change.at(seq)),
+            Some(_) => {}
+            None if !numbers.contains(&name.node) => {}
+            None if name.counter <= Acknowledged::of(store, name.node)?.counter => lost.push(change),
+            None => {}
+        }
+    }
+    let count = damaged.len() + lost.len();
+    if count == 0 {
+        return Ok(0);
+    }
+    store.mend(damaged).map_err(Untaken::Refused)?;
+    decided(|| {
+        let since = engine.store.head();
+        let mut plan = Plan::default();
+        for change in &lost {
+            plan.take(engine, change)?;
+        }
+        plan.conclude(engine)?;
+        submit(engine, plan, since, Box::new(|_| true))
+    })?;
+    Ok(count)
+}
+
 /// Completes the Tasks of conflicts that were settled by ordinary versions written here; how many Tasks changed. At most so
 /// many records with open conflicts are looked at.
 ///

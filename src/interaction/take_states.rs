@@ -94,16 +94,17 @@ enum What {
 
 fn what_of(engine: &Engine, state: &Change, acknowledged: u64) -> Result<What, Untaken> {
     let (kind, id) = (&state.kind, &state.id);
-    let Some(current) = engine.store.current(kind, id)? else {
+    // Neither is opened: what a disk has made of one must not keep a newer one away.
+    let Some(current) = engine.store.name_of(kind, id)? else {
         return Ok(What::Replaces(None));
     };
-    let own = current.version.node == engine.store.node();
-    if current.version != state.version && own && current.version.counter > acknowledged {
+    let own = current.node == engine.store.node();
+    if current != state.version && own && current.counter > acknowledged {
         return Ok(What::Ahead);
     }
     // One that is here and was replaced since came late, or twice.
-    Ok(match engine.store.version(kind, id, state.version)? {
+    Ok(match engine.store.place_at(kind, id, state.version)? {
         Some(_) => What::Known,
-        None => What::Replaces(Some(current.version)),
+        None => What::Replaces(Some(current)),
     })
 }

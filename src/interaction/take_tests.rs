@@ -31,7 +31,7 @@ const CASES: u64 = 4;
 pub(crate) struct Site {
     generations: Option<Generations>,
     index: PathBuf,
-    _fresh: Fresh,
+    pub(crate) fresh: Fresh,
 }
 
 impl Site {
@@ -49,7 +49,7 @@ impl Site {
         Site {
             generations: Some(Generations::open(settings).expect("an engine in a fresh place")),
             index,
-            _fresh: fresh,
+            fresh,
         }
     }
 

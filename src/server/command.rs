@@ -56,6 +56,12 @@ pub(crate) enum SyncWhat {
         #[command(flatten)]
         set: Set,
     },
+    /// Has the clinic that serves here compare all that it has with what the centre holds it should have, and mends what
+    /// differs. It does so by itself once a day; with the line as it is, at once.
+    Verify {
+        #[command(flatten)]
+        set: Set,
+    },
 }
 
 /// What `epis` can do.
@@ -292,8 +298,11 @@ fn demo(set: &Set, unattended: bool) -> Result<ExitCode, String> {
 }
 
 fn sync(what: SyncWhat) -> Result<ExitCode, String> {
-    let SyncWhat::Status { set } = what;
-    println!("{}", crate::node::status::told(&set.gather(&[])?.listen)?);
+    let said = match what {
+        SyncWhat::Status { set } => crate::node::status::told(&set.gather(&[])?.listen)?,
+        SyncWhat::Verify { set } => crate::node::status::verify(&set.gather(&[])?.listen)?,
+    };
+    println!("{said}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -45,6 +45,7 @@ pub async fn clinics(http: &HttpRequest, seat: &Arc<Seat>) -> Option<HttpRespons
     let (format, written): (_, Written) = match http.path() {
         "/sync" if http.method() == Method::GET => ("text/html; charset=utf-8", status::page),
         "/sync/status" if http.method() == Method::GET => ("application/json", status::json),
+        "/sync/verify" if http.method() == Method::POST => ("text/plain; charset=utf-8", status::order_verification),
         _ => return None,
     };
     let seat = Arc::clone(seat);

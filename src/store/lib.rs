@@ -10,6 +10,7 @@ mod history;
 mod kinds;
 mod latest;
 mod made_by;
+mod mend;
 mod migrate;
 mod notes;
 mod numbers;
@@ -255,6 +256,31 @@ impl Store {
     /// [`Refused`]; also where the log has versions of a node with that number.
     pub fn rename_own(&self, after: u64, node: u32) -> Result<(), Refused> {
         self.shared.rename(after, node)
+    }
+
+    /// Gives versions back what the disk has made of them, each by its place in the log and its name, as another site has
+    /// them. Only rows change whose hash says that this was written.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn mend(&self, versions: Vec<Version>) -> Result<(), Refused> {
+        self.shared.mend(versions)
+    }
+
+    /// The name of a record's current version, which may be a deletion; the version itself is not opened.
+    ///
+    /// # Errors
+    /// [`Trouble`] where the database cannot be read.
+    pub fn name_of(&self, kind: &Kind, id: &Id) -> Result<Option<VersionId>, Trouble> {
+        self.shared.name_of(kind, id)
+    }
+
+    /// Where in the log one version of a record is; it is not opened.
+    ///
+    /// # Errors
+    /// [`Trouble`] where the database cannot be read.
+    pub fn place_at(&self, kind: &Kind, id: &Id, version: VersionId) -> Result<Option<u64>, Trouble> {
+        self.shared.place_at(kind, id, version)
     }
 
     /// What was noted down under a key.

@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use crate::mend::Mending;
 use crate::packing::Packed;
 use crate::rename::Rename;
 use crate::settings::Settings;
@@ -52,6 +53,8 @@ pub(crate) struct Job {
     pub repairs: Vec<crate::check::Place>,
     /// New names for this node's own versions.
     pub rename: Option<Rename>,
+    /// Versions to be given back what the disk has made of them.
+    pub mend: Vec<Mending>,
     pub ticket: Ticket,
 }
 
@@ -64,13 +67,14 @@ impl Job {
             notes: Vec::new(),
             repairs: Vec::new(),
             rename: None,
+            mend: Vec::new(),
             ticket,
         }
     }
 
     /// Whether it is committed alone.
     fn goes_alone(&self) -> bool {
-        self.writes.len() > SMALL_MAX || self.rename.is_some()
+        self.writes.len() > SMALL_MAX || self.rename.is_some() || !self.mend.is_empty()
     }
 }
 

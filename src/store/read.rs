@@ -50,6 +50,47 @@ impl Shared {
         row.map(|row| self.opened(row)).transpose()
     }
 
+    pub(crate) fn name_of(&self, kind: &Kind, id: &Id) -> Result<Option<VersionId>, Trouble> {
+        let Some(number) = self.kinds().number(kind) else {
+            return Ok(None);
+        };
+        let name: Option<(i32, i64)> = self.readers.read(|db| {
+            both!(db, c => record::table
+                .inner_join(version::table.on(version::seq.eq(record::seq)))
+                .filter(record::kind.eq(number))
+                .filter(record::id.eq(id.as_str()))
+                .select((version::node, version::counter))
+                .get_result(c)
+                .optional())
+        })?;
+        Ok(name.map(|(node, counter)| VersionId {
+            node: node as u32,
+            counter: counter as u64,
+        }))
+    }
+
+    pub(crate) fn place_at(&self, kind: &Kind, id: &Id, name: VersionId) -> Result<Option<u64>, Trouble> {
+        let (Some(number), Ok(node), Ok(counter)) = (
+            self.kinds().number(kind),
+            i32::try_from(name.node),
+            i64::try_from(name.counter),
+        ) else {
+            return Ok(None);
+        };
+        let place: Option<i64> = self.readers.read(|db| {
+            both!(db, c => record::table
+                .inner_join(version::table.on(version::record.eq(record::number)))
+                .filter(record::kind.eq(number))
+                .filter(record::id.eq(id.as_str()))
+                .filter(version::counter.eq(counter))
+                .filter(version::node.eq(node))
+                .select(version::seq)
+                .get_result(c)
+                .optional())
+        })?;
+        Ok(place.map(|place| place as u64))
+    }
+
     pub(crate) fn by_seq(&self, places: &[u64]) -> Result<Vec<Version>, Trouble> {
         let rows = self.readers.read(|db| at_places(db, places))?;
         let mut found = FxHashMap::default();

@@ -4,12 +4,14 @@ use fhir::identity::VersionId;
 use fhir::moment::{BEGINNING, END};
 
 use crate::check::Place;
+use crate::mend::Mending;
 use crate::queue::{Job, Prepared, Ticket};
 use crate::rename::Rename;
 use crate::seal::hash_body;
 use crate::shared::Shared;
 use crate::trouble::{Refused, Trouble};
 use crate::unit::{Claim, Done, Elsewhere, Made, Note, Operation, Unit, Write};
+use crate::version::Version;
 
 /// Bytes that a claim's scope and value have together at most: what both engines' indexes can hold.
 const CLAIM_MAX: usize = 1024;
@@ -39,6 +41,20 @@ impl Shared {
         let (ticket, waiting) = Ticket::new();
         self.queue.push(Job {
             rename: Some(Rename { after, node }),
+            ..Job::new(ticket)
+        })?;
+        waiting.wait().map(|_| ())
+    }
+
+    /// Has the writer give versions back what the disk has made of them.
+    pub(crate) fn mend(&self, versions: Vec<Version>) -> Result<(), Refused> {
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let mend: Vec<Mending> = versions.into_iter().map(|version| self.mending(version)).collect();
+        let (ticket, waiting) = Ticket::new();
+        self.queue.push(Job {
+            mend,
             ..Job::new(ticket)
         })?;
         waiting.wait().map(|_| ())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection};
+use diesel::{Connection, PgConnection, SqliteConnection};
 
 use crate::settings::{Place, Settings};
 
@@ -86,6 +86,25 @@ impl Fresh {
         );
         let sized = diesel::dsl::sql::<diesel::sql_types::BigInt>(&sum);
         diesel::RunQueryDsl::get_result::<i64>(sized, &mut connection).map_or(0, |bytes| bytes as u64)
+    }
+
+    /// Changes the body of one version without a word, as a failing disk does.
+    pub fn damage(&self, seq: u64) {
+        self.tamper(&format!("UPDATE version SET body = hash WHERE seq = {seq}"));
+    }
+
+    /// Runs statements behind the store's back.
+    pub(crate) fn tamper(&self, statements: &str) {
+        let patient = format!("PRAGMA busy_timeout = 5000; {statements}");
+        let done = match &self.place {
+            Place::Sqlite(file) => SqliteConnection::establish(&file.to_string_lossy())
+                .expect("the log can be opened")
+                .batch_execute(&patient),
+            Place::Postgres(url) => PgConnection::establish(url)
+                .expect("PostgreSQL can be reached")
+                .batch_execute(statements),
+        };
+        done.unwrap_or_else(|why| panic!("{statements}: {why}"));
     }
 
     /// A folder of the test's own, for what lies beside the log.

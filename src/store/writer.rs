@@ -15,6 +15,7 @@ use crate::check::{Place, enter_records};
 use crate::connection::{Db, Purpose};
 use crate::desk::{Desk, Head, Key};
 use crate::kinds::Kinds;
+use crate::mend::{Mending, mend};
 use crate::queue::{Answer, Job, Pace, Prepared, Ticket};
 use crate::recent::Recent;
 use crate::rename::{Rename, rename};
@@ -52,6 +53,7 @@ struct Taken {
     notes: Vec<Note>,
     repairs: Vec<Place>,
     rename: Option<Rename>,
+    mend: Vec<Mending>,
 }
 
 impl Taken {
@@ -62,6 +64,7 @@ impl Taken {
             notes: job.notes,
             repairs: job.repairs,
             rename: job.rename,
+            mend: job.mend,
         };
         (taken, job.ticket)
     }
@@ -122,6 +125,11 @@ impl Writer {
         {
             return self.rename(names);
         }
+        if let [one] = &units[..]
+            && !one.mend.is_empty()
+        {
+            return self.mend(&one.mend);
+        }
         let repairs = units.iter().any(|unit| !unit.repairs.is_empty());
         let mut kinds = self.kinds.clone();
         let units = number_kinds(units, &mut kinds)?;
@@ -149,12 +157,24 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives own versions new names; nobody who follows is told, since no record changes.
+    /// Gives own versions new names.
     fn rename(&mut self, names: Rename) -> Result<Vec<Answer>, Refused> {
         let db = self.db.as_mut().ok_or_else(|| Trouble::new("A connection was lost."))?;
         let renamed = rename(db, &self.shared, self.head, names).inspect_err(|_| self.db = None)?;
+        self.unchanged(renamed)
+    }
+
+    /// Gives versions back what the disk has made of them.
+    fn mend(&mut self, mendings: &[Mending]) -> Result<Vec<Answer>, Refused> {
+        let db = self.db.as_mut().ok_or_else(|| Trouble::new("A connection was lost."))?;
+        mend(db, mendings).inspect_err(|_| self.db = None)?;
+        self.unchanged(self.head)
+    }
+
+    /// Ends a transaction in which no record changed; nobody who follows is told.
+    fn unchanged(&mut self, head: Head) -> Result<Vec<Answer>, Refused> {
         let outcome = Outcome {
-            head: renamed,
+            head,
             kinds: self.kinds.clone(),
             appended: Vec::new(),
             any_claims: self.any_claims,

@@ -55,11 +55,16 @@ const PARTS: u8 = b'\t';
 impl Change {
     /// The version's seal: the same on every site.
     pub fn seal(&self) -> Seal {
-        let version = Version {
-            seq: 0,
+        self.clone().at(0).seal()
+    }
+
+    /// The version at a place in a log.
+    pub fn at(self, seq: u64) -> Version {
+        Version {
+            seq,
             record: 0,
-            kind: self.kind.clone(),
-            id: self.id.clone(),
+            kind: self.kind,
+            id: self.id,
             version: self.version,
             base: self.base,
             merged: self.merged,
@@ -67,9 +72,8 @@ impl Change {
             arrived: self.updated,
             aside: false,
             operation: self.operation,
-            body: self.body.clone(),
-        };
-        version.seal()
+            body: self.body,
+        }
     }
 
     /// The record, without what the server says of it; `None` for a deletion.

@@ -8,7 +8,9 @@
 //! A frame of an unknown tag is passed over, and so is what stands behind the fields that are known: a newer program may
 //! say more than an older one understands. What is said when is told in `session`.
 
+use crate::digest::Range;
 use crate::digits::{Damaged, pull, push, unzigzag, zigzag};
+use crate::question::{self, Found, Question, Told};
 use crate::segment::Hash;
 
 /// Of how many urgencies what the centre sends is: each goes before the next (`schema/sync/lanes.tsv`).
@@ -65,6 +67,14 @@ pub enum Frame {
     Piece(Vec<u8>),
     /// The side has said everything.
     End(End),
+    /// The node asks whether the centre has the same of some ranges of its horizon.
+    Compare(Vec<Question>),
+    /// The centre says what it has of one of the ranges.
+    Compared(Range, Told),
+    /// The node wants records again, by their keys.
+    Wanted(Vec<u64>),
+    /// The node says what a comparison found.
+    Found(Found),
 }
 
 /// Who asks, and where she stands.
@@ -175,6 +185,13 @@ pub enum What {
         /// Up to which of the node's versions the states know of.
         acked: u64,
     },
+    /// Records as the centre has them, which the node wanted again.
+    Repair {
+        /// Up to which of the node's versions they know of.
+        acked: u64,
+    },
+    /// Current versions that the node has and the centre did not name: it takes those that it lacks.
+    Again,
 }
 
 /// The end of what a side says.
@@ -191,6 +208,10 @@ const WELCOME: u8 = 2;
 const OFFER: u8 = 3;
 const PIECE: u8 = 4;
 const END: u8 = 5;
+const COMPARE: u8 = 6;
+const COMPARED: u8 = 7;
+const WANTED: u8 = 8;
+const FOUND: u8 = 9;
 
 impl Frame {
     /// Appends the frame's bytes.
@@ -208,6 +229,23 @@ impl Frame {
                 push(&mut fields, end.more);
                 push(&mut fields, end.head);
                 END
+            }
+            Frame::Compare(questions) => {
+                question::write_questions(questions, &mut fields);
+                COMPARE
+            }
+            Frame::Compared(range, told) => {
+                question::write_told(*range, told, &mut fields);
+                COMPARED
+            }
+            Frame::Wanted(keys) => {
+                question::write_keys(keys, &mut fields);
+                WANTED
+            }
+            Frame::Found(found) => {
+                let numbers = [found.records, found.lacked, found.given];
+                numbers.iter().for_each(|number| push(&mut fields, *number));
+                FOUND
             }
         };
         out.push(tag);
@@ -298,6 +336,8 @@ impl Offer {
         let numbers = match self.what {
             What::Changes { after, upto } => [0, after, upto, 0, 0],
             What::States { lane, upto, acked } => [1, u64::from(lane), acked, upto.at, upto.within],
+            What::Repair { acked } => [2, 0, acked, 0, 0],
+            What::Again => [3, 0, 0, 0, 0],
         };
         numbers.iter().for_each(|number| push(out, *number));
         out.extend_from_slice(&self.hash);
@@ -315,6 +355,8 @@ impl Offer {
                 upto: Place { at, within },
                 acked,
             },
+            [2, _, acked, ..] => What::Repair { acked },
+            [3, ..] => What::Again,
             _ => return Err(Damaged),
         };
         Ok(Offer {
@@ -372,7 +414,7 @@ fn small<T: TryFrom<u64>>(rest: &mut &[u8]) -> Result<T, Damaged> {
     T::try_from(pull(rest)?).map_err(|_| Damaged)
 }
 
-fn taken<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Damaged> {
+pub(crate) fn taken<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Damaged> {
     let (bytes, after) = rest.split_first_chunk().ok_or(Damaged)?;
     *rest = after;
     Ok(*bytes)
@@ -435,6 +477,14 @@ fn read(tag: u8, fields: &[u8]) -> Result<Option<Frame>, Damaged> {
         END => Frame::End(End {
             more: pull(&mut rest)?,
             head: pull(&mut rest)?,
+        }),
+        COMPARE => Frame::Compare(question::read_questions(&mut rest)?),
+        COMPARED => Frame::Compared(question::read_range(&mut rest)?, question::read_told(&mut rest)?),
+        WANTED => Frame::Wanted(question::read_keys(&mut rest)?),
+        FOUND => Frame::Found(Found {
+            records: pull(&mut rest)?,
+            lacked: pull(&mut rest)?,
+            given: pull(&mut rest)?,
         }),
         _ => return Ok(None),
     }))

@@ -6,12 +6,15 @@
 
 mod change;
 mod changes;
+pub mod compare;
+pub mod digest;
 mod digits;
 pub mod element;
 pub mod frame;
 pub mod history;
 pub mod lanes;
 pub mod merge;
+pub mod question;
 pub mod rules;
 pub mod segment;
 pub mod session;

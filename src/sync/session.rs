@@ -7,14 +7,20 @@
 //! request   Hello  [Offer Changes, Piece ...]  End      the node's own versions that the centre lacks, one segment
 //! answer    Welcome  [Offer States, Piece ...] ...  End     records as the centre has them, the most urgent lane first
 //! ```
+//! When they agree they may compare what they have, by digests (`compare`).
 //!
 //! Nothing is kept of a session but what is kept anyway: the node how far it has the centre's lanes and the beginning of a
 //! segment, the centre how far it has the node's versions and the beginning of a segment. Each is written together with
 //! the records that it speaks of.
 
+use std::sync::Arc;
+
+use crate::compare::{self, Asked, Comparison};
+use crate::digest::Table;
 use crate::frame::{
     End, Frame, Held, Hello, LANES, Lanes, Offer, PIECE_MAX, Place, SEALS_MAX, Seal, Standing, Welcome, What,
 };
+use crate::question::{Found, RECORDS_MAX};
 use crate::segment::{self, DICTIONARY, Hash};
 
 /// The protocol that this program speaks; it understands all before it.
@@ -62,7 +68,7 @@ impl Packed {
     }
 
     /// The frames that send it, from where the other side has it.
-    fn frames(&self, held: Option<Held>, piece: usize) -> Vec<Frame> {
+    pub(crate) fn frames(&self, held: Option<Held>, piece: usize) -> Vec<Frame> {
         let length = self.bytes.len() as u64;
         let has = held.filter(|held| held.hash == self.hash && held.bytes <= length);
         let offset = has.map_or(0, |held| held.bytes);
@@ -133,6 +139,11 @@ pub trait NodeLog {
     fn take(&mut self, what: What, bytes: &[u8], lanes: &Lanes) -> Result<(), Failed>;
     /// Names its own versions after a count anew, under another number.
     fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed>;
+    /// What the node has of its horizon: every record's current version, as it is read now.
+    fn table(&mut self) -> Result<Arc<Table>, Failed>;
+    /// The current versions of records, by their keys, as many as one segment holds, and how many they are; `None` where
+    /// there are none.
+    fn pack_again(&mut self, keys: &[u64], dictionary: u8) -> Result<Option<(Packed, u64)>, Failed>;
 }
 
 /// The node's side. What it holds is kept between contacts; losing `acked` or `holding` costs bytes only.
@@ -152,6 +163,8 @@ pub struct NodeSession {
     pub piece: usize,
     /// The highest dictionary it has.
     pub dictionary: u8,
+    /// Where a comparison stands; [`Comparison::Due`] makes one when both sides agree.
+    pub comparison: Comparison,
     agreed: u8,
     /// What the centre holds of a segment; the outer `None` where a cut left that open.
     there: Option<Option<Held>>,
@@ -195,6 +208,7 @@ impl NodeSession {
             room: 256 << 10,
             piece: PIECE_MAX,
             dictionary: DICTIONARY,
+            comparison: Comparison::Idle,
             agreed: DICTIONARY,
             there: Some(None),
             restored: false,
@@ -233,6 +247,7 @@ impl NodeSession {
             // The centre may have lost what it held: then the next request begins anew.
             self.moved = there.is_some();
         }
+        frames.extend(self.comparison.frames(log, (self.agreed, self.piece))?);
         frames.push(Frame::End(End::default()));
         Ok(frames)
     }
@@ -256,12 +271,19 @@ impl NodeSession {
                 }
                 let writes = log.last() > self.acked;
                 Ok(match (writes || end.more != 0, self.moved || (writes && !self.sent)) {
+                    (false, moved) if self.comparison.agreed(moved) => Next::Ask,
                     (false, _) => Next::Close(Outcome::Agreed),
                     (true, true) => Next::Ask,
                     (true, false) => Next::Close(Outcome::Stuck),
                 })
             }
-            Frame::Hello(_) => Err(Failed::damaged("a request for an answer")),
+            Frame::Compared(range, told) => {
+                self.comparison.told(range, &told);
+                Ok(Next::Listen)
+            }
+            Frame::Hello(_) | Frame::Compare(_) | Frame::Wanted(_) | Frame::Found(_) => {
+                Err(Failed::damaged("a request for an answer"))
+            }
         }
     }
 
@@ -311,6 +333,8 @@ impl NodeSession {
         // What states know of the node is said in its counts under the old number.
         self.holding = None;
         self.restored = false;
+        // What an old copy has is better looked at.
+        self.comparison = Comparison::Due(0);
         Ok(Next::Ask)
     }
 
@@ -326,8 +350,10 @@ impl NodeSession {
             }
         };
         if let Some(Holding { offer, bytes }) = self.holding.take_if(|_| whole) {
-            let What::States { lane, upto, .. } = offer.what else {
-                return Err(Failed::damaged("a node's changes for records"));
+            let (lane, upto) = match offer.what {
+                What::States { lane, upto, .. } => (lane, upto),
+                What::Repair { .. } => return log.take(offer.what, &bytes, &self.lanes).map(|()| Next::Listen),
+                What::Changes { .. } | What::Again => return Err(Failed::damaged("a node's changes for records")),
             };
             let mut lanes = self.lanes;
             *lanes
@@ -372,19 +398,35 @@ pub trait CentreLog {
     fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed>;
     /// The number under which a node whose database is an older copy writes on: the same until it has been heard of.
     fn successor(&mut self, node: u32) -> Result<u32, Failed>;
+    /// What a node should have of its horizon. It may be as it was when the node was last sent everything, in this contact.
+    fn table(&mut self, hello: &Hello) -> Result<Arc<Table>, Failed>;
+    /// The current versions of records of a node's horizon, by their keys, as many as one segment holds
+    /// ([`What::Repair`]); `None` where there are none.
+    fn pack_records(&mut self, hello: &Hello, keys: &[u64], dictionary: u8) -> Result<Option<Packed>, Failed>;
+    /// Notes that a node and the centre have compared what they have, and what that found.
+    fn compared(&mut self, node: u32, found: Found) -> Result<(), Failed>;
+    /// How many records of a range are told one by one, at most [`RECORDS_MAX`].
+    fn records_max(&self) -> usize {
+        RECORDS_MAX
+    }
 }
 
 /// The centre's side of one request.
 #[derive(Clone, Debug)]
 pub struct CentreSession {
     hello: Option<Hello>,
+    asked: Asked,
     piece: usize,
 }
 
 impl CentreSession {
     /// A request is about to come; segments are sent so many bytes in one frame, at most [`PIECE_MAX`].
     pub fn new(piece: usize) -> CentreSession {
-        CentreSession { hello: None, piece }
+        CentreSession {
+            hello: None,
+            asked: Asked::default(),
+            piece,
+        }
     }
 
     /// Takes one frame of the request; returns the answer when the request has ended.
@@ -402,7 +444,10 @@ impl CentreSession {
                 }
             }
             (Frame::Piece(piece), Some(hello)) => arrived(hello.node, &piece, log)?,
-            (Frame::End(_), Some(hello)) => return answer(hello, log, clock, self.piece).map(Some),
+            (Frame::Compare(questions), Some(_)) => self.asked.questions = questions,
+            (Frame::Wanted(wanted), Some(_)) => self.asked.wanted = wanted,
+            (Frame::Found(found), Some(_)) => self.asked.found = Some(found),
+            (Frame::End(_), Some(hello)) => return answer((hello, &self.asked), log, clock, self.piece).map(Some),
             _ => return Err(Failed::damaged("an answer for a request")),
         }
         Ok(None)
@@ -445,7 +490,12 @@ fn arrived(node: u32, piece: &[u8], log: &mut dyn CentreLog) -> Result<(), Faile
     Ok(())
 }
 
-fn answer(hello: &Hello, log: &mut dyn CentreLog, clock: i64, piece: usize) -> Result<Vec<Frame>, Failed> {
+fn answer(
+    (hello, asked): (&Hello, &Asked),
+    log: &mut dyn CentreLog,
+    clock: i64,
+    piece: usize,
+) -> Result<Vec<Frame>, Failed> {
     let peer = log.peer(hello.node)?.unwrap_or_default();
     let standing = standing(hello, log)?;
     let dictionary = hello.dictionary.min(DICTIONARY);
@@ -463,6 +513,10 @@ fn answer(hello: &Hello, log: &mut dyn CentreLog, clock: i64, piece: usize) -> R
         true => send(hello, (dictionary, piece), log, &mut frames)?,
         false => 0,
     };
+    if good && more == 0 && frames.len() == 1 {
+        // Whoever was just sent anything is not ready to be compared with.
+        compare::answer(asked, hello, log, (dictionary, piece), &mut frames)?;
+    }
     // Only a good standing speaks of lanes.
     let head = if good { head } else { 0 };
     frames.push(Frame::End(End { more, head }));

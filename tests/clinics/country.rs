@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use interaction::ask_centre::written;
 use server::node::identity::Identity;
 use server::node::line::Line;
+use sync::digest::Table;
 use sync::frame::{Frames, Lanes, Seal, What};
 use sync::session::{Failed, Next, NodeLog, NodeSession, Outcome, Packed};
 use sync::{Change, segment};
@@ -56,6 +58,14 @@ impl NodeLog for Stock {
 
     fn renumber(&mut self, _: u64, _: u32) -> Result<(), Failed> {
         Err(Failed("This clinic's data is no older copy.".to_owned()))
+    }
+
+    fn table(&mut self) -> Result<Arc<Table>, Failed> {
+        Err(Failed("This clinic compares nothing.".to_owned()))
+    }
+
+    fn pack_again(&mut self, _: &[u64], _: u8) -> Result<Option<(Packed, u64)>, Failed> {
+        Ok(None)
     }
 }
 

@@ -42,6 +42,7 @@ pub struct Agreeing {
     last: Mutex<Last>,
     is_quiet: bool,
     stopping: AtomicBool,
+    verifying: AtomicBool,
     pause: (Mutex<bool>, Condvar),
 }
 
@@ -65,6 +66,7 @@ impl Agreeing {
             last: Mutex::default(),
             is_quiet,
             stopping: AtomicBool::new(false),
+            verifying: AtomicBool::new(false),
             pause: (Mutex::new(false), Condvar::new()),
         });
         let own = agreeing.clone();
@@ -83,6 +85,12 @@ impl Agreeing {
     pub fn hurry(&self) {
         *self.pause.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.pause.1.notify_all();
+    }
+
+    /// Begins the next contact at once, and compares what the node has with what the centre holds it should have.
+    pub fn verify(&self) {
+        self.verifying.store(true, Ordering::Release);
+        self.hurry();
     }
 
     /// Begins no further contact.
@@ -144,6 +152,9 @@ impl Agreeing {
     fn ask(&self, line: &mut Line) -> Result<Outcome, String> {
         let engine = self.generations.now();
         let mut asker = Asker::new(&engine).map_err(|failed| failed.0)?;
+        if self.verifying.load(Ordering::Acquire) {
+            asker.verify();
+        }
         for _ in 0..REQUESTS_MAX {
             let request = asker.ask(&engine).map_err(|failed| failed.0)?;
             let mut next = Next::Listen;
@@ -154,6 +165,9 @@ impl Agreeing {
                 Ok(())
             });
             let agreed = next == Next::Close(Outcome::Agreed);
+            if asker.comparison().is_over() {
+                self.verifying.store(false, Ordering::Release);
+            }
             asker.note(&engine, agreed).map_err(|failed| failed.0)?;
             self.remember(&engine)?;
             exchanged.map_err(|error| error.to_string())?;

@@ -6,12 +6,12 @@
 use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fhir::moment::instant;
 use interaction::Generations;
 use interaction::answer_node::Exchange;
-use interaction::ask_centre::Reached;
+use interaction::ask_centre::{Reached, Verified, verified};
 use serde::{Deserialize, Serialize};
 
 use super::agree::Agreeing;
@@ -56,6 +56,12 @@ pub struct Row {
     pub behind: Option<u64>,
     /// Whether it has what is urgent and who its people are.
     pub essentials: Option<bool>,
+    /// When what it has was last compared with what the centre holds it should have.
+    #[serde(default)]
+    pub verified: Option<String>,
+    /// What that found: a sentence; empty where nothing ever was found.
+    #[serde(default)]
+    pub found: String,
     /// How many seconds its clock is ahead of the centre's.
     pub clock: Option<i64>,
     /// What is to be said besides, a sentence.
@@ -100,6 +106,7 @@ fn of_node(exchange: &Exchange, register: &Register, generations: &Generations, 
         .map(|written| written.saturating_sub(progress.acknowledged));
     row.clock = progress.written.map(|_| progress.ahead / 1_000_000);
     row.synced = row.unsent == Some(0) && row.behind == Some(0);
+    (row.verified, row.found) = compared(&progress.verified);
     row.said = match (row.contact.is_some(), progress.written) {
         (false, _) => "Was never in contact.".to_owned(),
         (_, None) => "Was not in contact since the centre was started.".to_owned(),
@@ -115,7 +122,15 @@ fn of_itself(agreeing: &Agreeing, generations: &Generations) -> Result<Row, Stri
     let oldest = reached.oldest(&engine).map_err(|failed| failed.0)?;
     let clock = last.ahead.map(|ahead| ahead / 1_000_000);
     let wrong = clock_wrong(clock);
+    // What it sent again the centre may have had.
+    let verified = Verified {
+        given: 0,
+        ..verified(&engine).map_err(|failed| failed.0)?
+    };
+    let (verified, found) = compared(&verified);
     Ok(Row {
+        verified,
+        found,
         number: engine.store.node(),
         name: agreeing.identity.name.clone(),
         synced: last.agreed && unsent == 0,
@@ -129,6 +144,25 @@ fn of_itself(agreeing: &Agreeing, generations: &Generations) -> Result<Row, Stri
         said: if wrong.is_empty() { last.said } else { wrong },
         ..Row::default()
     })
+}
+
+/// When a comparison was made, and what was found when anything last was.
+fn compared(verified: &Verified) -> (Option<String>, String) {
+    let when = (verified.when > 0).then(|| instant(verified.when));
+    let mut found = Vec::new();
+    if verified.lacked > 0 {
+        found.push(format!("{} records came again", verified.lacked));
+    }
+    if verified.given > 0 {
+        found.push(format!("{} LOST AT THE CENTRE came back", verified.given));
+    }
+    match found.is_empty() {
+        true => (when, String::new()),
+        false => (
+            when,
+            format!("{} on {}.", found.join(", "), &instant(verified.found)[..10]),
+        ),
+    }
 }
 
 fn clock_wrong(seconds: Option<i64>) -> String {
@@ -147,7 +181,7 @@ pub fn json(seat: &Seat) -> Result<String, String> {
     serde_json::to_string(&seat.rows()?).map_err(|e| e.to_string())
 }
 
-const TITLES: [&str; 9] = [
+const TITLES: [&str; 11] = [
     "Node",
     "Clinic",
     "State",
@@ -156,11 +190,13 @@ const TITLES: [&str; 9] = [
     "Not yet sent",
     "Oldest of those",
     "Behind by",
+    "Verified (UTC)",
+    "Found",
     "Remark",
 ];
 
 impl Row {
-    fn cells(&self) -> [String; 9] {
+    fn cells(&self) -> [String; 11] {
         let number = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
         let state = match (self.retired, self.synced, self.essentials) {
             (true, ..) => "retired",
@@ -181,6 +217,8 @@ impl Row {
             number(self.unsent),
             moment(&self.oldest),
             number(self.behind),
+            moment(&self.verified),
+            self.found.clone(),
             self.said.clone(),
         ]
     }
@@ -237,7 +275,7 @@ pub(crate) fn escaped(text: &str) -> String {
 /// # Errors
 /// A sentence where it does not run or is none.
 pub fn told(listen: &str) -> Result<String, String> {
-    let rows: Vec<Row> = serde_json::from_str(&asked(listen)?)
+    let rows: Vec<Row> = serde_json::from_str(&asked("GET", "/sync/status", listen)?)
         .map_err(|_| format!("What listens at {listen} is no epis of this release."))?;
     if rows.is_empty() {
         return Ok("This server has neither clinics nor a centre.".to_owned());
@@ -253,13 +291,73 @@ pub fn told(listen: &str) -> Result<String, String> {
     Ok(table.iter().map(line).collect::<Vec<String>>().join("\n"))
 }
 
-fn asked(listen: &str) -> Result<String, String> {
+/// Has the node that runs at an address compare what it has with its centre, and waits for the end: what was found.
+///
+/// # Errors
+/// A sentence where no node runs there, or the centre cannot be reached.
+pub fn verify(listen: &str) -> Result<String, String> {
+    let row = || -> Result<Row, String> {
+        let rows: Vec<Row> = serde_json::from_str(&asked("GET", "/sync/status", listen)?)
+            .map_err(|_| format!("What listens at {listen} is no epis of this release."))?;
+        let only = rows.into_iter().next();
+        only.ok_or_else(|| {
+            format!("What listens at {listen} is no clinic: run this where one serves, with epis serve --node.")
+        })
+    };
+    let before = row()?;
+    let said = asked("POST", "/sync/verify", listen)?;
+    if said.trim() != VERIFYING.trim() {
+        return Err(said.trim().to_owned());
+    }
+    let begun = Instant::now();
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = row()?;
+        if now.verified != before.verified {
+            return Ok(match now.found == before.found {
+                true => "What this clinic has is what the centre holds it should have.".to_owned(),
+                false => now.found,
+            });
+        }
+        if begun.elapsed() > VERIFY_PATIENCE {
+            return Err(format!(
+                "It was not compared within {} minutes. {}",
+                VERIFY_PATIENCE.as_secs() / 60,
+                now.said
+            ));
+        }
+    }
+}
+
+/// What the order to compare is answered.
+pub const VERIFYING: &str = "Comparing.\n";
+/// How long a comparison is waited for.
+const VERIFY_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Has this node compare what it has with its centre; the answer, which says so where this is no node.
+///
+/// # Errors
+/// None.
+pub fn order_verification(seat: &Seat) -> Result<String, String> {
+    Ok(match seat {
+        Seat::Node(agreeing, _) => {
+            agreeing.verify();
+            VERIFYING
+        }
+        Seat::Alone | Seat::Centre(..) => {
+            "This server is no clinic: a clinic compares what it has, by epis sync verify where it serves.\n"
+        }
+    }
+    .to_owned())
+}
+
+fn asked(method: &str, path: &str, listen: &str) -> Result<String, String> {
     let silent = |e: std::io::Error| format!("Nothing answers at {listen}: {e}. Is the server running?");
     let mut line = TcpStream::connect(listen).map_err(silent)?;
     line.set_read_timeout(Some(Duration::from_secs(30))).map_err(silent)?;
     write!(
         line,
-        "GET /sync/status HTTP/1.1\r\nhost: {listen}\r\nconnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: {listen}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     )
     .map_err(silent)?;
     let mut answer = String::new();

@@ -64,6 +64,49 @@ fn damage_is_found() {
     }
 }
 
+/// What a disk has made of a version comes back from a copy, and nothing else does.
+#[test]
+fn a_damaged_version_is_mended_from_a_copy() {
+    let table = [
+        ("UPDATE version SET body = hash WHERE seq = 1", true),
+        (
+            "UPDATE version SET operation = 1, updated = updated + 1 WHERE seq = 1",
+            true,
+        ),
+        ("UPDATE version SET dictionary = 99 WHERE seq = 1", true),
+        ("UPDATE version SET hash = body WHERE seq = 1", false),
+    ];
+    for (sql, comes_back) in table {
+        on_both(|store, fresh| {
+            submit(store, put("a", "\"a\":1")).unwrap();
+            submit(store, put("b", "\"b\":1")).unwrap();
+            let copy = store.current(&kind("Patient"), &id("a")).unwrap().unwrap();
+            let name = store.name_of(&kind("Patient"), &id("a")).unwrap();
+            assert_eq!(name, Some(copy.version));
+            tamper(fresh, sql);
+            assert!(store.current(&kind("Patient"), &id("a")).is_err(), "{sql}");
+            assert_eq!(store.name_of(&kind("Patient"), &id("a")).unwrap(), name, "{sql}");
+            assert_eq!(
+                store.place_at(&kind("Patient"), &id("a"), copy.version).unwrap(),
+                Some(1)
+            );
+            let other = Version {
+                body: body("\"a\":2"),
+                ..copy.clone()
+            };
+            store.mend(vec![other]).unwrap();
+            assert!(
+                store.current(&kind("Patient"), &id("a")).is_err(),
+                "{sql}: what was never written"
+            );
+            store.mend(vec![copy.clone()]).unwrap();
+            let found = store.current(&kind("Patient"), &id("a")).ok().flatten();
+            assert_eq!(found, comes_back.then_some(copy), "{} {sql}", fresh.engine);
+            submit(store, put("a", "\"a\":3")).unwrap();
+        });
+    }
+}
+
 #[test]
 fn a_damaged_body_is_not_handed_out() {
     on_both(|store, fresh| {

@@ -8,8 +8,6 @@ mod reading;
 mod running;
 mod writing;
 
-use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection, SqliteConnection};
 use fhir::identity::{Id, Kind};
 
 use crate::testing::Fresh;
@@ -79,14 +77,7 @@ fn seqs(versions: &[Version]) -> Vec<u64> {
 
 /// Changes the database behind the store's back.
 fn tamper(fresh: &Fresh, sql: &str) {
-    match &fresh.place {
-        Place::Sqlite(file) => {
-            let mut c = SqliteConnection::establish(&file.display().to_string()).unwrap();
-            c.batch_execute("PRAGMA busy_timeout = 5000;").unwrap();
-            c.batch_execute(sql).unwrap();
-        }
-        Place::Postgres(url) => PgConnection::establish(url).unwrap().batch_execute(sql).unwrap(),
-    }
+    fresh.tamper(sql);
 }
 
 /// Numbers without a pattern, the same for the same seed (xorshift).

@@ -1,6 +1,8 @@
 //! Frames come back as they were said, in whatever pieces their bytes come; what is newer is passed over.
 
+use crate::digest::{Digest, Item, Range};
 use crate::frame::{End, Frame, Frames, Held, Hello, Offer, Place, Standing, Welcome, What};
+use crate::question::{Found, Question, Told};
 
 fn hello() -> Hello {
     Hello {
@@ -76,8 +78,44 @@ fn all() -> Vec<Frame> {
         Frame::Piece(vec![0; crate::frame::PIECE_MAX]),
         Frame::End(End { more: 5, head: 300 }),
     ];
+    frames.extend(comparison());
     frames.extend(standings.map(|standing| Frame::Welcome(welcome(standing))));
     frames
+}
+
+/// What is said in a comparison.
+fn comparison() -> Vec<Frame> {
+    let digest = Digest {
+        count: 180_000,
+        sum: u64::MAX - 3,
+    };
+    let narrow = Range {
+        first: 0xabc0_0000_0000_0000,
+        digits: 3,
+    };
+    let item = Item {
+        key: 0xabcd_0000_0000_0001,
+        seal: [5; 8],
+    };
+    let question = |range, digest| Question { range, digest };
+    let one = Range {
+        first: item.key,
+        digits: 16,
+    };
+    vec![
+        Frame::Compare(vec![question(Range::ALL, Some(digest)), question(narrow, None)]),
+        Frame::Compared(Range::ALL, Told::Alike),
+        Frame::Compared(narrow, Told::Narrower(vec![digest, Digest::default()])),
+        Frame::Compared(one, Told::Records(vec![item, item])),
+        Frame::Wanted(vec![item.key, 0]),
+        Frame::Found(Found {
+            records: 180_000,
+            lacked: 3,
+            given: 0,
+        }),
+        offer(What::Repair { acked: 9 }),
+        offer(What::Again),
+    ]
 }
 
 fn bytes(frames: &[Frame]) -> Vec<u8> {
@@ -117,7 +155,11 @@ fn what_is_newer_is_passed_over() {
 
 #[test]
 fn what_is_no_frame_is_told() {
-    let table: [&[u8]; 4] = [
+    let table: [&[u8]; 7] = [
+        // A range of 17 digits, one with more than its digits, and a question that is neither.
+        &[7, 11, 17, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0],
+        &[7, 3, 1, 0xab, 0],
+        &[6, 3, 1, 0, 7],
         &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
         &[4, 0xff, 0xff, 0xff, 0x7f],
         &[1, 2, 1, 1],
@@ -128,6 +170,20 @@ fn what_is_no_frame_is_told() {
         frames.feed(bytes);
         assert!(frames.next_frame().is_err(), "{bytes:?}");
     }
+}
+
+/// A comparison that finds nothing costs little more than an idle contact, and needs no other.
+#[test]
+fn a_comparison_where_all_is_alike_is_short() {
+    let question = Question {
+        range: Range::ALL,
+        digest: Some(Digest {
+            count: 1_750_000,
+            sum: u64::MAX,
+        }),
+    };
+    let said = bytes(&[Frame::Compare(vec![question]), Frame::Compared(Range::ALL, Told::Alike)]);
+    assert!(said.len() <= 22, "{}", said.len());
 }
 
 /// What is said where there is nothing to say.

@@ -6,8 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
+use std::sync::Arc;
 
+use crate::compare::Comparison;
+use crate::digest::Table;
 use crate::frame::{Frame, Hello, Lanes, Place, Seal, What};
+use crate::question::Found;
 use crate::session::{CentreLog, CentreSession, Failed, Holding, Next, NodeLog, NodeSession, Outcome, Packed, Peer};
 
 /// How much happens in a world.
@@ -18,6 +22,8 @@ struct Bounds {
     crashes: u8,
     /// Whether a copy of the node's database is made and put back.
     copies: bool,
+    /// Records that the node's disk loses without a word.
+    losses: u8,
 }
 
 /// A version is told from every other by its tag alone.
@@ -36,6 +42,23 @@ struct NodeModel {
 
 fn seal(tag: Option<&Tag>) -> Seal {
     [tag.copied().unwrap_or_default(); 8]
+}
+
+/// The key of a tag's record: the first three have their first digit in common.
+fn key(tag: Tag) -> u64 {
+    u64::from(tag) << 58
+}
+
+fn table(tags: impl IntoIterator<Item = Tag>) -> Arc<Table> {
+    let item = |tag| crate::digest::Item {
+        key: key(tag),
+        seal: seal(Some(&tag)),
+    };
+    Arc::new(Table::new(tags.into_iter().map(item).collect()))
+}
+
+fn of_keys(keys: &[u64]) -> Vec<Tag> {
+    keys.iter().map(|key| (key >> 58) as Tag).collect()
 }
 
 fn at(own: &[Tag], counter: u64) -> Option<&Tag> {
@@ -67,6 +90,15 @@ impl NodeLog for NodeModel {
         self.others.extend(kept);
         self.number = number;
         Ok(())
+    }
+
+    fn table(&mut self) -> Result<Arc<Table>, Failed> {
+        Ok(table(self.own.iter().chain(&self.others).copied()))
+    }
+
+    fn pack_again(&mut self, keys: &[u64], _: u8) -> Result<Option<(Packed, u64)>, Failed> {
+        let count = keys.len() as u64;
+        Ok(Some((Packed::new(What::Again, of_keys(keys)), count)))
     }
 }
 
@@ -114,7 +146,11 @@ impl CentreLog for CentreModel {
 
     fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed> {
         let What::Changes { after, .. } = what else {
-            return Err(Failed("no changes".to_owned()));
+            let has = |tag: &Tag| self.log.iter().any(|item| item.tag == *tag);
+            return match what == What::Again && bytes.iter().all(has) {
+                true => Ok(()),
+                false => Err(Failed("the centre lacks what it acknowledged".to_owned())),
+            };
         };
         let own = self.of(node);
         let known = (own.len() as u64).checked_sub(after).map(|known| known as usize);
@@ -169,6 +205,23 @@ impl CentreLog for CentreModel {
         self.successors.insert(node, number);
         Ok(number)
     }
+
+    fn table(&mut self, _: &Hello) -> Result<Arc<Table>, Failed> {
+        Ok(table(self.log.iter().map(|item| item.tag)))
+    }
+
+    fn pack_records(&mut self, hello: &Hello, keys: &[u64], _: u8) -> Result<Option<Packed>, Failed> {
+        let acked = self.of(hello.node).len() as u64;
+        Ok(Some(Packed::new(What::Repair { acked }, of_keys(keys))))
+    }
+
+    fn compared(&mut self, _: u32, _: Found) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    fn records_max(&self) -> usize {
+        1
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -184,6 +237,9 @@ struct World {
     centre_writes: u8,
     crashes: u8,
     put_back: bool,
+    /// What the node's disk has lost.
+    lost: BTreeSet<Tag>,
+    comparisons: u8,
     /// Tags that the node was told the centre has.
     told: BTreeSet<Tag>,
 }
@@ -211,6 +267,8 @@ impl World {
             centre_writes: 0,
             crashes: 0,
             put_back: false,
+            lost: BTreeSet::new(),
+            comparisons: 0,
             told: BTreeSet::new(),
         }
     }
@@ -308,8 +366,27 @@ impl World {
                 world.heard(&late);
             });
         }
+        self.losses(bounds, &mut worlds);
         self.exchanges(&mut worlds);
         worlds
+    }
+
+    /// A disk loses a record without a word, and a comparison is wanted.
+    fn losses(&self, bounds: Bounds, worlds: &mut Vec<(&'static str, World)>) {
+        if self.lost.len() < usize::from(bounds.losses) {
+            for tag in &self.node.others {
+                let mut world = self.clone();
+                world.node.others.remove(tag);
+                world.lost.insert(*tag);
+                worlds.push(("the node's disk loses a record", world));
+            }
+        }
+        if self.comparisons < bounds.losses {
+            let mut world = self.clone();
+            world.comparisons += 1;
+            world.session.comparison = Comparison::Due(0);
+            worlds.push(("a comparison is wanted", world));
+        }
     }
 
     /// One request and its answer, cut everywhere.
@@ -346,15 +423,16 @@ impl World {
         for (lane, place) in (0..).zip(self.session.lanes) {
             let before = self.centre.log.iter().take(place.at as usize);
             let mut wanted = before.filter(|item| item.lane == lane && item.node != self.session.number);
-            let has = |item: &Item| self.node.others.contains(&item.tag);
+            let has = |item: &Item| self.node.others.contains(&item.tag) || self.lost.contains(&item.tag);
             held(wanted.all(has), "the node lacks what it says it has")?;
         }
         Ok(())
     }
 
-    /// As soon as the line holds, both sides have everything.
+    /// As soon as the line holds, both sides have everything, and what a disk has lost is found and comes again.
     fn agrees(mut self) -> Result<(), String> {
-        for _ in 0..24 {
+        self.session.comparison = Comparison::Due(0);
+        for _ in 0..40 {
             let request = self.request();
             let answer = self.heard(&request);
             match self.hears(&answer) {
@@ -368,6 +446,12 @@ impl World {
 
     fn agreed(&self) -> Result<(), String> {
         self.check()?;
+        let Comparison::Done(found) = &self.session.comparison else {
+            return Err(format!("a comparison ends as {:?}", self.session.comparison));
+        };
+        if self.lost.is_empty() && (found.lacked, found.given) != (0, 0) {
+            return Err(format!("where nothing was lost {found:?}"));
+        }
         let centre: BTreeSet<Tag> = self.centre.log.iter().map(|item| item.tag).collect();
         let node: BTreeSet<Tag> = self.node.others.iter().chain(&self.node.own).copied().collect();
         match centre == node {
@@ -427,6 +511,13 @@ fn every_way_a_session_can_go_is_a_good_one() {
         centre_writes: 2,
         crashes: 1,
         copies: false,
+        losses: 0,
+    };
+    let lossy = Bounds {
+        node_writes: 1,
+        crashes: 0,
+        losses: 1,
+        ..plain
     };
     let copied = Bounds {
         centre_writes: 1,
@@ -434,7 +525,11 @@ fn every_way_a_session_can_go_is_a_good_one() {
         copies: true,
         ..plain
     };
-    for (what, bounds) in [("writes on both sides", plain), ("an old copy is put back", copied)] {
+    for (what, bounds) in [
+        ("writes on both sides", plain),
+        ("an old copy is put back", copied),
+        ("a disk loses records", lossy),
+    ] {
         let worlds = walk(bounds);
         println!("{what}: {worlds} states");
         assert!(worlds > 10_000, "{what}: only {worlds} states");

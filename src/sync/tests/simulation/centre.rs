@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use fhir::identity::{Id, Kind, VersionId};
 use query::sample::Random;
@@ -10,7 +11,9 @@ use super::disk::{Broken, Disk, Entry, Faults, Key, seal};
 use super::people::{area, lane, person};
 use super::taking::{Append, Records, open, plan};
 use crate::change::Change;
+use crate::digest::{self, Item, Table};
 use crate::frame::{Hello, LANES, Lanes, Place, Seal, What};
+use crate::question::Found;
 use crate::rules::Rules;
 use crate::segment;
 use crate::session::{CentreLog, Failed, Holding, Packed, Peer};
@@ -33,6 +36,8 @@ pub struct Centre {
     holding: BTreeMap<u32, Option<Holding>>,
     outgoing: BTreeMap<u32, Option<Packed>>,
     heard: BTreeMap<u32, bool>,
+    /// How often comparisons ended, and how many records came again.
+    pub compared: (usize, usize),
     /// Where a person came to the area where she is now.
     moved: BTreeMap<Id, (u64, u64)>,
 }
@@ -68,6 +73,7 @@ impl Centre {
             holding: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             heard: BTreeMap::new(),
+            compared: (0, 0),
             moved: BTreeMap::new(),
         }
     }
@@ -235,8 +241,13 @@ impl CentreLog for Centre {
         self.holding.entry(node).or_default()
     }
 
-    fn take(&mut self, node: u32, _: What, bytes: &[u8]) -> Result<(), Failed> {
+    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed> {
         let changes = segment::unpack(bytes).map_err(|why| Failed(why.to_string()))?;
+        if what == What::Again {
+            let here = |change: &Change| self.disk.find(change.version).is_some();
+            assert!(changes.iter().all(here), "the centre has all that a node has of before");
+            return Ok(());
+        }
         let (acked, last) = self.disk.notes.peers.get(&node).copied().unwrap_or_default();
         let first = changes.first().map_or(0, |first| first.version.counter);
         for (change, counter) in changes.iter().zip(first..) {
@@ -303,5 +314,32 @@ impl CentreLog for Centre {
         let from = self.disk.log().len();
         self.commit(from).map_err(|broken| Failed(format!("{broken:?}")))?;
         Ok(number)
+    }
+
+    fn table(&mut self, hello: &Hello) -> Result<Arc<Table>, Failed> {
+        let items = self.horizon(hello.node).map(|(_, key, change)| Item {
+            key: digest::key(&key.0, &key.1),
+            seal: seal(Some(change)),
+        });
+        Ok(Arc::new(Table::new(items.collect())))
+    }
+
+    fn pack_records(&mut self, hello: &Hello, keys: &[u64], dictionary: u8) -> Result<Option<Packed>, Failed> {
+        let acked = self.disk.notes.peers.get(&hello.node).map_or(0, |peer| peer.0);
+        let all = self.disk.all();
+        let wanted = all.filter(|(key, ..)| keys.contains(&digest::key(&key.0, &key.1)));
+        let states: Vec<Change> = wanted.map(|(_, _, change)| change.clone()).collect();
+        let bytes = segment::pack(&states, dictionary).expect("states can be packed");
+        Ok(Some(Packed::new(What::Repair { acked }, bytes)))
+    }
+
+    fn compared(&mut self, _: u32, found: Found) -> Result<(), Failed> {
+        self.compared.0 += 1;
+        self.compared.1 += found.lacked as usize;
+        Ok(())
+    }
+
+    fn records_max(&self) -> usize {
+        2
     }
 }

@@ -110,6 +110,29 @@ impl Disk {
         self.log.push(Entry { change, aside });
     }
 
+    /// Puts a version in the place of the one of its name, or behind all others, within the transaction.
+    pub fn mend(&mut self, change: Change) {
+        let named = |entry: &Entry| entry.change.version == change.version;
+        let Some(place) = self.log.iter().position(named) else {
+            return self.append(change, false);
+        };
+        self.before.get_or_insert_with(|| self.log.clone());
+        self.current.insert((change.kind.clone(), change.id.clone()), place);
+        self.log[place].change = change;
+    }
+
+    /// Without a word, the disk loses all versions of a record, or has another body in its current one.
+    pub fn damage(&mut self, key: &Key, body: Option<Vec<u8>>) {
+        match (body, self.current.get(key).copied()) {
+            (Some(body), Some(place)) => self.log[place].change.body = body,
+            _ => self
+                .log
+                .retain(|entry| (&entry.change.kind, &entry.change.id) != (&key.0, &key.1)),
+        }
+        self.synced = self.log.len();
+        self.index();
+    }
+
     /// Ends the transaction: syncs it, unless the disk is full or the power fails before or after.
     pub fn commit(&mut self, random: &mut Random, faults: Faults) -> Result<(), Broken> {
         let fate = random.below(10_000);

@@ -16,6 +16,7 @@ use query::sample::Random;
 use store::Operation;
 
 use crate::change::Change;
+use crate::compare::Comparison;
 use crate::digits::{pull, push};
 use crate::frame::{Frame, Frames, Hello};
 use crate::session::{CentreSession, Next, Outcome, PROTOCOL, busy};
@@ -40,6 +41,11 @@ pub struct Tally {
     joins: usize,
     conflicts: usize,
     busy: usize,
+    /// Records that a disk lost or changed without a word.
+    damaged: usize,
+    /// Comparisons that came to their end, and records that came again by them.
+    compared: usize,
+    mended: usize,
 }
 
 struct World {
@@ -107,11 +113,13 @@ impl World {
             85..88 => self.nodes[place].cut_until = self.now + self.random.below(31) as i64 * DAY,
             88..91 => self.late(place),
             91..93 => self.nodes[place].crashed = true,
-            93..94 => self.centre.crashed = true,
+            93 => self.centre.crashed = true,
             94..96 => {
                 self.nodes[place].copy = Some((self.nodes[place].disk.clone(), self.nodes[place].session.clone()))
             }
-            96..97 => self.put_back(place),
+            96 => self.put_back(place),
+            97 => self.damage(place),
+            98 => self.nodes[place].session.comparison = Comparison::Due(0),
             _ => self.move_horizon(self.nodes[place].disk.notes.number),
         }
         self.restart();
@@ -134,6 +142,29 @@ impl World {
             node.put_back(copy);
             self.tally.put_back += 1;
         }
+    }
+
+    /// A clinic's disk loses a record or changes it, without a word. What only this disk has nobody can bring back, and what
+    /// was written under the clinic's name tells whether its copy is old: such records are left alone.
+    fn damage(&mut self, place: usize) {
+        let disk = &self.nodes[place].disk;
+        let elsewhere = |key: &&Key| {
+            let mut versions = disk.versions(key).map(|entry| &entry.change);
+            versions.all(|change| {
+                let other = change.version.node != disk.notes.number;
+                other && self.centre.disk.find(change.version) == Some(change)
+            })
+        };
+        let keys: Vec<Key> = disk.all().map(|(key, ..)| key).filter(elsewhere).cloned().collect();
+        if keys.is_empty() {
+            return;
+        }
+        let key = &keys[self.random.below(keys.len())];
+        let live = disk.current(key).is_some_and(|(_, change)| change.operation.is_live());
+        let other = live && self.random.once_in(2);
+        let body = other.then(|| people::stored(r#"{"resourceType":"Basic","language":"dz"}"#));
+        self.nodes[place].disk.damage(key, body);
+        self.tally.damaged += 1;
     }
 
     /// The centre sends a node's clinic another area from now on, and perhaps no longer one of before.
@@ -296,6 +327,9 @@ impl World {
     /// The line holds, disks have room, and everybody speaks until there is nothing more to say.
     fn heal(&mut self) {
         self.restart();
+        for node in &mut self.nodes {
+            node.session.comparison = Comparison::Due(0);
+        }
         for round in 0.. {
             let before = self.centre.disk.log().len();
             for place in 0..self.nodes.len() {
@@ -314,7 +348,15 @@ impl World {
             let answer = self.heard(&bytes);
             match self.hears(place, &answer) {
                 Some(Next::Ask) => (),
-                Some(Next::Close(Outcome::Agreed)) => return,
+                Some(Next::Close(Outcome::Agreed)) => {
+                    let comparison = &self.nodes[place].session.comparison;
+                    assert!(
+                        matches!(comparison, Comparison::Done(_)),
+                        "seed {}: a comparison over a good line ends as {comparison:?}",
+                        self.seed
+                    );
+                    return;
+                }
                 other => panic!("seed {}: a contact over a good line ends with {other:?}", self.seed),
             }
         }
@@ -402,6 +444,7 @@ fn run_with(seed: u64, nodes: usize, steps: usize) -> Tally {
         world.step();
     }
     world.heal();
+    (world.tally.compared, world.tally.mended) = world.centre.compared;
     oracle::judge(&mut world);
     world.tally
 }
@@ -438,6 +481,9 @@ fn clinics_without_a_line_lose_nothing_and_end_alike() {
         sum.joins += one.joins;
         sum.conflicts += one.conflicts;
         sum.busy += one.busy;
+        sum.damaged += one.damaged;
+        sum.compared += one.compared;
+        sum.mended += one.mended;
     }
     println!("{sum:?}");
     let happened = [
@@ -450,6 +496,9 @@ fn clinics_without_a_line_lose_nothing_and_end_alike() {
         sum.joins,
         sum.conflicts,
         sum.busy,
+        sum.damaged,
+        sum.compared,
+        sum.mended,
     ];
     assert!(!many || happened.iter().all(|count| *count > 20), "{sum:?}");
 }

@@ -1,10 +1,13 @@
 //! A clinic of the simulation: writes without a line, and brings itself to agreement when there is one.
 
+use std::sync::Arc;
+
 use fhir::identity::VersionId;
 use query::sample::Random;
 
 use super::disk::{Broken, Disk, Faults, seal};
 use crate::change::Change;
+use crate::digest::{Item, Table, key};
 use crate::frame::{Lanes, Seal, What};
 use crate::segment;
 use crate::session::{Failed, NodeLog, NodeSession, Packed};
@@ -124,10 +127,15 @@ impl NodeLog for Log<'_> {
     }
 
     fn take(&mut self, what: What, bytes: &[u8], lanes: &Lanes) -> Result<(), Failed> {
-        let What::States { acked, .. } = what else {
-            return Err(Failed("no states".to_owned()));
-        };
         let states = segment::unpack(bytes).map_err(|why| Failed(why.to_string()))?;
+        let acked = match what {
+            What::States { acked, .. } => acked,
+            What::Repair { .. } => {
+                states.into_iter().for_each(|state| self.disk.mend(state));
+                return self.commit();
+            }
+            What::Changes { .. } | What::Again => return Err(Failed("no states".to_owned())),
+        };
         for state in states {
             let current = self.disk.current(&(state.kind.clone(), state.id.clone()));
             let current = current.map(|(_, change)| change.version);
@@ -143,5 +151,20 @@ impl NodeLog for Log<'_> {
     fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed> {
         self.disk.renumber(after, number);
         self.commit()
+    }
+
+    fn table(&mut self) -> Result<Arc<Table>, Failed> {
+        let items = self.disk.all().map(|(of, _, change)| Item {
+            key: key(&of.0, &of.1),
+            seal: seal(Some(change)),
+        });
+        Ok(Arc::new(Table::new(items.collect())))
+    }
+
+    fn pack_again(&mut self, keys: &[u64], dictionary: u8) -> Result<Option<(Packed, u64)>, Failed> {
+        let wanted = self.disk.all().filter(|(of, ..)| keys.contains(&key(&of.0, &of.1)));
+        let changes: Vec<Change> = wanted.map(|(_, _, change)| change.clone()).collect();
+        let bytes = segment::pack(&changes, dictionary).expect("changes can be packed");
+        Ok(Some((Packed::new(What::Again, bytes), changes.len() as u64)))
     }
 }
