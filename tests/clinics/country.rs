@@ -88,6 +88,8 @@ pub struct Met {
     pub bytes: u64,
     /// How often it was told to come again later, or was cut off.
     pub put_off: usize,
+    /// Bytes of a contact where nothing is to say, both ways: on the connection that was kept, and on a new one.
+    pub idle: (u64, u64),
 }
 
 impl Clinic {
@@ -126,14 +128,32 @@ impl Clinic {
             put_off += 1;
             sleep(PAUSE);
         }
-        let counted = self.line.counted();
+        let bytes = self.bytes();
+        let kept = self.idle();
+        self.line.hang_up();
+        let idle = (kept, self.idle());
         let _ = std::fs::remove_dir_all(&self.folder);
         Met {
             sent: self.stock.seals.len(),
             received: self.stock.received,
-            bytes: counted.sent + counted.received,
+            bytes,
             put_off,
+            idle,
         }
+    }
+
+    fn bytes(&self) -> u64 {
+        let counted = self.line.counted();
+        counted.sent + counted.received
+    }
+
+    /// The bytes of one contact more.
+    fn idle(&mut self) -> u64 {
+        let before = self.bytes();
+        // Others may have written of its people meanwhile, or the centre be busy: then it is no idle one.
+        let received = self.stock.received;
+        let agreed = self.contact() == Ok(Outcome::Agreed) && self.stock.received == received;
+        if agreed { self.bytes() - before } else { 0 }
     }
 
     fn contact(&mut self) -> Result<Outcome, String> {
