@@ -318,7 +318,7 @@ impl Model for Definitions {
     fn child(&self, parent: TypeId, name: &Name<&str>) -> Option<Child<'_>> {
         let member = self.members.find(parent, name)?;
         match member.role {
-            Role::Plain => Some(Child::One(member.kind, member.sort.for_paths())),
+            Role::Plain => Some(Child::One(member.kind, member.for_paths)),
             Role::Bare => Some(Child::Choice(&self.elements[member.element as usize].choices)),
             Role::Typed => None,
         }
@@ -326,7 +326,7 @@ impl Model for Definitions {
 
     fn json_child(&self, parent: TypeId, name: &Name<&str>) -> Option<(TypeId, model::Sort)> {
         let member = self.members.find(parent, name)?;
-        (member.role != Role::Bare).then(|| (member.kind, member.sort.for_paths()))
+        (member.role != Role::Bare).then_some((member.kind, member.for_paths))
     }
 
     fn element_definition(&self, parent: TypeId, name: Option<&str>) -> Option<fhirpath::value::Element<'_>> {

@@ -5,7 +5,7 @@
 //! hold, so a search ends within a few slots; a slot carries its name's mark, so that few names are compared in vain.
 
 use fhir::name::Name;
-use fhirpath::model::TypeId;
+use fhirpath::model::{self, TypeId};
 
 use crate::definitions::Sort;
 
@@ -23,6 +23,8 @@ pub(crate) struct Member {
     pub(crate) list: bool,
     pub(crate) role: Role,
     pub(crate) sort: Sort,
+    /// The same as paths tell sorts apart.
+    pub(crate) for_paths: model::Sort,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +167,7 @@ impl Member {
             list,
             role,
             sort: of.1,
+            for_paths: of.1.for_paths(),
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Document {
     /// The entries; after them the keys of the outermost object once more, side by side, so that a member of it is found
     /// without touching all that stands between. Of such a key, `next` is the place where it stands itself.
     pub(crate) tape: Vec<Entry>,
+    /// Where in the tape those keys begin.
+    pub(crate) outermost: u32,
     /// Whether some key begins with `_`.
     pub(crate) has_halves: bool,
 }
@@ -60,7 +62,7 @@ impl Document {
 
     /// The node at a place that [`Node::place`] gave for this document.
     pub fn node(&self, place: u32) -> Node<'_> {
-        assert!(place < self.tape[0].next, "a place of another document");
+        assert!(place < self.outermost, "a place of another document");
         Node {
             document: self,
             at: place,
@@ -88,8 +90,8 @@ impl Document {
         }
     }
 
-    /// Whether a key or another string says a text.
-    #[inline]
+    /// Whether a key or another string says a text. Never made part of a search, which asks it once, of what it finds.
+    #[inline(never)]
     fn reads(&self, key: &Entry, text: &str) -> bool {
         match key.shape {
             Shape::Escaped => self.characters(key) == text,
@@ -229,13 +231,13 @@ impl<'a> Node<'a> {
     #[inline]
     fn key(&self, wanted: impl Fn(&Document, &Entry) -> bool) -> Option<u32> {
         let tape = &*self.document.tape;
+        if self.at == 0 {
+            let keys = tape.get(self.document.outermost as usize..)?;
+            return Some(keys.iter().find(|key| wanted(self.document, key))?.next);
+        }
         let object = &tape[self.at as usize];
         if object.shape != Shape::Object {
             return None;
-        }
-        if self.at == 0 {
-            let keys = tape.get(object.next as usize..)?;
-            return Some(keys.iter().find(|key| wanted(self.document, key))?.next);
         }
         let mut at = self.at + 1;
         while at < object.next {
@@ -290,10 +292,10 @@ impl<'a> Node<'a> {
     /// The keys of an object in their order; nothing for anything else. Each knows its value.
     #[inline]
     pub fn keys(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let outermost = self.at == 0;
         let Members { document, mut from, to } = self.members();
-        let outermost = self.at == 0 && self.is_object();
         if outermost {
-            from = to;
+            from = document.outermost;
         }
         std::iter::from_fn(move || {
             if outermost {

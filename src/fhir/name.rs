@@ -71,18 +71,23 @@ impl<'n> Name<&'n str> {
 /// Whether two texts are the same. Names are a word of the machine or two: comparing those costs less than a call.
 #[inline]
 pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
-    let length = left.len();
-    if length != right.len() || length > 32 {
-        return left == right;
+    if left.len() != right.len() {
+        return false;
     }
-    let (mut left, mut right) = (left, right);
-    while let (Some((a, rest)), Some((b, other))) = (left.split_first_chunk::<8>(), right.split_first_chunk::<8>()) {
-        if u64::from_le_bytes(*a) != u64::from_le_bytes(*b) {
-            return false;
-        }
-        (left, right) = (rest, other);
+    match left.len() {
+        0 => true,
+        1..=3 => ends::<1>(left, right) && left[left.len() / 2] == right[left.len() / 2],
+        4..=8 => ends::<4>(left, right),
+        9..=16 => ends::<8>(left, right),
+        17..=32 => ends::<16>(left, right),
+        _ => left == right,
     }
-    left.iter().zip(right).all(|(a, b)| a == b)
+}
+
+/// Whether two texts begin with the same `N` bytes and end with the same: of at most twice as many, all there are.
+#[inline]
+fn ends<const N: usize>(left: &[u8], right: &[u8]) -> bool {
+    left.first_chunk::<N>() == right.first_chunk::<N>() && left.last_chunk::<N>() == right.last_chunk::<N>()
 }
 
 /// A mark from the length and three of the bytes.
@@ -108,10 +113,20 @@ mod tests {
             "b",
             "id",
             "ab",
+            "abc",
+            "adc",
             "name",
+            "nome",
+            "number",
+            "nuxber",
+            "subject1",
+            "subjact1",
             "subject",
             "valueInt",
             "valueIntx",
+            "valueInxx",
+            "valueCodeableConcepf",
+            "valueCodeableKoncept",
             "valueCodeableConcept",
             &long,
             &other,

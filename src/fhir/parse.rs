@@ -76,10 +76,11 @@ impl Document {
             limits,
         };
         reader.read().map_err(|what| malformed(bytes, reader.at, what))?;
-        reader.list_outermost_keys();
+        let outermost = reader.list_outermost_keys();
         Ok(Document {
             text: text.into(),
             tape: reader.tape,
+            outermost,
             has_halves: reader.has_halves,
         })
     }
@@ -243,8 +244,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Puts the keys of the outermost object after the tape.
-    fn list_outermost_keys(&mut self) {
+    /// Puts the keys of the outermost object after the tape; where they begin.
+    fn list_outermost_keys(&mut self) -> u32 {
         let outermost = self.tape[0];
         let mut at = 1;
         while outermost.shape == Shape::Object && at < outermost.next {
@@ -252,6 +253,7 @@ impl Reader<'_> {
             self.tape.push(Entry { next: at, ..key });
             at = key.next;
         }
+        outermost.next
     }
 
     /// Marks a key by its name.

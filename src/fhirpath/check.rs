@@ -277,7 +277,7 @@ mod tests {
             let expression = Expression::parse(text).expect(text);
             let told = expression
                 .check(&model, &patient, false)
-                .map_err(|failure| failure.message);
+                .map_err(|failure| failure.message().to_owned());
             assert_eq!(told.err().unwrap_or_default(), expected, "{text}");
         }
         let unordered = Expression::parse("children().skip(1)").expect("an expression");

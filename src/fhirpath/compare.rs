@@ -18,6 +18,11 @@ pub(crate) fn equal(model: &dyn Model, left: &Item<'_>, right: &Item<'_>) -> Opt
     {
         return Some(a.node == b.node || same_object(a.node, b.node));
     }
+    if let (Item::Element(element), Item::String(text)) = (left, right)
+        && element.is_text(model)
+    {
+        return Some(element.node.says(text));
+    }
     let (a, b) = (left.system(model), right.system(model));
     match (&a, &b) {
         (Item::Boolean(a), Item::Boolean(b)) => Some(a == b),

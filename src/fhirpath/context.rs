@@ -128,42 +128,42 @@ pub enum Reason {
     Unsupported,
 }
 
-/// Why an evaluation came to nothing.
+/// Why an evaluation came to nothing. A single word, so that the answers of all that may fail stay in a register.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What kind of failure it is.
-    pub reason: Reason,
-    /// A sentence that says what is wrong.
-    pub message: String,
-}
+pub struct Failure(Box<(Reason, String)>);
 
 impl Failure {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Failure {
+        Failure(Box::new((reason, message.into())))
+    }
+
     /// A failure for want of something that isn't at hand.
     pub fn unsupported(message: impl Into<String>) -> Failure {
-        Failure {
-            reason: Reason::Unsupported,
-            message: message.into(),
-        }
+        Failure::new(Reason::Unsupported, message)
     }
 
     pub(crate) fn values(message: impl Into<String>) -> Failure {
-        Failure {
-            reason: Reason::Values,
-            message: message.into(),
-        }
+        Failure::new(Reason::Values, message)
     }
 
     pub(crate) fn path(message: String) -> Failure {
-        Failure {
-            reason: Reason::Path,
-            message,
-        }
+        Failure::new(Reason::Path, message)
+    }
+
+    /// What kind of failure it is.
+    pub fn reason(&self) -> Reason {
+        self.0.0
+    }
+
+    /// A sentence that says what is wrong.
+    pub fn message(&self) -> &str {
+        &self.0.1
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(self.message())
     }
 }
 

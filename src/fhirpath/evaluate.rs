@@ -9,6 +9,7 @@ pub use crate::context::{Code, Context, Failure, Profiles, Reason, Resolver, STE
 use crate::quantity::{Quantity, Unit};
 use crate::syntax::{Expr, Operator};
 use crate::value::Item;
+use crate::walk::Few;
 use crate::{kinds, operate, sets, spare};
 
 /// A collection.
@@ -42,6 +43,8 @@ pub(crate) struct Evaluator<'c, 'a> {
     steps: u64,
     /// What `defineVariable()` defined and is still in sight, innermost last.
     pub(crate) defined: Vec<(Cow<'a, str>, List<'a>)>,
+    /// Whether some reference led to what is not at hand.
+    pub(crate) elsewhere: bool,
     /// Emptied lists, kept for their memory; none before one is needed.
     spare: Option<Vec<List<'a>>>,
 }
@@ -58,6 +61,7 @@ pub(crate) fn evaluate<'a>(
         focus,
         steps: context.steps,
         defined: Vec::new(),
+        elsewhere: false,
         spare: None,
     };
     let scope = Scope {
@@ -70,7 +74,7 @@ pub(crate) fn evaluate<'a>(
     if let Some(spent) = context.spent {
         spent.set(spent.get() + context.steps - evaluator.steps);
     }
-    if !out[start..].iter().all(Item::is_at_hand) {
+    if evaluator.elsewhere {
         let found = out.split_off(start);
         out.extend(found.into_iter().filter(Item::is_at_hand));
     }
@@ -95,10 +99,8 @@ impl<'a> Evaluator<'_, 'a> {
 
     #[cold]
     fn exhausted(&self) -> Failure {
-        Failure {
-            reason: Reason::Limit,
-            message: format!("The expression took more than {} steps", self.context.steps),
-        }
+        let text = format!("The expression took more than {} steps", self.context.steps);
+        Failure::new(Reason::Limit, text)
     }
 
     /// Counts the memory that copies of items take, so that what doubles itself comes to an end.
@@ -142,9 +144,16 @@ impl<'a> Evaluator<'_, 'a> {
         if let Expr::Constant(item) = expr {
             return Ok(Some(constant(item)));
         }
+        if let Some(walked) = self.walked(expr, scope) {
+            return match walked? {
+                Few::None => Ok(None),
+                Few::One(item) => Ok(Some(item)),
+                Few::Several(count) => Err(too_many(count)),
+            };
+        }
         let mut found = self.list(expr, scope)?;
         if found.len() > 1 {
-            return Err(Failure::values(format!("One item is needed here, not {}", found.len())));
+            return Err(too_many(found.len()));
         }
         let item = found.pop();
         self.give(found);
@@ -318,11 +327,17 @@ impl<'a> Evaluator<'_, 'a> {
         right: &'a Expr,
         scope: Scope<'_, 'a>,
     ) -> Result<Option<bool>, Failure> {
-        let left = self.list(left, scope)?;
-        if let (Expr::Constant(right), [left], Operator::Equal) = (right, left.as_slice(), operator) {
+        if let (Expr::Constant(right), Operator::Equal) = (right, operator)
+            && let Some(walked) = self.walked(left, scope)
+        {
             self.spend(1)?;
-            return Ok(compare::equal(self.context.model, left, right));
+            return Ok(match walked? {
+                Few::None => None,
+                Few::One(left) => compare::equal(self.context.model, &left, right),
+                Few::Several(_) => Some(false),
+            });
         }
+        let left = self.list(left, scope)?;
         let right = self.list(right, scope)?;
         let answer = match operator {
             Operator::Equal => sets::equal(self, &left, &right)?,
@@ -370,8 +385,13 @@ pub(crate) fn only<'l, 'a>(items: &'l [Item<'a>]) -> Result<Option<&'l Item<'a>>
     match items {
         [] => Ok(None),
         [item] => Ok(Some(item)),
-        _ => Err(Failure::values(format!("One item is needed here, not {}", items.len()))),
+        _ => Err(too_many(items.len())),
     }
+}
+
+#[cold]
+fn too_many(count: usize) -> Failure {
+    Failure::values(format!("One item is needed here, not {count}"))
 }
 
 /// A literal, lent by the expression.

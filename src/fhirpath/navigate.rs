@@ -36,9 +36,28 @@ impl<'a> Member<'a> {
         model: &dyn Model,
         then: &mut impl FnMut(Element<'a>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        if let Some(half) = self.half {
+            return self.each_with_half(model, half, then);
+        }
+        let Some(value) = self.value else {
+            return Ok(());
+        };
+        for node in value.each().filter(|node| !node.is_null()) {
+            then(self.element(model, node, None))?;
+        }
+        Ok(())
+    }
+
+    /// As [`each`](Member::each), where something stands beside the values: seldom.
+    #[cold]
+    fn each_with_half(
+        &self,
+        model: &dyn Model,
+        half: Node<'a>,
+        then: &mut dyn FnMut(Element<'a>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let mut values = self.value.into_iter().flat_map(|value| value.each());
-        let mut halves = self.half.into_iter().flat_map(|half| half.each());
-        // One loop for both, so that what is done with each element is made part of it.
+        let mut halves = half.each();
         loop {
             let (value, half) = (values.next(), halves.next());
             let Some(node) = value.or(half) else {
@@ -156,6 +175,30 @@ pub(crate) fn children<'a>(
         json_member(model, of.kind, holder, key).each(model, then)?;
     }
     Ok(())
+}
+
+/// How many children an element has, or descendants: who only counts them needs not to know of what types they are.
+/// `None` where primitives have two halves, so that what is one child can be told by types alone.
+pub(crate) fn count(of: &Element<'_>, deep: bool) -> Option<u64> {
+    (!of.node.document().has_halves()).then(|| count_below(of.node, deep))
+}
+
+fn count_below(node: Node<'_>, deep: bool) -> u64 {
+    let mut count = 0;
+    for key in node.keys().filter(|key| !is_type_name(key)) {
+        for child in key.value().each().filter(|child| !child.is_null()) {
+            count += 1;
+            if deep && child.is_object() {
+                count += count_below(child, deep);
+            }
+        }
+    }
+    count
+}
+
+/// Whether a member says of what type its resource is, and is no element.
+fn is_type_name(key: &Key<'_>) -> bool {
+    key.first() == b'r' && key.text() == "resourceType"
 }
 
 /// What the member at a key holds; nothing where it is no element by itself.

@@ -8,7 +8,7 @@ use crate::compare::describe;
 use crate::context::Failure;
 use crate::evaluate::{Evaluator, List, Scope, only};
 use crate::functions::{Function, Strings};
-use crate::syntax::Call;
+use crate::syntax::{Call, Expr};
 use crate::value::Item;
 use crate::{calls, encode, sets};
 
@@ -107,6 +107,9 @@ fn argument<'a>(
     at: usize,
     scope: Scope<'_, 'a>,
 ) -> Result<Option<Cow<'a, str>>, Failure> {
+    if let Expr::Constant(Item::String(text)) = &call.arguments[at] {
+        return Ok(Some(Cow::Borrowed(text)));
+    }
     let Some(item) = run.operand(&call.arguments[at], scope)? else {
         return Ok(None);
     };

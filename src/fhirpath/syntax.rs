@@ -3,7 +3,7 @@
 use fhir::name::Name;
 use regex::Regex;
 
-use crate::functions::Function;
+use crate::functions::{Function, Loops, Sets};
 use crate::value::Item;
 
 /// A compiled expression.
@@ -52,6 +52,25 @@ pub(crate) struct Stage {
     pub(crate) flow: Vec<Step>,
 }
 
+/// A question about how many items there are.
+#[derive(Clone, Copy)]
+pub(crate) enum Tally {
+    Count,
+    Empty,
+    Exists,
+}
+
+impl Tally {
+    /// The answer, where there are so many.
+    pub(crate) fn of<'a>(self, count: i64) -> Item<'a> {
+        match self {
+            Tally::Count => Item::Integer(count),
+            Tally::Empty => Item::Boolean(count == 0),
+            Tally::Exists => Item::Boolean(count > 0),
+        }
+    }
+}
+
 /// What follows in a path.
 #[derive(Debug)]
 pub(crate) enum Link {
@@ -66,6 +85,19 @@ impl Path {
             start,
             flow: Vec::new(),
             stages: Vec::new(),
+        }
+    }
+
+    /// What its first function of a whole collection asks of how many there are, where that is all it asks.
+    pub(crate) fn tally(&self) -> Option<Tally> {
+        match &self.stages.first()?.gather {
+            Gather::Call(call) if call.arguments.is_empty() => match call.function {
+                Function::Sets(Sets::Count) => Some(Tally::Count),
+                Function::Sets(Sets::Empty) => Some(Tally::Empty),
+                Function::Loops(Loops::Exists) => Some(Tally::Exists),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

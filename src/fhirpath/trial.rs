@@ -4,7 +4,7 @@ use fhir::document::Document;
 use fhir::name::Name;
 use fhir::parse::Limits;
 
-use crate::context::{Context, Failure};
+use crate::context::Context;
 use crate::expression::Expression;
 use crate::model::{Child, Choices, Model, Sort, TypeId};
 use crate::value::{Element, Item};
@@ -249,7 +249,7 @@ pub(crate) fn answer(expression: &str, observation: bool, change: impl Fn(&mut C
             .map(|item| show(&model, item))
             .collect::<Vec<_>>()
             .join(", "),
-        Err(Failure { reason, message }) => format!("{reason:?}: {message}"),
+        Err(failure) => format!("{:?}: {failure}", failure.reason()),
     }
 }
 

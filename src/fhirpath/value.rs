@@ -37,6 +37,13 @@ impl<'a> Element<'a> {
         !self.node.is_null() && !self.node.is_object() && !self.node.is_array()
     }
 
+    /// Whether it is a primitive with a string that is computed as one: no date, no time.
+    pub(crate) fn is_text(&self, model: &dyn Model) -> bool {
+        let is_string = matches!(self.node.shape(), Shape::Plain | Shape::Escaped);
+        let reads_as_other = |kind| matches!(model.sort(kind), Sort::Date | Sort::DateTime | Sort::Time);
+        is_string && !self.kind.is_some_and(reads_as_other)
+    }
+
     /// The text of a primitive's value: a string's characters, a number's digits, `true` or `false`.
     pub fn scalar(&self) -> Option<Cow<'a, str>> {
         self.node.scalar()

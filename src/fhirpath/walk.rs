@@ -11,17 +11,103 @@ use crate::syntax::{Call, Expr, Gather, Path, Step};
 use crate::value::{Element, Item};
 use crate::{convert, keys, kinds, loops, moments, navigate, numbers, records, sets, strings, totals};
 
+/// Where the items go that a path's steps lead to.
+pub(crate) trait Sink<'a> {
+    /// Takes an item, which is made where it stays: from registers, not by way of the stack.
+    fn put(&mut self, item: impl FnOnce() -> Item<'a>);
+
+    /// The list that it is, where it is one.
+    fn list(&mut self) -> Option<&mut List<'a>> {
+        None
+    }
+
+    /// Counts some more items at once, where it only counts.
+    fn add(&mut self, _more: u64) -> bool {
+        false
+    }
+}
+
+impl<'a> Sink<'a> for List<'a> {
+    #[inline]
+    fn put(&mut self, item: impl FnOnce() -> Item<'a>) {
+        self.extend(iter::once_with(item));
+    }
+
+    fn list(&mut self) -> Option<&mut List<'a>> {
+        Some(self)
+    }
+}
+
+/// How many items came that are at hand: all that `count()`, `exists()` and `empty()` ask for.
+struct Count(i64);
+
+impl<'a> Sink<'a> for Count {
+    #[inline]
+    fn put(&mut self, item: impl FnOnce() -> Item<'a>) {
+        self.0 += i64::from(item().is_at_hand());
+    }
+
+    fn add(&mut self, more: u64) -> bool {
+        self.0 += more as i64;
+        true
+    }
+}
+
+/// What a path leads to where more than one item is too many: no list is kept for it.
+pub(crate) enum Few<'a> {
+    /// Nothing.
+    None,
+    /// One item.
+    One(Item<'a>),
+    /// So many.
+    Several(usize),
+}
+
+impl<'a> Sink<'a> for Few<'a> {
+    #[inline]
+    fn put(&mut self, item: impl FnOnce() -> Item<'a>) {
+        *self = match self {
+            Few::None => Few::One(item()),
+            Few::One(_) => Few::Several(2),
+            Few::Several(count) => Few::Several(*count + 1),
+        };
+    }
+}
+
 impl<'a> Evaluator<'_, 'a> {
+    /// What a path leads to that only walks from item to item; `None` of other expressions.
+    pub(crate) fn walked(&mut self, expr: &'a Expr, scope: Scope<'_, 'a>) -> Option<Result<Few<'a>, Failure>> {
+        let Expr::Path(path) = expr else { return None };
+        path.stages.is_empty().then(|| {
+            let mut few = Few::None;
+            self.begin(&path.start, &path.flow, scope, &mut few)?;
+            Ok(few)
+        })
+    }
+
     /// Walks a path: items flow through its steps one by one, except where a function needs them all.
     pub(crate) fn path(&mut self, path: &'a Path, scope: Scope<'_, 'a>, out: &mut List<'a>) -> Result<(), Failure> {
         if path.stages.is_empty() {
             return self.begin(&path.start, &path.flow, scope, out);
         }
         let mut found = self.take();
-        self.begin(&path.start, &path.flow, scope, &mut found)?;
-        for stage in &path.stages {
-            found = self.gathered(&stage.gather, found, scope)?;
+        let tally = path.tally();
+        match tally {
+            Some(tally) => {
+                let mut count = Count(0);
+                self.begin(&path.start, &path.flow, scope, &mut count)?;
+                found.push(tally.of(count.0));
+            }
+            None => self.begin(&path.start, &path.flow, scope, &mut found)?,
+        }
+        for (at, stage) in path.stages.iter().enumerate() {
+            if at > 0 || tally.is_none() {
+                found = self.gathered(&stage.gather, found, scope)?;
+            }
             if !stage.flow.is_empty() {
+                if at + 1 == path.stages.len() {
+                    return self.each(&stage.flow, found, scope, out);
+                }
                 let mut next = self.take();
                 self.each(&stage.flow, found, scope, &mut next)?;
                 found = next;
@@ -38,7 +124,7 @@ impl<'a> Evaluator<'_, 'a> {
         start: &'a Expr,
         steps: &'a [Step],
         scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
+        out: &mut impl Sink<'a>,
     ) -> Result<(), Failure> {
         match start {
             Expr::This => {
@@ -51,12 +137,14 @@ impl<'a> Evaluator<'_, 'a> {
                 }
                 Ok(())
             }
-            _ if steps.is_empty() => self.append(start, scope, out),
-            _ => {
-                let mut found = self.take();
-                self.append(start, scope, &mut found)?;
-                self.each(steps, found, scope, out)
-            }
+            _ => match out.list().filter(|_| steps.is_empty()) {
+                Some(list) => self.append(start, scope, list),
+                None => {
+                    let mut found = self.take();
+                    self.append(start, scope, &mut found)?;
+                    self.each(steps, found, scope, out)
+                }
+            },
         }
     }
 
@@ -66,7 +154,7 @@ impl<'a> Evaluator<'_, 'a> {
         steps: &'a [Step],
         item: Item<'a>,
         scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
+        out: &mut impl Sink<'a>,
     ) -> Result<(), Failure> {
         match item {
             Item::Element(element) => self.element(steps, &element, scope, out),
@@ -80,7 +168,7 @@ impl<'a> Evaluator<'_, 'a> {
         mut steps: &'a [Step],
         element: &Element<'a>,
         scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
+        out: &mut impl Sink<'a>,
     ) -> Result<(), Failure> {
         let model = self.context.model;
         // Its parts, which stay in registers from step to step.
@@ -116,8 +204,7 @@ impl<'a> Evaluator<'_, 'a> {
             }
             steps = rest;
         }
-        // Made where it stays: from the registers, not by way of the stack.
-        out.extend(iter::once_with(|| Item::Element(Element { node, sibling, kind })));
+        out.put(|| Item::Element(Element { node, sibling, kind }));
         Ok(())
     }
 
@@ -128,7 +215,7 @@ impl<'a> Evaluator<'_, 'a> {
         rest: &'a [Step],
         element: &Element<'a>,
         scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
+        out: &mut impl Sink<'a>,
     ) -> Result<(), Failure> {
         let model = self.context.model;
         match step {
@@ -151,12 +238,39 @@ impl<'a> Evaluator<'_, 'a> {
                 None => Ok(()),
             },
             Step::Resolve => match navigate::resolve(self.context, element) {
-                Some(found) => self.flow(rest, found, scope, out),
+                Some(found) => {
+                    self.elsewhere |= !found.is_at_hand();
+                    self.flow(rest, found, scope, out)
+                }
                 None => Ok(()),
             },
+            Step::Children | Step::Descendants if rest.is_empty() && out.add(0) => {
+                self.counted(step, element, scope, out)
+            }
             Step::Children => navigate::children(model, element, &mut |child| self.element(rest, &child, scope, out)),
             Step::Descendants => self.descend(rest, element, scope, out),
             Step::Root(_) | Step::Member(_) | Step::OfType(_) | Step::Where(_) => Ok(()),
+        }
+    }
+
+    /// Counts what is below an element, by types only where they must be known.
+    fn counted(
+        &mut self,
+        step: &'a Step,
+        element: &Element<'a>,
+        scope: Scope<'_, 'a>,
+        out: &mut impl Sink<'a>,
+    ) -> Result<(), Failure> {
+        let deep = matches!(step, Step::Descendants);
+        match navigate::count(element, deep) {
+            Some(count) => {
+                out.add(count);
+                self.spend(count)
+            }
+            None if deep => self.descend(&[], element, scope, out),
+            None => navigate::children(self.context.model, element, &mut |child| {
+                self.element(&[], &child, scope, out)
+            }),
         }
     }
 
@@ -165,7 +279,7 @@ impl<'a> Evaluator<'_, 'a> {
         steps: &'a [Step],
         member: &Member<'a>,
         scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
+        out: &mut impl Sink<'a>,
     ) -> Result<(), Failure> {
         member.each(self.context.model, &mut |element| {
             self.spend(1)?;
@@ -179,14 +293,14 @@ impl<'a> Evaluator<'_, 'a> {
         steps: &'a [Step],
         element: &Element<'a>,
         scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
+        out: &mut impl Sink<'a>,
     ) -> Result<(), Failure> {
         navigate::children(self.context.model, element, &mut |child| {
             self.spend(1)?;
             // Its parts, so that the item is made where it stays, as in `element`.
             let Element { node, sibling, kind } = child;
             match steps {
-                [] => out.extend(iter::once_with(|| Item::Element(Element { node, sibling, kind }))),
+                [] => out.put(|| Item::Element(Element { node, sibling, kind })),
                 _ => self.element(steps, &Element { node, sibling, kind }, scope, out)?,
             }
             match node.is_object() || sibling.is_some() {
@@ -202,10 +316,10 @@ impl<'a> Evaluator<'_, 'a> {
         steps: &'a [Step],
         item: Item<'a>,
         scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
+        out: &mut impl Sink<'a>,
     ) -> Result<(), Failure> {
         let Some((step, rest)) = steps.split_first() else {
-            out.push(item);
+            out.put(|| item);
             return Ok(());
         };
         self.spend(1)?;
@@ -236,7 +350,7 @@ impl<'a> Evaluator<'_, 'a> {
         steps: &'a [Step],
         mut items: List<'a>,
         scope: Scope<'_, 'a>,
-        out: &mut List<'a>,
+        out: &mut impl Sink<'a>,
     ) -> Result<(), Failure> {
         self.spend(items.len() as u64 * 4)?;
         for item in items.drain(..) {
@@ -268,7 +382,9 @@ impl<'a> Evaluator<'_, 'a> {
                 Ok(self.one(input, Item::Boolean(answer)))
             }
             Gather::Call(call) => {
-                input.retain(Item::is_at_hand);
+                if self.elsewhere {
+                    input.retain(Item::is_at_hand);
+                }
                 self.call(call, input, scope)
             }
         }
@@ -321,6 +437,26 @@ mod tests {
             ("name.given[1].children().url", "'http://g'"),
             ("(name | contact.name).family", "'Dorji', 'Wangmo'"),
         ]);
+    }
+
+    #[test]
+    fn counting_finds_what_listing_finds() {
+        let rows = [
+            (
+                "descendants().count() = descendants().select($this).count() and children().exists()",
+                "true",
+            ),
+            (
+                "descendants().all(children().count() = children().select($this).count())",
+                "true",
+            ),
+            ("children().empty()", "false"),
+            ("children().children().count().toString().length()", "2"),
+            ("nothing.exists() or nothing.count() > 0", "false"),
+        ];
+        // One has primitives with two halves, the other has none.
+        check(&rows);
+        check_observation(&rows);
     }
 
     #[test]

@@ -115,7 +115,7 @@ fn compiled(text: &str, parameter: &str) -> Result<Expression, Refusal> {
 }
 
 fn failed(failure: &Failure) -> Refusal {
-    let reason = match failure.reason {
+    let reason = match failure.reason() {
         Why::Limit => Reason::TooCostly,
         Why::Values | Why::Path | Why::Unsupported => Reason::Unprocessable,
     };

@@ -67,7 +67,7 @@ impl Walk<'_> {
                     false => Severity::Error,
                 };
                 return self.found.report(severity, Code::Value, place, || {
-                    format!("This is no FHIRPath: {}.", why.message.trim_end_matches('.'))
+                    format!("This is no FHIRPath: {}.", why.message().trim_end_matches('.'))
                 });
             }
         };
@@ -75,7 +75,7 @@ impl Walk<'_> {
             && let Err(why) = expression.check(self.definitions, kinds, false)
         {
             self.found.report(severity, Code::Value, place, || {
-                format!("This can find nothing: {}.", why.message.trim_end_matches('.'))
+                format!("This can find nothing: {}.", why.message().trim_end_matches('.'))
             });
         }
     }

@@ -134,8 +134,8 @@ impl Walk<'_> {
         match answer {
             Ok(items) => Ok(then(&items)),
             Err(failure) => {
-                let why = failure.message.trim_end_matches('.').to_owned();
-                Err(match failure.reason {
+                let why = failure.message().trim_end_matches('.').to_owned();
+                Err(match failure.reason() {
                     Reason::Unsupported => Untried::Unsupported(why),
                     _ => Untried::Failed(why),
                 })

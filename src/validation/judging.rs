@@ -158,7 +158,7 @@ mod tests {
                 Ok([Item::Boolean(answer)]) => answer.to_string(),
                 Ok([Item::Integer(count)]) => count.to_string(),
                 Ok(items) => format!("{items:?}"),
-                Err(failure) => failure.message.clone(),
+                Err(failure) => failure.message().to_owned(),
             };
             assert_eq!(found, *expected, "{text}");
         }
