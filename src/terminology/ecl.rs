@@ -8,7 +8,8 @@
 //! refinement  parts all joined by AND (or a comma) or by OR: an attribute, [min..max] or none before { refinement },
 //!             or (refinement)
 //! attribute   [min..max] or none; then R or none; then operand = or != operand, "text" or #number; a number also < <= > >=
-//! filter      term = "words"; or C and, joined by commas, active, definitionStatus, moduleId, effectiveTime
+//! filter      D or none and, joined by commas, term, language, type, typeId; or C and, joined by commas, active,
+//!             definitionStatus, moduleId, effectiveTime
 //! ```
 //!
 //! Other filters, histories and values of releases that were loaded before groups were kept are refused or absent: load
@@ -18,7 +19,6 @@ use rustc_hash::FxHashSet;
 
 use crate::ecl_refine::{Attribute, Compare, Many, Refinement, Term, Wanted, relations, values};
 use crate::system::{Place, System, reach};
-use crate::words;
 
 /// How deep brackets may stand within brackets.
 const DEPTH_MAX: usize = 32;
@@ -48,9 +48,9 @@ pub(crate) fn pick(system: &dyn System, expression: &str) -> Result<Set, String>
     }
 }
 
-struct Reader<'a> {
-    rest: &'a str,
-    system: &'a dyn System,
+pub(crate) struct Reader<'a> {
+    pub(crate) rest: &'a str,
+    pub(crate) system: &'a dyn System,
 }
 
 /// What joins operands.
@@ -62,18 +62,18 @@ enum Join {
 }
 
 impl Reader<'_> {
-    fn blanks(&mut self) {
+    pub(crate) fn blanks(&mut self) {
         self.rest = self.rest.trim_start();
     }
 
-    fn take(&mut self, token: &str) -> bool {
+    pub(crate) fn take(&mut self, token: &str) -> bool {
         self.blanks();
         let rest = self.rest.strip_prefix(token);
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
 
-    fn word(&mut self, word: &str) -> bool {
+    pub(crate) fn word(&mut self, word: &str) -> bool {
         self.blanks();
         let Some((front, rest)) = self.rest.split_at_checked(word.len()) else {
             return false;
@@ -159,7 +159,6 @@ impl Reader<'_> {
 
     /// Keeps what a filter lets pass, of which the opening is read.
     fn filter(&mut self, found: &mut Set, depth: usize) -> Result<(), String> {
-        let system = self.system;
         if self.word("C") {
             loop {
                 self.condition(found, depth)?;
@@ -168,13 +167,8 @@ impl Reader<'_> {
                 }
             }
         } else {
-            // Of filters on descriptions, which D says, that is the only one.
             self.word("D");
-            if !(self.word("term") && self.take("=")) {
-                return Err("of filters on descriptions only {{ term = \"words\" }} is supported".to_owned());
-            }
-            let words = words::of(&self.text()?);
-            found.retain(|number| words::name(&words, system, &Place::At(*number)));
+            self.descriptions(found, depth)?;
         }
         match self.take("}}") {
             true => Ok(()),
@@ -235,7 +229,7 @@ impl Reader<'_> {
     }
 
     /// A concept by its code, which the system need not have: modules are not always part of a release.
-    fn codes(&mut self, depth: usize) -> Result<Vec<String>, String> {
+    pub(crate) fn codes(&mut self, depth: usize) -> Result<Vec<String>, String> {
         self.blanks();
         let digits = self
             .rest
@@ -367,7 +361,7 @@ impl Reader<'_> {
         Ok(Term::Among(pointed.collect()))
     }
 
-    fn compare(&mut self) -> Option<Compare> {
+    pub(crate) fn compare(&mut self) -> Option<Compare> {
         let found = Compare::ALL.iter().find(|(token, _)| self.take(token));
         found.map(|(_, compare)| *compare)
     }
@@ -383,7 +377,7 @@ impl Reader<'_> {
         digits.parse().map_err(|_| format!("`#{digits}` is no number"))
     }
 
-    fn text(&mut self) -> Result<String, String> {
+    pub(crate) fn text(&mut self) -> Result<String, String> {
         self.take("\"");
         let (text, rest) = self.rest.split_once('"').ok_or("a text is never closed")?;
         self.rest = rest;

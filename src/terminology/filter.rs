@@ -70,7 +70,8 @@ impl<'f> Test<'f> {
             Some(Place::At(place)) => Some(place),
             _ => None,
         };
-        if !is_concept && matches!(op.as_str(), "is-a" | "descendent-of" | "is-not-a" | "generalizes") {
+        let of_hierarchy = matches!(op.as_str(), "is-a" | "descendent-of" | "is-not-a" | "generalizes");
+        if !is_concept && (of_hierarchy || !has_property(system, property)) {
             return Err(unknown(filter, url, value));
         }
         let at = |make: &dyn Fn(u32) -> Test<'f>| place(value).map_or(Test::Nothing, make);
@@ -172,6 +173,30 @@ fn places(system: &dyn System, codes: &[&str]) -> Vec<u32> {
         _ => None,
     };
     codes.iter().filter_map(place).collect()
+}
+
+/// What codes may have in every system (<https://hl7.org/fhir/R4/codesystem-concept-properties.html>), or have outright.
+const COMMON: [&str; 12] = [
+    "child",
+    "comment",
+    "definition",
+    "deprecated",
+    "deprecationDate",
+    "designation",
+    "display",
+    "effectiveDate",
+    "inactive",
+    "notSelectable",
+    "parent",
+    "status",
+];
+
+/// Whether a system has a property: it defines it, or some code of it has a value for it. A filter by another is no
+/// question to it (<https://hl7.org/fhir/R4/valueset-definitions.html#ValueSet.compose.include.filter.property>).
+fn has_property(system: &dyn System, property: &str) -> bool {
+    let is_defined = || system.facts().properties.iter().any(|(code, _)| code == property);
+    let has_some = |number| !values_of(system, &Place::At(number), property).is_empty();
+    COMMON.contains(&property) || is_defined() || (0..system.count().unwrap_or(0)).any(has_some)
 }
 
 /// The values of a property of a code, as filters compare them.

@@ -9,6 +9,7 @@
 mod built_in;
 mod display;
 mod ecl;
+mod ecl_description;
 mod ecl_refine;
 mod edges;
 mod entry;

@@ -110,11 +110,13 @@ impl Walk<'_> {
         if within || coded.system.is_some() {
             return Ok(within);
         }
-        // A code without a system may be of one that is not listed code by code: a language, a currency.
-        match self.terminology.members(value_set)?.systems.first() {
-            Some(system) => Err(Unanswered::NotLoaded(format!("{system} is not loaded"))),
-            None => Ok(false),
+        // A code without a system may be of one that is not listed code by code and is not here: a currency.
+        for system in self.terminology.members(value_set)?.systems {
+            if let Err(Unanswered::NotLoaded(_)) = self.terminology.names(&system, &coded.code) {
+                return Err(Unanswered::NotLoaded(format!("{system} is not loaded")));
+            }
         }
+        Ok(false)
     }
 
     fn built_in(&self, value_set: &str, coded: &Coded) -> Option<bool> {

@@ -14,15 +14,25 @@ use crate::walk::Walk;
 /// Schemes that name something without saying where it is, or that run a program: nothing a reader can follow.
 const NOT_FOLLOWED: [&str; 6] = ["urn", "oid", "uuid", "cid", "javascript", "vbscript"];
 
+/// The namespace of a narrative's elements.
+const XHTML: &str = "http://www.w3.org/1999/xhtml";
+
 /// Where a part of a narrative may come from, as its class says.
 const SOURCES: [&str; 3] = ["boilerplate", "generated", "original"];
 
 impl Walk<'_> {
-    /// Judges the links of a narrative; its elements and attributes are judged by the rules txt-1 and txt-2.
+    /// Judges the namespace and the links of a narrative; its elements and attributes are judged by the rules txt-1 and
+    /// txt-2.
     pub(crate) fn narrative(&mut self, focus: &Focus<'_, '_>) {
         let Some(text) = focus.element.node.as_str() else {
             return;
         };
+        let outermost = tags(&text).next();
+        if outermost.is_some_and(|tag| attribute(tag, "xmlns") != Some(XHTML)) {
+            self.found.error(Code::Value, focus.place, || {
+                format!("The narrative must say that it is XHTML: `<div xmlns=\"{XHTML}\">`.")
+            });
+        }
         for target in links(&text) {
             if !self.found.step() {
                 return;
