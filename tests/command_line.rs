@@ -74,7 +74,7 @@ fn files_are_judged() {
 
 #[test]
 fn expressions_are_evaluated() {
-    let table: [(&[&str], &str, bool, &str); 8] = [
+    let table: [(&[&str], &str, bool, &str); 9] = [
         (
             &["name.given"],
             PATIENT,
@@ -100,6 +100,7 @@ fn expressions_are_evaluated() {
             "{\"type\":\"string\",\"value\":\"Dorjiy\"}\n",
         ),
         (&["name.nothing", "--lenient"], PATIENT, true, ""),
+        (&["-5 div 2"], PATIENT, true, "{\"type\":\"integer\",\"value\":-2}\n"),
         (
             &["name.nothing"],
             PATIENT,

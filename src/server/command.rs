@@ -202,6 +202,7 @@ pub(crate) enum Command {
     /// standard error.
     Fhirpath {
         /// The expression, such as "name.given".
+        #[arg(allow_hyphen_values = true)]
         expression: String,
         /// The file with the resource, JSON or XML; - for standard input.
         #[arg(long, value_name = "FILE")]
