@@ -23,7 +23,7 @@ const QUESTIONS_MAX: usize = 1_000;
 /// Answers every question: 200, in their order.
 ///
 /// # Errors
-/// 400 where a question is no Parameters resource; 422 where there are too many.
+/// 400 where a question is no Parameters resource, or strictly taken has a parameter that is not known; 422 where there are too many.
 pub fn batch_validate_code(
     engine: &Engine,
     _caller: &Caller,
@@ -41,6 +41,7 @@ pub fn batch_validate_code(
             let inputs = asked
                 .inputs
                 .with(question, VALIDATION)
+                .and_then(|inputs| inputs.held(request, call))
                 .map_err(|refusal| refusal.at(place))?;
             let answer = answer_part(asked, session, inputs, validated)?;
             answers.push(Tree::object([("name", Tree::string(VALIDATION)), ("resource", answer)]));

@@ -65,11 +65,19 @@ impl Inputs {
             address: call.params.to_vec(),
             body,
         };
+        inputs.held(request, call)
+    }
+
+    /// Itself, where the operation knows all of it, or what it does not know may be left away.
+    ///
+    /// # Errors
+    /// 400 for a parameter that the operation does not know.
+    pub(crate) fn held(self, request: &Request<'_>, call: &Call<'_>) -> Result<Inputs, Refusal> {
         let prefers = request.prefer.handling;
         if let Some(known) = operation_parameters::known(call.operation, call.id.is_some(), prefers) {
-            inputs.only(call.operation.name, &known)?;
+            self.only(call.operation.name, &known)?;
         }
-        Ok(inputs)
+        Ok(self)
     }
 
     /// The inputs of one call of several in one: those of the Parameters resource that a parameter holds, then all of this

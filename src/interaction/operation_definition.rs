@@ -36,9 +36,10 @@ pub(crate) fn written(at: usize) -> Option<Tree> {
     if kinds.is_empty() {
         kinds.push(EVERY);
     }
-    let parameters = operation_parameters::own(operation.name);
-    let parameters = parameters.iter().filter(|one| one.is_named()).map(Parameter::listed);
-    let parameters: Vec<Tree> = parameters.collect();
+    let mut parameters = operation_parameters::own(operation.name);
+    parameters.retain(Parameter::is_named);
+    parameters.extend(operation_parameters::answered(operation.name));
+    let parameters: Vec<Tree> = parameters.iter().map(Parameter::listed).collect();
     let mut definition = Tree::object([
         ("resourceType", Tree::string("OperationDefinition")),
         ("id", Tree::string(operation.name)),

@@ -1,4 +1,4 @@
-//! What each operation takes: the parameters of R4's own definitions, and those of a table for what R4 does not define.
+//! What each operation takes and answers: by R4's own definitions, and by a table for what R4 does not define.
 //!
 //! The one declaration: inputs are held against it, and the OperationDefinitions, the CapabilityStatement and the reference
 //! page are written from it. A parameter that is ignored is another question answered, so what is not here is refused.
@@ -18,13 +18,15 @@ const TABLE: &str = include_str!("../../schema/operations.tsv");
 const ANY: &str = "*";
 /// An operation leaves away what it does not know, but where strict handling is preferred.
 const OTHERS: &str = "?";
+/// The place of what comes back.
+const ANSWER: &str = "answer";
 /// How deep rows may stand for those of other operations.
 const DEPTH_MAX: usize = 4;
 
 /// One row of the table.
 #[derive(Clone, Copy)]
 pub(crate) struct Parameter {
-    /// `any`, `record`, or `other` than of a record.
+    /// `any`, `record`, or `other` than of a record; `answer` of what comes back.
     at: &'static str,
     /// What it is called.
     pub(crate) name: &'static str,
@@ -35,8 +37,17 @@ pub(crate) struct Parameter {
     text: &'static str,
 }
 
-/// The rows of an operation; those that stand for others too.
+/// What comes back from an operation that R4 does not define.
+pub(crate) fn answered(operation: &str) -> Vec<Parameter> {
+    all_rows(operation).filter(|row| row.at == ANSWER).collect()
+}
+
+/// The rows of what an operation takes; those that stand for others too.
 fn rows(operation: &str) -> impl Iterator<Item = Parameter> {
+    all_rows(operation).filter(|row| row.at != ANSWER)
+}
+
+fn all_rows(operation: &str) -> impl Iterator<Item = Parameter> {
     let rows = TABLE.lines().filter(|row| !row.starts_with('#'));
     let own = rows.filter_map(move |row| row.split_once('\t').filter(|(of, _)| *of == operation));
     own.map(|(_, row)| {
@@ -150,7 +161,7 @@ impl Parameter {
         let (min, max) = self.cardinality.split_once("..").unwrap_or(("0", "1"));
         Tree::object([
             ("name", Tree::string(self.name)),
-            ("use", Tree::string("in")),
+            ("use", Tree::string(if self.at == ANSWER { "out" } else { "in" })),
             ("min", Tree::number(min)),
             ("max", Tree::string(max)),
             ("documentation", Tree::string(self.text)),
@@ -200,7 +211,7 @@ fn rows_page(operation: &Operation, out: &mut String) {
     let has = |name: &str| own.iter().any(|row| row.name == name);
     let (any, tolerant) = (has(ANY), has(OTHERS));
     if any {
-        return out.push_str("\nAny parameter of a search.\n");
+        out.push_str("\nAny parameter of a search.\n");
     }
     if tolerant {
         out.push_str("\nOthers are left away, but with `Prefer: handling=strict`.\n");
@@ -223,6 +234,16 @@ fn rows_page(operation: &Operation, out: &mut String) {
     for other in others.iter().filter_map(Parameter::other) {
         out.push_str(&format!("\nAnd those of ${other}.\n"));
     }
+    let answered = answered(operation.name);
+    if !answered.is_empty() {
+        out.push_str("\n| answer | | type | |\n|---|---|---|---|\n");
+    }
+    for one in answered {
+        out.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            one.name, one.cardinality, one.kind, one.text
+        ));
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +258,10 @@ mod tests {
                 panic!("six columns in: {row}")
             };
             assert!(OPERATIONS.iter().any(|one| one.name == operation), "{row}");
-            assert!(["any", "record", "other"].contains(&at) && !name.is_empty(), "{row}");
+            assert!(
+                ["any", "record", "other", ANSWER].contains(&at) && !name.is_empty(),
+                "{row}"
+            );
             let plain = name != ANY && name != OTHERS && !name.starts_with('=');
             assert_eq!(
                 plain,
@@ -246,6 +270,17 @@ mod tests {
             );
             let stands_for = name.strip_prefix('=').is_none_or(|other| !own(other).is_empty());
             assert!(stands_for, "{row}");
+        }
+    }
+
+    #[test]
+    fn what_comes_back_is_told_of_every_operation_that_r4_does_not_define() {
+        let own: Vec<&str> = operation_definition::of_no_standard()
+            .map(|(_, one)| one.name)
+            .collect();
+        for operation in OPERATIONS {
+            let told = !answered(operation.name).is_empty();
+            assert_eq!(told, own.contains(&operation.name), "{}", operation.name);
         }
     }
 
