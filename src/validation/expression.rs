@@ -67,7 +67,7 @@ impl Walk<'_> {
                     false => Severity::Error,
                 };
                 return self.found.report(severity, Code::Value, place, || {
-                    format!("This is no FHIRPath: {}.", why.message().trim_end_matches('.'))
+                    format!("This is no FHIRPath: {}.", why.message.trim_end_matches('.'))
                 });
             }
         };
