@@ -162,4 +162,6 @@ impl Analysis {
 }
 
 #[cfg(test)]
+mod dzongkha;
+#[cfg(test)]
 mod tests;

@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// What is part of the program: the file of that name in `search-index/analyzers`.
-    fn built_in(self) -> &'static str {
+    pub(crate) fn built_in(self) -> &'static str {
         match self {
             Table::Names => include_str!("../../search-index/analyzers/names.tsv"),
             Table::Synonyms => include_str!("../../search-index/analyzers/synonyms.tsv"),
