@@ -10,6 +10,7 @@ macro_rules! on_both {
 
 mod command_line;
 mod conformance;
+mod country;
 mod crash;
 mod demo;
 mod exchange;

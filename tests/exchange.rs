@@ -10,7 +10,7 @@ use tests::world::{Engine, World, eventually};
 use crate::nodes::{invited, node};
 
 /// A clinic that serves, enrolled over a line; cuts are no hindrance, the same command goes on.
-fn clinic_over(world: &World, shape: Shape, name: &str, arguments: &[&str]) -> (World, SlowLine) {
+pub(crate) fn clinic_over(world: &World, shape: Shape, name: &str, arguments: &[&str]) -> (World, SlowLine) {
     let (code, centre) = invited(world, &["--name", name, "--gewog", "0401"]);
     let target = centre.trim_start_matches("https://").parse().expect("an address");
     let line = SlowLine::new(target, shape, 5);

@@ -50,6 +50,40 @@ fn samples_go_in_and_out_again(engine: Engine) {
     assert_eq!(lines as u64, observations);
 }
 
+/// A file of before a merge takes nothing back: that record is refused with the reason, the rest goes in.
+fn no_merge_is_undone(engine: Engine) {
+    let mut world = World::new(engine);
+    let patient = |id: &str, year: u32| format!(r#"{{"resourceType":"Patient","id":"{id}","birthDate":"{year}"}}"#);
+    for id in ["a", "b"] {
+        world.put(&format!("Patient/{id}"), &patient(id, 1980)).expect(201);
+    }
+    let named =
+        |name: &str, id: &str| format!(r#"{{"name":"{name}","valueReference":{{"reference":"Patient/{id}"}}}}"#);
+    let merge = format!(
+        r#"{{"resourceType":"Parameters","parameter":[{},{}]}}"#,
+        named("source-patient", "a"),
+        named("target-patient", "b")
+    );
+    world.post("Patient/$merge", &merge).expect(200);
+    world.kill();
+    let file = world.folder().join("before.ndjson");
+    let lines: Vec<String> = ["a", "c"].iter().map(|id| patient(id, 1981)).collect();
+    fs::write(&file, lines.join("\n")).expect("a file");
+    let said = world.command("import").arg(&file).output().expect("epis runs");
+    let refused = fs::read_to_string(world.folder().join("import-refused.ndjson")).expect("what was refused");
+    assert!(
+        !said.status.success() && refused.contains("Patient/a was merged into Patient/b"),
+        "{refused}"
+    );
+    world.start();
+    let record = world.get("Patient/a").expect(200).json();
+    assert_eq!(
+        (&record["link"][0]["type"], &record["birthDate"]),
+        (&"replaced-by".into(), &"1980".into())
+    );
+    world.get("Patient/c").expect(200);
+}
+
 /// A record and a bundle in XML, plain and gzipped; what cannot be read is refused with its reason.
 fn xml_goes_in(engine: Engine) {
     let mut world = World::new(engine);
@@ -121,6 +155,7 @@ fn a_damaged_index_is_found_and_mended(engine: Engine) {
 }
 
 on_both!(
+    no_merge_is_undone,
     samples_go_in_and_out_again,
     xml_goes_in,
     a_damaged_index_is_found_and_mended

@@ -26,12 +26,13 @@ use crate::horizon::{Catchment, Due, Horizons};
 use crate::newcomers::look_up_newcomers;
 use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_again, take_changes};
 use crate::turns::Turns;
+use crate::untangle::untangle;
 
 /// Records read from the log at a time.
 const BLOCK: usize = 256;
 /// Microseconds between two looks at what follows from what clinics sent.
 const LOOK_EVERY: i64 = 60_000_000;
-/// Open conflicts, and newcomers, that are looked at in one look.
+/// Open conflicts, newcomers and merges that are looked at in one look.
 const LOOKED_AT: usize = 4_096;
 /// Contacts that are being answered at once; each holds a thread and less than a MiB.
 const CONTACTS_MAX: usize = 128;
@@ -163,12 +164,15 @@ impl Exchange {
         }))
     }
 
-    /// Looks at what follows from what clinics sent, once a minute and where anything was written: conflicts that somebody
-    /// has settled, people whom two clinics have registered.
+    /// Looks at what follows from what clinics sent: people whom two clinics have registered or merged apart; and once a
+    /// minute, where anything was written, conflicts that somebody has settled.
     ///
     /// # Errors
     /// [`Untaken`]; the next look tries again.
     pub fn look_after(&self, engine: &Engine) -> Result<(), Untaken> {
+        // Notes are few, and most contacts leave none.
+        untangle(engine, LOOKED_AT)?;
+        look_up_newcomers(engine, LOOKED_AT)?;
         let (when, head) = (now(), engine.store.head());
         {
             let mut looked = locked(&self.looked);
@@ -177,7 +181,7 @@ impl Exchange {
             }
             *looked = Looked { when, head };
         }
-        let looked = settle_conflicts(engine, LOOKED_AT).and_then(|_| look_up_newcomers(engine, LOOKED_AT));
+        let looked = settle_conflicts(engine, LOOKED_AT);
         if looked.is_err() {
             // The next look begins where nothing was seen yet.
             locked(&self.looked).head = 0;

@@ -3,12 +3,14 @@
 //! Every way to register asks: POST, PUT under a new id, conditional ones, and entries of bundles. Those of a batch are
 //! requests one after the other; those of a transaction are held against each other too ([`Beside`]).
 
+use std::cmp::Ordering;
+
 use fhir::document::Node;
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue, Severity};
 use person::{Found, Grade, Person, Register};
 use query::replaced;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use store::Unit;
 
 use crate::engine::Engine;
@@ -34,6 +36,8 @@ pub(crate) struct Beside {
     register: Register,
     /// By which entry each is registered.
     entries: FxHashMap<String, usize>,
+    /// Those who were found and whose records are not here.
+    beyond: FxHashSet<String>,
 }
 
 /// A patient who is about to be registered.
@@ -63,8 +67,11 @@ impl Engine {
         if kind != replaced::kind() || !self.asks_for_duplicates(prefer) {
             return Ok(Likely::default());
         }
-        let found = self.who(&Person::read(record, self.people.names()), NAMED_MAX)?;
-        self.likely(prefer, id, found, &Beside::default())
+        let person = Person::read(record, self.people.names());
+        let (mut found, mut beside) = (self.who(&person, NAMED_MAX)?, Beside::default());
+        found.extend(self.beyond(&person, &mut beside)?);
+        found.sort_by(likelier_first);
+        self.likely(prefer, id, found, &beside)
     }
 
     /// As [`Engine::likely_duplicates`], of a patient whom a transaction registers beside others, who is then one of them.
@@ -89,11 +96,19 @@ impl Engine {
             found.extend(everybody.best(&person, &weights, NAMED_MAX));
             found
         })?;
-        found.sort_by(|a, b| b.score.bits.total_cmp(&a.score.bits));
+        found.extend(self.beyond(&person, beside)?);
+        found.sort_by(likelier_first);
         let likely = self.likely(prefer, Some(newcomer.id), found, beside);
         beside.register.put(newcomer.id.as_str(), &person);
         beside.entries.insert(newcomer.id.as_str().to_owned(), newcomer.entry);
         likely
+    }
+
+    /// Those whom the country's list knows and whose records are not here, where this is a node.
+    fn beyond(&self, person: &Person, beside: &mut Beside) -> Result<Vec<Found>, Refusal> {
+        let (found, _) = self.who_beyond(person, NAMED_MAX)?;
+        beside.beyond.extend(found.iter().map(|found| found.id.clone()));
+        Ok(found)
     }
 
     fn asks_for_duplicates(&self, prefer: &Prefer) -> bool {
@@ -180,9 +195,16 @@ impl Engine {
     }
 }
 
+fn likelier_first(a: &Found, b: &Found) -> Ordering {
+    b.score.bits.total_cmp(&a.score.bits)
+}
+
 fn issue(found: &Found, beside: &Beside) -> Issue {
     let whose = match beside.entries.get(&found.id) {
         Some(entry) => format!("Bundle.entry[{entry}]"),
+        None if beside.beyond.contains(&found.id) => {
+            format!("Patient/{} (known at the centre, not here)", found.id)
+        }
         None => format!("Patient/{}", found.id),
     };
     let text = format!(

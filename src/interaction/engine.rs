@@ -21,11 +21,12 @@ use crate::built_in;
 use crate::cache::{Cached, ReadCache, VersionCache};
 use crate::canonical::Canonicals;
 use crate::compartment::Compartments;
+use crate::country::Country;
 use crate::format;
 use crate::limits::Limits;
 use crate::match_weights::KeptWeights;
 use crate::people::People;
-use crate::policy::{self, Duplicates, Judging, Policy};
+use crate::policy::{self, Duplicates, Judging, Newcomers, Policy};
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
 use crate::upkeep::{Pace, Upkeep};
@@ -62,6 +63,8 @@ pub struct Settings {
     pub policy: Policy,
     /// What is done about patients who may be registered already.
     pub duplicates: Duplicates,
+    /// What is done about patients whom clinics registered.
+    pub newcomers: Newcomers,
     /// How the index is kept in order.
     pub pace: Pace,
 }
@@ -81,6 +84,7 @@ impl Settings {
             unique_systems: vec![CITIZEN_NUMBER.to_owned()],
             policy: Policy::default(),
             duplicates: Duplicates::default(),
+            newcomers: Newcomers::default(),
             pace: Pace::default(),
         }
     }
@@ -105,6 +109,8 @@ pub struct Engine {
     pub(crate) policy: Arc<Policy>,
     /// What is done about patients who may be registered already.
     pub(crate) duplicates: Duplicates,
+    /// What is done about patients whom clinics registered.
+    pub(crate) newcomers: Newcomers,
     /// How much one request may ask for.
     pub limits: Limits,
     /// The zone that holds where none is named, in minutes east of Greenwich.
@@ -123,6 +129,8 @@ pub struct Engine {
     pub(crate) canonicals: Arc<Canonicals>,
     /// All patients' particulars.
     pub(crate) people: Arc<People>,
+    /// Those of the whole country, where this server is a node.
+    pub(crate) country: Arc<Country>,
     /// The weights they are matched by.
     pub(crate) weights: Arc<KeptWeights>,
     /// What codes mean.
@@ -195,6 +203,7 @@ impl Engine {
             codes: Arc::new(RequiredCodes::new(&definitions, terminology::standard())),
             policy: Arc::new(settings.policy),
             duplicates: settings.duplicates,
+            newcomers: settings.newcomers,
             definitions,
             limits,
             gate,
@@ -204,6 +213,7 @@ impl Engine {
             cache,
             canonicals,
             people,
+            country: Arc::default(),
             weights: Arc::default(),
             library,
             unique_systems: settings.unique_systems.into(),
@@ -228,6 +238,7 @@ impl Engine {
             codes: Arc::clone(&self.codes),
             policy: Arc::clone(&self.policy),
             duplicates: self.duplicates,
+            newcomers: self.newcomers,
             limits: self.limits.clone(),
             zone: self.zone,
             gate: self.gate.clone(),
@@ -236,6 +247,7 @@ impl Engine {
             cache: Arc::clone(&self.cache),
             canonicals: Arc::clone(&self.canonicals),
             people,
+            country: Arc::clone(&self.country),
             weights: Arc::clone(&self.weights),
             library: Arc::clone(&self.library),
             unique_systems: Arc::clone(&self.unique_systems),

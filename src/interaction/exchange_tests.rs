@@ -7,9 +7,10 @@ use sync::frame::Place;
 use sync::question::Found;
 use sync::session::{Next, Outcome};
 
+use crate::Method;
 use crate::answer_node::{Exchange, Known, Progress};
 use crate::ask_centre::{Asker, Reached, verified, written};
-use crate::take_tests::Site;
+use crate::site::{Site, parameters};
 
 /// A node that has no other name.
 fn known(gewogs: &[u32]) -> Known {
@@ -170,6 +171,42 @@ fn a_clinic_is_sent_its_horizon_and_then_the_difference() {
             (progress.acknowledged, progress.written, progress.behind),
             (1, Some(1), Some(0))
         );
+    });
+}
+
+#[test]
+fn who_is_merged_is_in_a_horizon_with_all_her_records() {
+    each(|mut pair| {
+        let centre = |path: &str, members: &str| pair.centre.put(path, members);
+        centre("Patient/a", &of("0501"));
+        centre("Patient/b", &of("0601"));
+        centre("Patient/c", &of("0701"));
+        for patient in ["a", "b", "c"] {
+            centre(&format!("Observation/{patient}1"), &subject(patient));
+        }
+        let bji = known(&[501]);
+        pair.contact(&bji);
+        assert!(pair.clinic.has("Patient/b").is_none());
+        let merge = |source, target| {
+            let body = parameters(&[("source-patient", source), ("target-patient", target)]);
+            pair.centre.ask(Method::Post, "Patient/$merge", &body);
+        };
+        merge("a", "b");
+        merge("b", "c");
+        pair.contact(&bji);
+        for path in ["Patient/b", "Patient/c", "Observation/b1", "Observation/c1"] {
+            assert!(pair.clinic.has(path).is_some(), "{path}");
+        }
+        pair.centre.ask(Method::Post, "Patient/b/$unmerge", "");
+        pair.centre.put("Observation/c2", &subject("c"));
+        pair.contact(&bji);
+        let stands = pair.clinic.has("Patient/b").and_then(|b| b.get("active").cloned());
+        assert_ne!(
+            stands,
+            Some(fhir::tree::Tree::Bool(false)),
+            "what became of her is told"
+        );
+        assert!(pair.clinic.has("Observation/c2").is_some(), "who was known stays known");
     });
 }
 

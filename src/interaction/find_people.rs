@@ -11,17 +11,22 @@
 //! ```
 //!
 //! `score` is above 0 and at most 1, to compare the results of one answer by. A result that was found by a record which another
-//! replaces is the survivor, with `via` the record found.
+//! replaces is the survivor, with `via` the record found. At a node those whose records are not here come from the country's
+//! list ([`crate::country`]): `"here": false`, and beside `results` `"country": {"people": 780000, "asOf": …}`.
 
+use fhir::document::Document;
 use fhir::moment::civil_from_days;
+use fhir::parse::Limits;
 use fhir::tree::Tree;
 use person::Asked;
 use person::asked::{CHARACTERS_MAX, TERMS_MAX};
+use person::find::Sighting;
 use query::replaced;
 use text::Spellings;
 
 use crate::address;
-use crate::card::Card;
+use crate::card::{self, Card};
+use crate::country::{Known, State};
 use crate::engine::{Engine, now};
 use crate::highlight;
 use crate::people::{Everybody, Seen};
@@ -52,10 +57,11 @@ pub fn find_people(
     params: &[(String, String)],
 ) -> Result<Reply, Refusal> {
     let question = Question::read(engine, params)?;
+    let country = engine.country.read();
     let answer = engine
         .people
         .ask(&engine.store, engine.limits.search_time, |everybody| {
-            question.answer(everybody, usize::MAX)
+            question.answer(everybody, &country, usize::MAX)
         })?;
     answer.ok_or_else(|| Refusal::broken("The register did not answer."))
 }
@@ -63,9 +69,10 @@ pub fn find_people(
 /// The answer, where everybody is in memory as of now and few have to be looked at.
 pub(crate) fn ready(engine: &Engine, params: &[(String, String)]) -> Option<Reply> {
     let question = Question::read(engine, params).ok()?;
+    let country = engine.country.read_at_hand()?;
     engine
         .people
-        .ask_at_hand(|everybody| question.answer(everybody, AT_HAND))
+        .ask_at_hand(|everybody| question.answer(everybody, &country, AT_HAND))
 }
 
 /// What is asked, read.
@@ -92,13 +99,25 @@ impl<'e> Question<'e> {
     ///
     /// Whom a caller may not see is to be left out here, of `found`, before pages are cut: the register knows no callers,
     /// and today there is one, who may see everybody.
-    fn answer(&self, everybody: &Everybody, looked_at: usize) -> Option<Reply> {
+    fn answer(&self, everybody: &Everybody, country: &State, looked_at: usize) -> Option<Reply> {
         let wish = &self.wish;
         let most = wish.offset + wish.count + 1;
         let found = everybody.find(&self.asked, self.names, most, looked_at)?;
+        let mut found: Vec<Shown<'_>> = found.into_iter().map(Shown::Here).collect();
+        if let Some(known) = country.known() {
+            let beyond = known.find(everybody, &self.asked, self.names, most, looked_at)?;
+            found.extend(beyond.into_iter().map(|sighting| Shown::Beyond(known, sighting)));
+            // Of equals those whose records are here come first.
+            found.sort_by(|a, b| b.score().total_cmp(&a.score()));
+            found.truncate(most);
+        }
         let more = found.len() == most;
         let page = found.iter().skip(wish.offset).take(wish.count);
-        let results = page.map(|seen| self.result(everybody, seen)).collect();
+        let results = page.map(|shown| match shown {
+            Shown::Here(seen) => self.result(everybody, seen),
+            Shown::Beyond(known, sighting) => self.beyond(known, sighting),
+        });
+        let results = results.collect();
         let mut answer = Tree::object([
             ("query", Tree::string(&wish.text)),
             ("results", Tree::Array(results)),
@@ -108,7 +127,14 @@ impl<'e> Question<'e> {
         if more && next <= OFFSET_MAX {
             answer.set("next", Tree::string(wish.at(next)));
         }
-        if let Some(remark) = remark(&self.asked) {
+        if let Some(known) = country.known() {
+            let told = Tree::object([
+                ("people", Tree::number(known.len())),
+                ("asOf", Tree::string(known.when())),
+            ]);
+            answer.set("country", told);
+        }
+        if let Some(remark) = remark(&self.asked).or_else(|| country.caveat(true).map(str::to_owned)) {
             answer.set("remark", Tree::string(remark));
         }
         Some(Reply {
@@ -117,25 +143,60 @@ impl<'e> Question<'e> {
         })
     }
 
+    /// The result for somebody whose record is not here, as the country's list has her.
+    fn beyond(&self, known: &Known, sighting: &Sighting) -> Tree {
+        let packed = Document::parse(&known.patient(&sighting.id).to_bytes(), Limits::default());
+        let packed = packed.map_or_else(|_| Vec::new(), |patient| card::packed(patient.root()));
+        let card = Card::read(&packed);
+        let mut result = headed(&sighting.id, sighting.score);
+        result.set("here", Tree::Bool(false));
+        card.summary(&mut result);
+        let matched = highlight::matched(&card, &self.wish.text, &self.asked, sighting, self.names);
+        result.set("matched", Tree::Array(matched));
+        result
+    }
+
     /// The result for somebody found, by the record that replaces hers where one does.
     fn result(&self, everybody: &Everybody, Seen { id, sighting }: &Seen) -> Tree {
         let found = Card::read(everybody.card(&sighting.id));
         let survivor = (*id != sighting.id).then(|| Card::read(everybody.card(id)));
-        let kind = replaced::kind();
-        let mut result = Tree::object([
-            ("type", Tree::string(kind.as_str())),
-            ("id", Tree::string(id)),
-            ("reference", Tree::string(format!("{kind}/{id}"))),
-            ("score", Tree::number((sighting.score * 1000.0).round() / 1000.0)),
-        ]);
+        let mut result = headed(id, sighting.score);
         if survivor.is_some() {
-            result.set("via", Tree::string(format!("{kind}/{}", sighting.id)));
+            result.set("via", Tree::string(format!("{}/{}", replaced::kind(), sighting.id)));
         }
         survivor.as_ref().unwrap_or(&found).summary(&mut result);
         let matched = highlight::matched(&found, &self.wish.text, &self.asked, sighting, self.names);
         result.set("matched", Tree::Array(matched));
         result
     }
+}
+
+/// Somebody on a page.
+enum Shown<'a> {
+    /// Her record is here.
+    Here(Seen),
+    /// The country's list has her.
+    Beyond(&'a Known, Sighting),
+}
+
+impl Shown<'_> {
+    fn score(&self) -> f64 {
+        match self {
+            Shown::Here(seen) => seen.sighting.score,
+            Shown::Beyond(_, sighting) => sighting.score,
+        }
+    }
+}
+
+/// What a result begins with.
+fn headed(id: &str, score: f64) -> Tree {
+    let kind = replaced::kind();
+    Tree::object([
+        ("type", Tree::string(kind.as_str())),
+        ("id", Tree::string(id)),
+        ("reference", Tree::string(format!("{kind}/{id}"))),
+        ("score", Tree::number((score * 1000.0).round() / 1000.0)),
+    ])
 }
 
 fn remark(asked: &Asked) -> Option<String> {
@@ -163,7 +224,12 @@ impl Wish {
         for (name, value) in params {
             let number = || {
                 let number: Option<usize> = value.parse().ok();
-                number.ok_or_else(|| refused(name, format!("{name} is \"{}\"; it is a number.", shown(value))))
+                number.ok_or_else(|| {
+                    refused(
+                        name,
+                        format!("{name} is \"{}\"; write a whole number, from 0.", shown(value)),
+                    )
+                })
             };
             match name.as_str() {
                 "q" if text.is_some() => {

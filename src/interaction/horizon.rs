@@ -2,11 +2,11 @@
 //!
 //! Where each record changed last, and whom it is of, is kept in memory, 28 bytes a record, and follows the log when a node
 //! asks. Nothing is kept of what a node was sent: a lane is an order, and the node says how far it has it. A person who
-//! comes into a node's horizon (born there, moved there, seen there, its catchment grown) comes with all her records, which
-//! stand in the order where she came. So a moved horizon sends only the difference.
+//! comes into a node's horizon (born there, moved there, seen there, its catchment grown, merged with who is in it) comes with
+//! all her records, which stand in the order where she came. So a moved horizon sends only the difference.
 
 use fhir::document::{Document, Node};
-use fhir::identity::Id;
+use fhir::identity::{Id, Reference};
 use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
 use store::{Store, Trouble, Version};
@@ -51,6 +51,8 @@ struct Whose {
     moved: u64,
     /// The nodes that wrote of her, and where in the log they did so first.
     seen: Vec<(u32, u64)>,
+    /// Who was ever merged with her, and since which place of the log: where one is in a horizon, all are.
+    merged: Vec<(u32, u64)>,
     /// Where any of her records changed last.
     changed: u64,
     records: Vec<u32>,
@@ -144,9 +146,31 @@ impl Horizons {
 
     fn settle(&mut self, number: u32, patient: Node<'_>, seq: u64) {
         let gewog = person::home(patient).gewog;
+        for other in merged_with(patient) {
+            let other = self.number(other);
+            self.merge(number, other, seq);
+        }
         let person = &mut self.people[number as usize];
         if person.gewog != gewog || person.moved == 0 {
             (person.gewog, person.moved) = (gewog, seq);
+        }
+    }
+
+    /// Two are one person, and so are all who were merged with either.
+    fn merge(&mut self, one: u32, other: u32, seq: u64) {
+        let with = |number: u32| {
+            let merged = self.people[number as usize].merged.iter().map(|merged| merged.0);
+            std::iter::once(number).chain(merged).collect::<Vec<u32>>()
+        };
+        let (ones, others) = (with(one), with(other));
+        let known = |one: &u32, other: &u32, people: &[Whose]| {
+            one == other || people[*one as usize].merged.iter().any(|merged| merged.0 == *other)
+        };
+        for (one, other) in ones.iter().flat_map(|one| others.iter().map(move |other| (one, other))) {
+            if !known(one, other, &self.people) {
+                self.people[*one as usize].merged.push((*other, seq));
+                self.people[*other as usize].merged.push((*one, seq));
+            }
         }
     }
 
@@ -158,8 +182,20 @@ impl Horizons {
         })
     }
 
-    /// Since which place of the log a person is in a node's horizon; `None` where she is not.
+    /// Since which place of the log a person is in a node's horizon, by herself or by who was merged with her; `None` where
+    /// she is not.
     fn since(&self, numbers: &[u32], catchment: &Catchment, person: &Whose) -> Option<u64> {
+        let merged = person.merged.iter().filter_map(|(other, at)| {
+            let since = self.own_since(numbers, catchment, &self.people[*other as usize])?;
+            Some(since.max(*at))
+        });
+        self.own_since(numbers, catchment, person)
+            .into_iter()
+            .chain(merged)
+            .min()
+    }
+
+    fn own_since(&self, numbers: &[u32], catchment: &Catchment, person: &Whose) -> Option<u64> {
         let lives = catchment.get(&person.gewog).map(|added| person.moved.max(*added));
         let seen = person.seen.iter().filter(|seen| numbers.contains(&seen.0));
         lives.into_iter().chain(seen.map(|seen| seen.1)).min()
@@ -215,4 +251,18 @@ impl Horizons {
             }
         }
     }
+}
+
+/// The patients whom links name as replacing this one, or replaced by her.
+fn merged_with(patient: Node<'_>) -> Vec<Id> {
+    let links = patient.get("link").into_iter().flat_map(|links| links.each());
+    let merged = links.filter(|link| matches!(link.string("type").as_deref(), Some("replaces" | "replaced-by")));
+    let others = merged.filter_map(|link| link.get("other")?.string("reference"));
+    let ids = others.filter_map(|reference| match Reference::parse(&reference) {
+        Reference::Literal {
+            kind: "Patient", id, ..
+        } => Id::new(id),
+        _ => None,
+    });
+    ids.collect()
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use fhir::document::{Document, Node};
 use fhir::parse::Limits;
+use fhir::tree::Tree;
 
 use crate::engine::Engine;
 use crate::operation::Call;
@@ -17,6 +18,8 @@ use crate::request::Request;
 pub struct Inputs {
     address: Vec<(String, String)>,
     body: Option<Document>,
+    /// The address of this server, as the caller sees it.
+    base: String,
 }
 
 /// One entry of `Parameters.parameter`, or of a `part`.
@@ -64,6 +67,7 @@ impl Inputs {
         let inputs = Inputs {
             address: call.params.to_vec(),
             body,
+            base: request.base.to_owned(),
         };
         inputs.held(request, call)
     }
@@ -78,6 +82,20 @@ impl Inputs {
             self.only(call.operation.name, &known)?;
         }
         Ok(self)
+    }
+
+    /// Inputs of this server's own: of each parameter its name, the member of its value and that.
+    pub(crate) fn of_own(parameters: &[(&str, &str, Tree)]) -> Result<Inputs, Refusal> {
+        let parameter = |(name, member, value): &(&str, &str, Tree)| {
+            Tree::object([("name", Tree::string(*name)), (*member, value.clone())])
+        };
+        let all = Tree::Array(parameters.iter().map(parameter).collect());
+        let root = Tree::object([("resourceType", Tree::string("Parameters")), ("parameter", all)]);
+        Ok(Inputs {
+            address: Vec::new(),
+            base: String::new(),
+            body: Some(Document::parse(&root.to_bytes(), Limits::default())?),
+        })
     }
 
     /// The inputs of one call of several in one: those of the Parameters resource that a parameter holds, then all of this
@@ -103,8 +121,14 @@ impl Inputs {
         let text = format!(r#"{{"resourceType":"Parameters","parameter":[{}]}}"#, all.join(","));
         Ok(Inputs {
             address: self.address.clone(),
+            base: self.base.clone(),
             body: Some(Document::parse(text.as_bytes(), Limits::default())?),
         })
+    }
+
+    /// Whether what stands before `Type/id` in a reference is this server.
+    pub(crate) fn is_here(&self, base: &str) -> bool {
+        base.is_empty() || base == self.base
     }
 
     /// The body, whatever it is.
@@ -232,6 +256,7 @@ mod tests {
 
     fn inputs(address: &[(&str, &str)], body: &str) -> Inputs {
         Inputs {
+            base: "http://x/fhir".to_owned(),
             address: address.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             body: (!body.is_empty()).then(|| Document::parse(body.as_bytes(), Limits::default()).unwrap()),
         }

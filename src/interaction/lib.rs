@@ -36,6 +36,7 @@ pub mod conditional;
 mod conflict;
 mod contained;
 pub mod convert;
+pub mod country;
 pub mod create;
 mod current;
 pub mod cursor;
@@ -73,6 +74,8 @@ pub mod match_patient;
 pub mod match_weights;
 mod measured;
 pub mod merge;
+#[cfg(test)]
+mod merge_apart_tests;
 mod merge_event;
 mod merge_party;
 #[cfg(test)]
@@ -109,10 +112,13 @@ pub mod request;
 mod resolver;
 pub mod review;
 pub mod review_duplicates;
+pub mod roster;
 pub mod route;
 pub mod search;
 pub mod shape;
 mod shelf;
+#[cfg(test)]
+mod site;
 mod statistics;
 pub mod stats;
 mod stay_merged;
@@ -131,6 +137,7 @@ mod terminology_capabilities;
 pub mod translate;
 mod turns;
 pub mod unmerge;
+pub mod untangle;
 pub mod update;
 pub mod upkeep;
 pub mod validate;

@@ -1,5 +1,7 @@
 //! `Patient/$match` (<https://hl7.org/fhir/R4/patient-operation-match.html>): who somebody may be, how surely, and why.
 
+use std::cmp::Ordering;
+
 use fhir::document::Node;
 use fhir::identity::{Id, Kind};
 use fhir::outcome::{Code, Issue};
@@ -19,6 +21,7 @@ const COUNT: usize = 10;
 
 /// Answers 200 with a searchset of those who may be the person, the likeliest first, each with its score and grade;
 /// `__explain=true` says of each what every feature adds. With `onlyCertainMatches` it is one who is certain, or nobody.
+/// At a node those come too whom the country's list knows and whose records are not here, tagged as such.
 ///
 /// # Errors
 /// 400 where no Patient is given or a parameter cannot be read; 503 while the patients are being read into memory.
@@ -34,14 +37,27 @@ pub fn match_patient(
     let count = inputs.number("count")?.unwrap_or(COUNT).min(engine.limits.page_max);
     let explain = inputs.flag(EXPLAIN)?.unwrap_or(false);
     let mut remarks = Vec::new();
+    if explain && !engine.match_weights()?.is_calibrated() {
+        let text = "The weights in force are not calibrated: probabilities are too sure. Learn them again, with epis match train.";
+        remarks.push(Issue::warning(Code::Informational, text));
+    }
     if person.is_unknown() {
         let text =
             "The patient has neither name, birth date, identifier nor telephone: nobody can be found by what is left.";
         remarks.push(Issue::information(Code::Informational, text));
     }
-    let mut found = engine.who(&person, engine.limits.page_max)?;
+    let mut found: Vec<Who> = engine
+        .who(&person, engine.limits.page_max)?
+        .into_iter()
+        .map(|found| Who { found, here: true })
+        .collect();
+    let (beyond, said) = engine.who_beyond(&person, engine.limits.page_max)?;
+    found.extend(beyond.into_iter().map(|found| Who { found, here: false }));
+    found.sort_by(|a, b| b.likelihood().partial_cmp(&a.likelihood()).unwrap_or(Ordering::Equal));
+    found.truncate(engine.limits.page_max);
+    remarks.extend(said);
     if only_certain {
-        found.retain(|found| found.score.grade == Grade::Certain);
+        found.retain(|who| who.found.score.grade == Grade::Certain);
         if found.len() > 1 {
             let text = format!(
                 "{} records are certainly this person; with onlyCertainMatches none is answered where there are several. They \
@@ -57,6 +73,19 @@ pub fn match_patient(
         200,
         page(engine, request, kind, &found, count, explain, &remarks)?,
     ))
+}
+
+/// Somebody found.
+struct Who {
+    found: Found,
+    /// Whether the record is here; otherwise the country's list has her.
+    here: bool,
+}
+
+impl Who {
+    fn likelihood(&self) -> (Grade, f64) {
+        (self.found.score.grade, self.found.score.bits)
+    }
 }
 
 /// The Patient that is looked for.
@@ -75,20 +104,17 @@ fn page(
     engine: &Engine,
     request: &Request<'_>,
     kind: &Kind,
-    found: &[Found],
+    found: &[Who],
     count: usize,
     explain: bool,
     remarks: &[Issue],
 ) -> Result<Vec<u8>, Refusal> {
     let address = format!("{}/{kind}/$match", request.base);
     let mut page = Page::start("searchset", now(), Some(found.len() as u64), &[("self", address)]);
-    for found in found.iter().take(count) {
+    for Who { found, here } in found.iter().take(count) {
         let id = Id::new(&found.id).ok_or_else(|| Refusal::broken("A register has an id that is none."))?;
-        let record = match engine.record(kind, &id) {
-            Ok(record) => record,
-            // Deleted while the question was answered.
-            Err(refusal) if matches!(refusal.status, 404 | 410) => continue,
-            Err(refusal) => return Err(refusal),
+        let Some(json) = json(engine, kind, &id, *here)? else {
+            continue;
         };
         let why = if explain { explanation(found) } else { Vec::new() };
         let graded = Graded {
@@ -96,12 +122,24 @@ fn page(
             grade: found.score.grade.code(),
             why: &why,
         };
-        page.graded(request.base, kind, &id, &graded, |out| {
-            out.extend_from_slice(&record.json)
-        });
+        page.graded(request.base, kind, &id, &graded, |out| out.extend_from_slice(&json));
     }
     page.remarks(remarks);
     Ok(page.finish())
+}
+
+/// What is shown of somebody: her record, or what the country's list has; `None` where that went while the question was
+/// answered.
+fn json(engine: &Engine, kind: &Kind, id: &Id, here: bool) -> Result<Option<Vec<u8>>, Refusal> {
+    if !here {
+        let country = engine.country.read();
+        return Ok(country.known().map(|known| known.patient(id.as_str()).to_bytes()));
+    }
+    match engine.record(kind, id) {
+        Ok(record) => Ok(Some(record.json.to_vec())),
+        Err(refusal) if matches!(refusal.status, 404 | 410) => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// What every feature adds, in bits, and what held the grade down.
@@ -122,8 +160,13 @@ impl Engine {
     /// 503 while the patients are being read into memory; those of the store and of a search.
     pub fn who(&self, person: &Person, most: usize) -> Result<Vec<Found>, Refusal> {
         let weights = self.match_weights()?;
-        self.people.ask(&self.store, self.limits.search_time, |everybody| {
-            everybody.best(person, &weights, most)
-        })
+        let country = self.country.read();
+        let wider = country.known().and_then(|known| known.frequencies());
+        self.people
+            .ask(&self.store, self.limits.search_time, |everybody| match wider {
+                // A clinic's few people say little of how common a name is.
+                Some(wider) => everybody.best_by(wider, person, &weights, most),
+                None => everybody.best(person, &weights, most),
+            })
     }
 }

@@ -49,6 +49,13 @@ impl Engine {
             }
             None => Weights::built_in(),
         };
+        if !weights.is_calibrated() {
+            self.people.tell(&format!(
+                "The weights \"{}\" of matching ({LIBRARY}/{ID}) were learned before evidence was calibrated: the probabilities \
+                 of $match, and its grades, are too sure. Learn them again, with epis match train.",
+                weights.version
+            ));
+        }
         let weights = Arc::new(weights);
         *kept = Some((changes, Arc::clone(&weights)));
         Ok(weights)

@@ -97,7 +97,10 @@ fn joined(source: &Party, target: &Party) -> Tree {
             push(&mut record, "identifier", old);
         }
     }
-    push(&mut record, "link", link(&format!("Patient/{}", source.id), "replaces"));
+    let links = record.get("link").map_or(&[][..], Tree::items);
+    if !links.iter().any(|link| leads(link, "replaces", &source.id)) {
+        push(&mut record, "link", link(&format!("Patient/{}", source.id), "replaces"));
+    }
     record
 }
 

@@ -122,10 +122,13 @@ impl<'a> Event<'a> {
         after: Vec<(&Party, Tree)>,
         text: String,
     ) -> Result<Attempt<Reply>, Refusal> {
-        let mut writes = Vec::with_capacity(after.len() + 1);
+        let mut writes = Vec::with_capacity(after.len() + 2);
+        // First what was decided: where the rest arrives elsewhere, that is known.
+        writes.extend(self.decision(engine, source, target)?);
         for (party, record) in &after {
             writes.push(party.write(engine, record)?);
         }
+        self.let_both_have(source, target, &mut writes);
         if self.preview {
             let result = after.into_iter().find(|(party, _)| party.id == target.id);
             let result = result.map_or_else(|| target.record.clone(), |(_, record)| record);
@@ -135,7 +138,6 @@ impl<'a> Event<'a> {
             )));
         }
         writes.push(self.provenance_write(engine, source, target)?);
-        writes.extend(self.decision(engine, source, target)?);
         let names: Vec<(Kind, Id)> = writes
             .iter()
             .map(|write| (write.kind.clone(), write.id.clone()))
@@ -145,6 +147,16 @@ impl<'a> Event<'a> {
             // Somebody wrote one of them in between: decide again.
             Err(Refused::Expectation { .. } | Refused::Disturbed) => Ok(Attempt::Disturbed),
             Err(refused) => Err(of_refused(refused, &names)),
+        }
+    }
+
+    /// Two persons again may have one number in their records, as when both were registered with it where there was no line:
+    /// the target goes on holding it, and the source has it all the same.
+    fn let_both_have(&self, source: &Party, target: &Party, writes: &mut [Write]) {
+        let of = |party: &Party, writes: &[Write]| writes.iter().position(|write| write.id == party.id);
+        if let (UNMERGE, Some(one), Some(other)) = (self.code, of(source, writes), of(target, writes)) {
+            let held = writes[other].claims.clone();
+            writes[one].claims.retain(|claim| !held.contains(claim));
         }
     }
 

@@ -46,7 +46,7 @@ impl Party {
             .and_then(|given| given.string("reference"))
             .or_else(|| inputs.text(name));
         if let Some(reference) = reference {
-            let party = Party::read(engine, &referred(name, &reference)?)?;
+            let party = Party::read(engine, &referred(inputs, name, &reference)?)?;
             party.has(&by_identifier, &identifiers)?;
             return Ok(party);
         }
@@ -154,8 +154,14 @@ fn place(name: &str) -> String {
     format!("Parameters.parameter.where(name='{name}')")
 }
 
-fn referred(name: &str, reference: &str) -> Result<Id, Refusal> {
+fn referred(inputs: &Inputs, name: &str, reference: &str) -> Result<Id, Refusal> {
     match Reference::parse(reference) {
+        Reference::Literal { base, .. } if !inputs.is_here(base) => {
+            let text = format!(
+                "{name} is {reference}, a record of another server; name one that is here, such as Patient/17."
+            );
+            Err(refused(text).at(place(name)))
+        }
         Reference::Literal { kind, id, .. } if kind == replaced::KIND => {
             Id::new(id).ok_or_else(|| refused(format!("{name} is \"{reference}\", which has no id.")))
         }

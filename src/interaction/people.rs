@@ -68,7 +68,18 @@ impl Everybody {
     /// Those who may be this person, as [`Register::best`] has it. Who is found by a record that another replaces is that
     /// other, and nobody is named twice.
     pub fn best(&self, person: &Person, weights: &Weights, most: usize) -> Vec<Found> {
-        let mut found = self.register.best(person, weights, most);
+        self.best_by(&self.register, person, weights, most)
+    }
+
+    /// As [`Everybody::best`], where how common particulars are is known from elsewhere.
+    pub(crate) fn best_by(
+        &self,
+        frequencies: &Register,
+        person: &Person,
+        weights: &Weights,
+        most: usize,
+    ) -> Vec<Found> {
+        let mut found = self.register.best_by(frequencies, person, weights, most);
         let mut named = FxHashSet::default();
         found
             .iter_mut()
@@ -141,6 +152,11 @@ impl Everybody {
                 each(id, person);
             }
         });
+    }
+
+    /// The ids of the records that others replace.
+    pub(crate) fn replaced(&self) -> impl Iterator<Item = &str> {
+        self.replaced.keys().map(String::as_str)
     }
 
     /// The last of the records that replace one, one after the other, as far as they are there; where they go round in a
@@ -239,6 +255,11 @@ impl People {
             }
         }
         Ok(people)
+    }
+
+    /// Tells whoever runs the server.
+    pub(crate) fn tell(&self, what: &str) {
+        (self.notice)(what);
     }
 
     /// The tables that names are read by.

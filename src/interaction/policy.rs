@@ -53,6 +53,33 @@ impl Duplicates {
     }
 }
 
+/// What a centre does about patients who were registered at clinics and are new to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Newcomers {
+    /// Nothing.
+    Off,
+    /// Whoever is likely somebody it knows is put on the worklist of duplicates.
+    Queue,
+    /// Whoever is certainly one other is linked with her; the rest is put on the worklist.
+    #[default]
+    Link,
+}
+
+impl Newcomers {
+    /// Reads the word of a setting.
+    ///
+    /// # Errors
+    /// The end of a sentence that begins with the setting's name.
+    pub fn read(word: &str) -> Result<Newcomers, String> {
+        match word {
+            "off" => Ok(Newcomers::Off),
+            "queue" => Ok(Newcomers::Queue),
+            "link" => Ok(Newcomers::Link),
+            other => Err(format!("is {other:?}; it is off, queue or link")),
+        }
+    }
+}
+
 /// The policy of every kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -134,6 +161,13 @@ mod tests {
         assert_eq!(Duplicates::read("refuse"), Ok(Duplicates::Refuse));
         assert_eq!(Duplicates::read("warn"), Ok(Duplicates::default()));
         assert!(Duplicates::read("merge").unwrap_err().contains("merge"));
+    }
+
+    #[test]
+    fn what_is_done_about_newcomers_is_one_of_three_words() {
+        assert_eq!(Newcomers::read("queue"), Ok(Newcomers::Queue));
+        assert_eq!(Newcomers::read("link"), Ok(Newcomers::default()));
+        assert!(Newcomers::read("merge").unwrap_err().contains("merge"));
     }
 
     #[test]

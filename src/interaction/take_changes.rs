@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::merge_party::document;
 use crate::newcomers;
 use crate::refusal::Refusal;
+use crate::untangle;
 
 /// Versions in one unit at most.
 pub(crate) const UNIT_MAX: usize = 256;
@@ -249,6 +250,8 @@ struct Standing<'a> {
     /// Versions that the current one does not know of, and none of which knows another.
     apart: Vec<VersionId>,
     open: Open,
+    /// Of a patient: who replaced her before the unit or by a version that came.
+    replacing: Vec<Id>,
 }
 
 /// What one unit writes.
@@ -268,6 +271,7 @@ impl<'a> Plan<'a> {
     fn meet(&mut self, engine: &Engine, name: &(Kind, Id)) -> Result<&mut Standing<'a>, Untaken> {
         if !self.records.contains_key(name) {
             let current = engine.store.current(&name.0, &name.1)?;
+            let replacing = current.as_ref().map_or_else(Vec::new, untangle::replacing);
             let standing = Standing {
                 current: current.as_ref().map(|version| version.version),
                 live: current.is_some_and(|version| version.operation.is_live()),
@@ -275,6 +279,7 @@ impl<'a> Plan<'a> {
                 came: Vec::new(),
                 apart: Vec::new(),
                 open: Open::of(engine, &name.0, &name.1)?,
+                replacing,
             };
             self.records.insert(name.clone(), standing);
             self.order.push(name.clone());
@@ -294,6 +299,7 @@ impl<'a> Plan<'a> {
         }
         standing.apart.retain(|apart| !based_on(apart));
         standing.came.push(change);
+        standing.replacing.extend(untangle::replacing_after(change));
         if aside {
             standing.apart.push(change.version);
         } else {
@@ -313,7 +319,11 @@ impl<'a> Plan<'a> {
         let tasks = self.order.iter().filter(|(kind, _)| kind.as_str() == TASK);
         let busy: FxHashSet<Id> = tasks.map(|(_, id)| id.clone()).collect();
         for name in std::mem::take(&mut self.order) {
-            let standing = self.records.remove(&name).expect("every record in order was met");
+            let mut standing = self.records.remove(&name).expect("every record in order was met");
+            let replacing = std::mem::take(&mut standing.replacing);
+            let came = !standing.came.is_empty();
+            self.notes
+                .extend(came.then(|| untangle::note(&name.1, replacing)).flatten());
             let agreed = standing.apart.is_empty() && standing.open.is_empty();
             let Some(current) = standing.current.filter(|_| !agreed) else {
                 continue;

@@ -1,153 +1,48 @@
 //! A centre and clinics that write apart and sync: what becomes of each record, everywhere, and what is on the worklist.
 //!
-//! A script is lines of acts: `WHO put Kind/id members`, `WHO delete Kind/id`, `WHO sync` (a clinic tells the centre what it
-//! wrote and takes what changed there), `sync` (all, until nobody has anything to say), `settle`; and of what must hold:
-//! `WHO has Kind/id members`, `everywhere Kind/id members` (or `gone`), `open N`, `settled N` (Tasks of conflicts).
+//! A script is lines of acts: `WHO put Kind/id members`, `WHO delete Kind/id`, `WHO merge id id`, `WHO unmerge id`, `WHO apart
+//! id id`, `WHO sync` (a clinic tells the centre what it wrote and takes what changed there), `sync` (all, until nobody has
+//! anything to say), `settle`; and of what must hold: `WHO has Kind/id members`, `everywhere Kind/id members` (or `gone`),
+//! `stands id id` (who stands for a patient), `open N`, `settled N` (Tasks of the worklists).
 //! `EPIS_SITE_CASES=100 cargo test -p interaction sites_at_random` tries as many networks at random.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use fhir::identity::{Id, Kind};
+use fhir::identity::Id;
 use fhir::tree::Tree;
 use query::sample::Random;
 use store::testing::Fresh;
 use store::{HistoryRange, Note, Scope, Version};
 use sync::{Change, History, Rules};
 
+use crate::Method;
 use crate::apart::version_of;
 use crate::arrive::Untaken;
+use crate::merge_party::Party;
+use crate::newcomers::look_up_newcomers;
+use crate::site::{Site, current, parameters, sorted};
 use crate::take_changes::{Acknowledged, Taken, settle_conflicts, take_changes};
 use crate::take_states::take_states;
-use crate::{Caller, Engine, Generations, Method, Request, Settings, answer};
+use crate::untangle::untangle;
 
-const BASE: &str = "http://x/fhir";
 /// Random networks that are tried where nothing is said.
 const CASES: u64 = 4;
 
-/// A site: an engine on a place of its own.
-pub(crate) struct Site {
-    generations: Option<Generations>,
-    index: PathBuf,
-    pub(crate) fresh: Fresh,
-}
-
-impl Site {
-    pub(crate) fn new(fresh: Fresh, node: u32) -> Site {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let index = format!(
-            "epis-site-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let index = std::env::temp_dir().join(index);
-        let mut log = fresh.settings();
-        log.node = Some(node);
-        let settings = Settings::at(log, index.clone());
-        Site {
-            generations: Some(Generations::open(settings).expect("an engine in a fresh place")),
-            index,
-            fresh,
-        }
-    }
-
-    pub(crate) fn engine(&self) -> Arc<Engine> {
-        self.generations.as_ref().expect("open until dropped").now()
-    }
-
-    fn ask(&self, method: Method, path: &str, body: &str) {
-        let mut request = Request::new(method, path, "", BASE);
-        request.body = body.as_bytes();
-        request.content_type = Some("application/fhir+json");
-        let reply = answer(&self.engine(), &Caller::Operator, &request);
-        let text = String::from_utf8_lossy(reply.body.bytes()).into_owned();
-        assert!(reply.status < 300, "{path} {body}: {text}");
-    }
-
-    pub(crate) fn put(&self, path: &str, members: &str) {
-        let (kind, id) = path.split_once('/').unwrap();
-        let comma = if members.is_empty() { "" } else { "," };
-        let body = format!(r#"{{"resourceType":"{kind}","id":"{id}"{comma}{members}}}"#);
-        self.ask(Method::Put, path, &body);
-    }
-
-    /// The record without what the server says of it; `None` where it is not there.
-    pub(crate) fn has(&self, path: &str) -> Option<Tree> {
-        let version = current(&self.engine(), path).filter(|version| version.operation.is_live())?;
-        Some(plain(&version))
-    }
-
-    /// The conflicts' Tasks with a status.
-    fn tasks(&self, wanted: &str) -> Vec<Tree> {
-        let engine = self.engine();
-        let tasks = engine
-            .store
-            .records_of(&Kind::new("Task").unwrap(), None, u64::MAX, 1_000);
-        let tasks = tasks.unwrap().0.iter().map(plain).collect::<Vec<_>>();
-        let has = |task: &Tree| task.get("status").and_then(Tree::as_str) == Some(wanted);
-        tasks.into_iter().filter(has).collect()
-    }
-
-    fn sound(&self, what: &str) {
-        let engine = self.engine();
-        let report = engine.store.check(&|_, _| ()).unwrap();
-        assert_eq!((report.findings, report.repairs), (vec![], vec![]), "{what}");
-        let report = engine.index.check(&|_, _| {}, true).unwrap();
-        assert_eq!((report.findings, report.repairs), (vec![], vec![]), "{what}");
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.generations = None;
-        // A folder left over in the system's temporary directory does no harm.
-        let _ = std::fs::remove_dir_all(&self.index);
-    }
-}
-
-fn name(path: &str) -> (Kind, Id) {
-    let (kind, id) = path.split_once('/').unwrap();
-    (Kind::new(kind).unwrap(), Id::new(id).unwrap())
-}
-
-fn current(engine: &Engine, path: &str) -> Option<Version> {
-    let (kind, id) = name(path);
-    engine.store.current(&kind, &id).unwrap()
-}
-
-fn plain(version: &Version) -> Tree {
-    let mut tree = version_of(&Change::from(version.clone())).unwrap().body.unwrap();
-    tree.remove("resourceType");
-    tree.remove("id");
-    sorted(&tree)
-}
-
-/// Members in the order of their names: what a record says does not depend on their order.
-fn sorted(tree: &Tree) -> Tree {
-    match tree {
-        Tree::Object(members) => {
-            let mut members: Vec<(String, Tree)> = members.iter().map(|(n, held)| (n.clone(), sorted(held))).collect();
-            members.sort_by(|a, b| a.0.cmp(&b.0));
-            Tree::Object(members)
-        }
-        Tree::Array(items) => Tree::Array(items.iter().map(sorted).collect()),
-        other => other.clone(),
-    }
-}
-
 /// A centre and clinics.
-struct Network {
+pub(crate) struct Network {
     /// The centre first, then nodes 1, 2, ...
-    sites: Vec<Site>,
+    pub(crate) sites: Vec<Site>,
 }
 
 impl Network {
-    fn new(centre: Fresh, clinics: u32) -> Network {
+    pub(crate) fn new(centre: Fresh, clinics: u32) -> Network {
+        Network::of(Site::new(centre, 0), clinics)
+    }
+
+    pub(crate) fn of(centre: Site, clinics: u32) -> Network {
         let clinics = (1..=clinics).map(|node| Site::new(Fresh::sqlite(), node));
         Network {
-            sites: std::iter::once(Site::new(centre, 0)).chain(clinics).collect(),
+            sites: std::iter::once(centre).chain(clinics).collect(),
         }
     }
 
@@ -160,7 +55,7 @@ impl Network {
         versions.into_iter().map(Change::from).collect()
     }
 
-    fn push(&self, node: u32) -> Taken {
+    pub(crate) fn push(&self, node: u32) -> Taken {
         take_changes(&self.sites[0].engine(), node, &self.unsent(node)).unwrap()
     }
 
@@ -187,7 +82,7 @@ impl Network {
         self.pull(node) || pushed
     }
 
-    fn sync_all(&self) {
+    pub(crate) fn sync_all(&self) {
         let nodes = 1..self.sites.len() as u32;
         for _ in 0..5 {
             if nodes.clone().filter(|node| self.sync(*node)).count() == 0 {
@@ -197,6 +92,14 @@ impl Network {
         panic!("the sites do not come to an end");
     }
 
+    /// What a centre looks at after a contact.
+    pub(crate) fn settle(&self) {
+        let centre = self.sites[0].engine();
+        untangle(&centre, 100).unwrap();
+        look_up_newcomers(&centre, 100).unwrap();
+        settle_conflicts(&centre, 100).unwrap();
+    }
+
     fn site(&self, who: &str) -> &Site {
         match who {
             "centre" => &self.sites[0],
@@ -204,7 +107,7 @@ impl Network {
         }
     }
 
-    fn act(&self, line: &str) {
+    pub(crate) fn act(&self, line: &str) {
         let words: Vec<&str> = line.splitn(4, ' ').collect();
         let wanted = |text: &str| match text {
             "gone" => None,
@@ -216,7 +119,22 @@ impl Network {
         };
         match words[..] {
             ["sync"] => self.sync_all(),
-            ["settle"] => drop(settle_conflicts(&self.sites[0].engine(), 100).unwrap()),
+            ["settle"] => self.settle(),
+            ["stands", who, by] => {
+                for (node, site) in self.sites.iter().enumerate() {
+                    let engine = site.engine();
+                    let party = Party::read(&engine, &Id::new(who).unwrap()).unwrap();
+                    let is_active = |id: &Id| {
+                        let stands = Party::read(&engine, id).unwrap();
+                        stands.record.get("active") != Some(&Tree::Bool(false))
+                    };
+                    let survivor = party.survivor(&engine).unwrap();
+                    assert!(
+                        survivor.as_str() == by && is_active(&survivor),
+                        "{line}, at {node}: {survivor}"
+                    );
+                }
+            }
             ["open", number] => count("requested", number),
             ["settled", number] => count("completed", number),
             ["everywhere", path, ..] => {
@@ -227,6 +145,16 @@ impl Network {
             }
             [who, "sync"] => drop(self.sync(who.parse().unwrap())),
             [who, "delete", path] => self.site(who).ask(Method::Delete, path, ""),
+            [who, "merge", source, target] => {
+                let body = parameters(&[("source-patient", source), ("target-patient", target)]);
+                self.site(who).ask(Method::Post, "Patient/$merge", &body);
+            }
+            [who, "unmerge", id] => self.site(who).ask(Method::Post, &format!("Patient/{id}/$unmerge"), ""),
+            [who, "apart", one, other] => {
+                let path = format!("Patient/{one}/$keep-apart");
+                self.site(who)
+                    .ask(Method::Post, &path, &parameters(&[("other", other)]));
+            }
             [who, "put", path, members] => self.site(who).put(path, members),
             [who, "has", path, members] => assert_eq!(self.site(who).has(path), wanted(members), "{line}"),
             _ => panic!("{line} is no act"),
@@ -569,22 +497,4 @@ fn a_state_that_came_late_or_twice_changes_nothing() {
     assert_eq!(take(2, 0), (0, 0, 1), "what was written here is not there yet");
     assert_eq!(take(2, 1), (1, 0, 0));
     assert_eq!(current(&clinic, "Patient/p").unwrap().version, states[2].version);
-}
-
-#[test]
-fn who_may_be_known_is_put_on_the_worklist() {
-    let network = Network::new(Fresh::sqlite(), 2);
-    let person = r#""name":[{"given":["Pema"],"family":"Dorji"}],"birthDate":"1984-02-29","gender":"female","identifier":[{"system":"http://id.gov.bt/citizen","value":"11410001234"}]"#;
-    network.sites[1].put("Patient/a", person);
-    network.sites[2].put("Patient/b", person);
-    network.push(1);
-    network.push(2);
-    let centre = network.sites[0].engine();
-    assert_eq!(crate::newcomers::look_up_newcomers(&centre, 10).unwrap(), 2);
-    assert_eq!(crate::newcomers::look_up_newcomers(&centre, 10).unwrap(), 0);
-    network.sync_all();
-    for site in &network.sites {
-        let tasks = site.tasks("requested");
-        assert_eq!(tasks.len(), 1, "{tasks:#?}");
-    }
 }

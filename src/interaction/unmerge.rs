@@ -58,7 +58,13 @@ fn attempt(engine: &Engine, inputs: &Inputs, id: Option<&Id>, event: &Event<'_>)
     if let Some(target) = event.happened(engine, &source.id, target.as_ref().map(|target| &target.id))? {
         return event.done(engine, &target, "The merge was undone before; nothing was written.");
     }
-    let Some(into) = source.replaced_by.clone() else {
+    // Two places may have merged her into two.
+    let links = merges(&source.record);
+    let chosen = target
+        .as_ref()
+        .map(|target| ("replaced-by".to_owned(), target.id.clone()));
+    let chosen = chosen.filter(|chosen| links.contains(chosen)).map(|(_, id)| id);
+    let Some(into) = chosen.or_else(|| source.replaced_by.clone()) else {
         return Err(refused(format!(
             "Patient/{} is not merged into another; nothing is to be undone.",
             source.id
@@ -81,10 +87,14 @@ fn attempt(engine: &Engine, inputs: &Inputs, id: Option<&Id>, event: &Event<'_>)
     }
     // The target lets go of identifiers first, so that the source can hold them again.
     let mut after = Vec::new();
-    let own = undone(engine, &target, &("replaces".to_owned(), source.id.clone()))?;
-    after.extend(own.map(|record| (&target, record)));
-    let own = undone(engine, &source, &("replaced-by".to_owned(), target.id.clone()))?;
-    after.push((&source, own.unwrap_or_else(|| unlinked(&source, &target.id))));
+    let merged = ("replaces".to_owned(), source.id.clone());
+    if merges(&target.record).contains(&merged) {
+        let own = undone(engine, &target, &merged)?;
+        after.push((&target, own.unwrap_or_else(|| unlinked(&target, &merged))));
+    }
+    let merged = ("replaced-by".to_owned(), target.id.clone());
+    let own = undone(engine, &source, &merged)?;
+    after.push((&source, own.unwrap_or_else(|| unlinked(&source, &merged))));
     let text = format!("Patient/{} and Patient/{into} are two persons again.", source.id);
     event.carry_out(engine, (&source, &target), after, text)
 }
@@ -93,7 +103,7 @@ fn attempt(engine: &Engine, inputs: &Inputs, id: Option<&Id>, event: &Event<'_>)
 type Merged = (String, Id);
 
 /// The links of a record that merges wrote.
-fn merges(record: &Tree) -> Vec<Merged> {
+pub(crate) fn merges(record: &Tree) -> Vec<Merged> {
     let links = record.get("link").map_or(&[][..], Tree::items);
     let merged = links.iter().filter_map(|link| {
         let kind = link.get("type").and_then(Tree::as_str)?;
@@ -176,16 +186,18 @@ fn since_untouched(engine: &Engine, id: &Id) -> Result<Vec<Tree>, Refusal> {
     }
 }
 
-/// The source of a merge that was written as such from its first version on: without the link, and active.
-fn unlinked(source: &Party, target: &Id) -> Tree {
-    let mut record = source.record.clone();
+/// One side of a merge of which nothing is known from before: without the link, and the source active.
+fn unlinked(party: &Party, (kind, other): &Merged) -> Tree {
+    let mut record = party.record.clone();
     let links = record.get("link").map_or(&[][..], Tree::items);
-    let links = links.iter().filter(|link| !leads(link, "replaced-by", target));
+    let links = links.iter().filter(|link| !leads(link, kind, other));
     let links: Vec<Tree> = links.cloned().collect();
     match links.is_empty() {
         true => drop(record.remove("link")),
         false => record.set("link", Tree::Array(links)),
     }
-    record.set("active", Tree::Bool(true));
+    if kind == "replaced-by" {
+        record.set("active", Tree::Bool(true));
+    }
     record
 }

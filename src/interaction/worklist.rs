@@ -8,12 +8,13 @@ use fhir::moment;
 use fhir::tree::Tree;
 use person::Score;
 use query::values::hash;
-use store::{Expect, Operation, Write};
+use store::{Expect, Operation, Refused, Unit, Write};
 
+use crate::conditional::{self, Attempt};
 use crate::engine::{Engine, now, spliced};
 use crate::find::reference;
 use crate::merge_party::document;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, of_refused};
 
 /// Where the codes of the worklist come from.
 const SYSTEM: &str = "urn:epis:bt:duplicate-review";
@@ -156,6 +157,33 @@ impl Pair {
         }
         task.set("lastModified", Tree::string(moment::instant(now())));
         self.write(engine, &task, expect).map(Some)
+    }
+
+    /// Puts it on the worklist again, whatever was decided, and says why; nothing where it is open there.
+    ///
+    /// # Errors
+    /// As [`Pair::proposed`].
+    pub(crate) fn ask_again(&self, engine: &Engine, why: &str) -> Result<(), Refusal> {
+        conditional::persist(engine, || {
+            let (expect, mut task) = match self.task(engine)? {
+                Some((_, task)) if task.get("status") == Some(&Tree::string("requested")) => {
+                    return Ok(Attempt::Done(()));
+                }
+                Some((version, task)) => (Expect::Version(version), task),
+                None => (Expect::Absent, self.fresh()),
+            };
+            task.set("status", Tree::string("requested"));
+            ["businessStatus", "owner"]
+                .iter()
+                .for_each(|name| drop(task.remove(name)));
+            task.set("statusReason", Tree::object([("text", Tree::string(why))]));
+            task.set("lastModified", Tree::string(moment::instant(now())));
+            match engine.store.submit(Unit::one(self.write(engine, &task, expect)?)) {
+                Ok(_) => Ok(Attempt::Done(())),
+                Err(Refused::Expectation { .. } | Refused::Disturbed) => Ok(Attempt::Disturbed),
+                Err(refused) => Err(of_refused(refused, &[])),
+            }
+        })
     }
 
     fn fresh(&self) -> Tree {

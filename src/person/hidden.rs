@@ -10,6 +10,7 @@ use crate::places::Place;
 use crate::sound::{HASHED, sound};
 
 /// A key that hides.
+#[derive(Clone)]
 pub struct Key([u8; 32]);
 
 /// Above all real citizen numbers, so that a hash is never taken for one.

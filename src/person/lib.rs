@@ -9,10 +9,12 @@
 //!    ([`Register::best`]); it takes changes one by one.
 //!    [`Register::find`] does it as somebody types, by the beginnings of names and numbers.
 //! 4. [`train`](train::train) learns the weights from records alone; [`report`] measures matching where the truth is known.
-//! 5. A [`roster`] is a register as a small file, whole or what changed, readable or [`hidden`].
+//! 5. A [`roster`] is a register as a small file, whole or what changed, readable or [`hidden`]; it is [carried](carry) to
+//!    clinics piece by piece.
 
 pub mod asked;
 pub mod birth;
+pub mod carry;
 mod columns;
 pub mod compare;
 mod crowd;

@@ -82,7 +82,12 @@ impl Person {
             ..Person::default()
         };
         each(patient, "extension").for_each(|extension| person.read_extension(extension));
-        each(patient, "identifier").for_each(|identifier| person.read_identifier(identifier));
+        // A number that counts no more, as of a record that was merged into this one, is not the one she has.
+        let is_old = |identifier: &Node<'_>| identifier.string("use").is_some_and(|code| code == "old");
+        let (old, own): (Vec<Node<'_>>, Vec<Node<'_>>) = each(patient, "identifier").partition(is_old);
+        own.into_iter()
+            .chain(old)
+            .for_each(|identifier| person.read_identifier(identifier));
         each(patient, "contact").for_each(|contact| person.read_contact(contact, names));
         each(patient, "name").for_each(|name| person.read_name(name, names));
         each(patient, "telecom").for_each(|telecom| person.read_telecom(telecom));
@@ -96,6 +101,31 @@ impl Person {
         self.names.is_empty() && self.birth.is_none() && !numbers && self.mother.is_none()
     }
 
+    /// Takes in what another record of the same person has more: names, numbers, telephones, and what is not known of her.
+    pub fn join(&mut self, other: &Person) {
+        for name in &other.names {
+            if !self.names.iter().any(|known| same_tokens(known, name)) {
+                self.names.push(name.clone());
+            }
+        }
+        other.citizen.iter().for_each(|number| self.add_citizen(*number));
+        for identifier in &other.identifiers {
+            self.add_identifier(identifier.clone());
+        }
+        for telephone in &other.telephones {
+            if !self.telephones.contains(telephone) {
+                self.telephones.push(*telephone);
+            }
+        }
+        self.birth = self.birth.or(other.birth);
+        if self.sex == Sex::Unknown {
+            self.sex = other.sex;
+        }
+        if self.place.is_unknown() {
+            self.place = other.place;
+        }
+    }
+
     fn read_extension(&mut self, extension: Node<'_>) {
         let url = extension.string("url").unwrap_or_default();
         if url.strip_prefix(EXTENSIONS) == Some("bt-mother-identifier") {
@@ -107,9 +137,25 @@ impl Person {
         let Some(identifier) = read_identifier(node) else {
             return;
         };
-        if identifier.system == CITIZEN {
-            self.citizen = citizen(&identifier.value).or(self.citizen);
-        } else if !self.identifiers.contains(&identifier) {
+        if identifier.system != CITIZEN {
+            self.add_identifier(identifier);
+        } else if let Some(number) = citizen(&identifier.value) {
+            self.add_citizen(number);
+        }
+    }
+
+    /// Adds a citizen number: the first is hers, and she is found by the others.
+    fn add_citizen(&mut self, number: u64) {
+        if *self.citizen.get_or_insert(number) != number {
+            self.add_identifier(Identifier {
+                system: CITIZEN.to_owned(),
+                value: format!("{number:011}"),
+            });
+        }
+    }
+
+    fn add_identifier(&mut self, identifier: Identifier) {
+        if !self.identifiers.contains(&identifier) {
             self.identifiers.push(identifier);
         }
     }
@@ -188,7 +234,6 @@ fn read_identifier(node: Node<'_>) -> Option<Identifier> {
     (!value.is_empty()).then_some(Identifier { system, value })
 }
 
-/// The tokens of a HumanName: of its parts, or where it has none of its text.
 /// Where a Patient lives: the first of her addresses that is known; an unknown place where none is.
 pub fn home(patient: Node<'_>) -> Place {
     let mut places = each(patient, "address")
@@ -197,6 +242,7 @@ pub fn home(patient: Node<'_>) -> Place {
     places.next().unwrap_or_default()
 }
 
+/// The tokens of a HumanName: of its parts, or where it has none of its text.
 fn tokens(name: Node<'_>, names: &Spellings) -> Name {
     let parts = each(name, "given").chain(each(name, "family"));
     let parts: Vec<_> = parts.filter_map(|part| part.as_str()).collect();
@@ -275,6 +321,37 @@ mod tests {
         assert_eq!(person.mother.unwrap().value, "11404000002");
         assert_eq!(person.parents, [vec!["pema", "lhamo"], vec![]]);
         assert!(person.place.gewog == 103 && person.place.house > 0 && person.sex == Sex::Female);
+    }
+
+    #[test]
+    fn who_has_two_citizen_numbers_has_the_one_that_counts_and_is_found_by_both() {
+        let number = |value: &str, code: &str| {
+            format!(r#"{{"system":"http://id.gov.bt/citizen","value":"{value}","use":"{code}"}}"#)
+        };
+        let (old, own) = (number("10101000001", "old"), number("11404000581", "official"));
+        let other = Identifier {
+            system: CITIZEN.to_owned(),
+            value: "10101000001".to_owned(),
+        };
+        for both in [format!("{old},{own}"), format!("{own},{old}")] {
+            let person = read(&format!(r#"{{"identifier":[{both}]}}"#));
+            assert_eq!(
+                (person.citizen, person.identifiers),
+                (Some(11_404_000_581), vec![other.clone()])
+            );
+        }
+        let mut joined = read(&format!(
+            r#"{{"identifier":[{own}],"name":[{{"text":"Sonam Dorji"}}],"gender":"male"}}"#
+        ));
+        joined.join(&read(&format!(
+            r#"{{"identifier":[{old}],"name":[{{"text":"Dorjee Soenam"}},{{"text":"Karma"}}],"gender":"female","birthDate":"1987"}}"#
+        )));
+        assert_eq!(
+            (joined.citizen, &joined.identifiers[..]),
+            (Some(11_404_000_581), &[other][..])
+        );
+        assert_eq!(joined.names, [vec!["sonam", "dorji"], vec!["karma"]]);
+        assert_eq!((joined.sex, joined.birth), (Sex::Male, Birth::read("1987")));
     }
 
     #[test]

@@ -72,6 +72,17 @@ impl Place {
         }
     }
 
+    /// The names of the gewog and of the dzongkhag, as far as they are known.
+    pub fn names(&self) -> [Option<&'static str>; 2] {
+        let number = |code: &str| code.trim_start_matches("BT").parse().unwrap_or(0);
+        let name = |table: &'static str, wanted: u32, column: usize| {
+            let mut rows = table.lines().skip(1).map(|line| line.split(','));
+            let row = rows.find(|row| row.clone().next().is_some_and(|code| number(code) == wanted));
+            row.filter(|_| wanted > 0)?.nth(column)
+        };
+        [name(GEWOGS, self.gewog, 2), name(DZONGKHAGS, self.dzongkhag, 1)]
+    }
+
     /// Whether nothing is known.
     pub fn is_unknown(&self) -> bool {
         *self == Place::default()
@@ -167,6 +178,20 @@ fn names() -> &'static Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_named() {
+        let table = [
+            ("BT0104", [Some("Ura"), Some("Bumthang")]),
+            ("BT0104002", [Some("Ura"), Some("Bumthang")]),
+            ("BT01", [None, Some("Bumthang")]),
+            ("BT9999", [None, None]),
+        ];
+        for (code, names) in table {
+            assert_eq!(Place::of_code(code).unwrap().names(), names, "{code}");
+        }
+        assert_eq!(Place::default().names(), [None, None]);
+    }
 
     #[test]
     fn places_are_read_by_code_and_by_name() {

@@ -178,6 +178,14 @@ impl Register {
         }
     }
 
+    /// The ids of everybody, in the order they came or last changed.
+    pub fn ids(&self) -> Vec<String> {
+        let living = (0..self.starts.len() as u32).filter(|number| self.lives(*number));
+        living
+            .filter_map(|number| Some(self.id_of(number)?.to_owned()))
+            .collect()
+    }
+
     /// At most `most` people, evenly spread over the order they came in.
     pub(crate) fn sample(&self, most: usize) -> Vec<Person> {
         let step = (self.starts.len() / most.max(1)).max(1);

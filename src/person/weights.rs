@@ -40,6 +40,12 @@ impl Weights {
         Weights::read(BUILT_IN).expect("a test reads them")
     }
 
+    /// Whether bits of evidence are known to be what they turn out to be: weights that were learned before that was measured
+    /// are taken at their word, which is too sure.
+    pub fn is_calibrated(&self) -> bool {
+        !self.calibration.is_empty()
+    }
+
     /// Reads a table.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interaction::limits::Limits;
-use interaction::policy::{Duplicates, Policy};
+use interaction::policy::{Duplicates, Newcomers, Policy};
 use interaction::upkeep::Pace;
 use interaction::{Generations, engine};
 
@@ -38,6 +38,7 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     wanted.policy = Policy::read(&settings.validate).map_err(|why| format!("The setting `validate` {why}."))?;
     wanted.duplicates =
         Duplicates::read(&settings.duplicates).map_err(|why| format!("The setting `duplicates` {why}."))?;
+    wanted.newcomers = Newcomers::read(&settings.newcomers).map_err(|why| format!("The setting `newcomers` {why}."))?;
     wanted.pace = Pace {
         background,
         percent: settings.index_build_percent,

@@ -1,18 +1,14 @@
 //! `epis match`: weights learned from records, matching measured on a nation, and everybody in a small file.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use fhir::identity::Id;
-use interaction::{Caller, Method, Request, analyzers, match_weights, people};
+use interaction::{Caller, Method, Request, analyzers, match_weights, people, roster};
 use person::hidden::Key;
-use person::roster::{Head, Roster, Writer, whole};
+use person::roster::{Head, Roster};
 use person::{Person, Weights, train};
-use store::{Operation, Store};
-use text::Spellings;
 
 use crate::command::Set;
 use crate::engine::analyzers_folder;
@@ -26,7 +22,7 @@ pub(crate) enum What {
     /// Learns the weights of matching from the records in the data folder, by expectation-maximisation, and stores them.
     ///
     /// They become the next version of Library/person-match-weights, by which $match then scores; the present weights
-    /// are where learning begins, and their calibration stays. With --people the records are those of a synthetic nation,
+    /// are where learning begins, and their calibration stays, or is the built-in one where they have none. With --people the records are those of a synthetic nation,
     /// where who is who is known: the evidence is calibrated too, and the weights are printed. No server may be running on
     /// the same data.
     Train {
@@ -73,8 +69,8 @@ pub(crate) enum What {
     },
     /// Writes everybody's particulars to a small file that a clinic can carry, or what changed since an earlier one.
     ///
-    /// Of each patient: id, numbers, names, date of birth, sex, telephones and gewog. No server may be running on the
-    /// same data.
+    /// Of each patient: id, numbers, names, date of birth, sex, telephones and gewog; where records were merged, of the one
+    /// that stands for her. No server may be running on the same data.
     Roster {
         /// The file to write.
         #[arg(long, value_name = "FILE")]
@@ -153,7 +149,7 @@ pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
             after,
             hidden_by,
             set,
-        } => roster(&set, &to, after, hidden_by.as_deref())?,
+        } => write_roster(&set, &to, after, hidden_by.as_deref())?,
         What::Find {
             patient,
             text,
@@ -194,9 +190,14 @@ fn learn(set: &Set, version: Option<String>) -> Result<(), String> {
             .collect::<Vec<_>>()
             .join(" ")
     })?;
+    let calibration = match before.is_calibrated() {
+        true => before.calibration.clone(),
+        false => Weights::built_in().calibration,
+    };
     let today = fhir::moment::instant(interaction::engine::now());
     let version = version.unwrap_or_else(|| today[..10].to_owned());
-    let learned = train::train(&register, &before, &version)?;
+    let mut learned = train::train(&register, &before, &version)?;
+    learned.weights.calibration = calibration;
     let record = match_weights::library(&learned.weights, &today);
     let address = format!("{}/{}", match_weights::LIBRARY, match_weights::ID);
     let mut request = Request::new(Method::Put, &address, "", "http://localhost/fhir");
@@ -224,7 +225,7 @@ fn learn(set: &Set, version: Option<String>) -> Result<(), String> {
 }
 
 /// Writes everybody, or what changed.
-fn roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) -> Result<(), String> {
+fn write_roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) -> Result<(), String> {
     let settings = set.gather(&[])?;
     let analysis = analyzers::read(&analyzers_folder(&settings))?;
     let store = crate::engine::log(&settings)?;
@@ -235,9 +236,13 @@ fn roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) ->
         key: key.as_ref().map_or([0; 16], Key::check),
     };
     let hide = |person: &Person| key.as_ref().map_or_else(|| person.clone(), |key| key.hide(person));
+    let everybody = people::everybody(&store, &analysis.names)?;
     let bytes = match after {
-        None => whole(&people::register(&store, &analysis.names)?, head, &hide),
-        Some(after) => changes(&store, &analysis.names, after, head, &hide)?,
+        None => roster::whole(&everybody, head, &hide),
+        Some(after) => {
+            let changed = roster::changed(&store, after).map_err(|trouble| trouble.to_string())?;
+            roster::changes(&everybody, &changed, head, &hide)
+        }
     };
     fs::write(to, &bytes).map_err(|e| format!("{} cannot be written: {e}.", to.display()))?;
     let roster = Roster::read(&bytes).map_err(|e| e.to_string())?;
@@ -249,37 +254,4 @@ fn roster(set: &Set, to: &Path, after: Option<u64>, hidden_by: Option<&Path>) ->
         head.up_to
     );
     Ok(())
-}
-
-/// Who changed or went after a place in the log.
-fn changes(
-    store: &Store,
-    names: &Spellings,
-    after: u64,
-    head: Head,
-    hide: &dyn Fn(&Person) -> Person,
-) -> Result<Vec<u8>, String> {
-    const BLOCK: usize = 1_000;
-    let mut last: BTreeMap<Id, Option<Person>> = BTreeMap::new();
-    let mut reached = after;
-    while reached < head.up_to {
-        let versions = store.log(reached, BLOCK).map_err(|trouble| trouble.to_string())?;
-        let Some(end) = versions.last() else { break };
-        reached = end.seq;
-        for version in versions
-            .iter()
-            .filter(|version| version.kind.as_str() == "Patient" && version.seq <= head.up_to && !version.aside)
-        {
-            let person = people::person_of(version, names).filter(|_| version.operation != Operation::Delete);
-            last.insert(version.id.clone(), person);
-        }
-    }
-    let mut writer = Writer::new(head);
-    for (id, person) in &last {
-        match person {
-            Some(person) => writer.put(id.as_str(), &hide(person)),
-            None => writer.went(id.as_str()),
-        }
-    }
-    Ok(writer.finish())
 }

@@ -3,6 +3,8 @@
 pub mod agree;
 pub(crate) mod answer;
 mod authority;
+pub(crate) mod carried;
+mod carrier;
 mod code;
 pub mod contact;
 pub(crate) mod enrol;
@@ -14,6 +16,7 @@ pub mod identity;
 mod kept;
 pub mod line;
 pub(crate) mod orders;
+mod persons;
 pub(crate) mod private;
 pub mod register;
 pub mod status;
@@ -34,6 +37,7 @@ use interaction::answer_node::Exchange;
 use crate::command::Set;
 use crate::settings::Settings;
 use authority::Authority;
+use carrier::Carrier;
 use gate::Gate;
 use horizon::{Horizon, codes};
 use orders::{Office, Order, Orders};
@@ -197,6 +201,7 @@ impl Centre {
             name: settings.centre_name.clone(),
             generations: Arc::clone(generations),
             answerer: contact::answerer(Arc::clone(&exchange), register),
+            carrier: Carrier::open(settings)?,
             tries: tries::Tries::default(),
         };
         Ok(Some(Centre {

@@ -95,7 +95,17 @@ fn health(engine: &Engine, standing: &str) -> String {
         rounds.complete, rounds.records.0, rounds.records.1, rounds.findings, rounds.repairs
     );
     let (ready, read) = engine.people_read();
-    let people = format!("{{\"ready\":{ready},\"read\":{read}}}");
+    let country = match engine.country().told() {
+        None => "null".to_owned(),
+        Some(told) => {
+            let people = told.people.map_or("null".to_owned(), |people| people.to_string());
+            let when = told
+                .people
+                .map_or("null".to_owned(), |_| format!("\"{}\"", instant(told.when)));
+            format!("{{\"people\":{people},\"asOf\":{when}}}")
+        }
+    };
+    let people = format!("{{\"ready\":{ready},\"read\":{read},\"country\":{country}}}");
     format!(
         "{{\"status\":\"ok\",\"head\":{head},\"index\":{index},\"segments\":{segments},\"resting\":{resting},\"groups\":{groups},\
         \"node\":{standing},\"building\":{building},\"people\":{people},\"patrol\":{patrol}}}\n"

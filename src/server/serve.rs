@@ -19,6 +19,7 @@ use crate::http::{Door, routes};
 use crate::log::Detail;
 use crate::node::Centre;
 use crate::node::agree::Agreeing;
+use crate::node::carried::Carried;
 use crate::node::status::Seat;
 use crate::settings::Settings;
 use crate::wire::Wire;
@@ -124,8 +125,17 @@ fn agreeing(settings: &Settings, generations: &Arc<Generations>) -> Result<Optio
         return Ok(None);
     };
     let pause = Duration::from_secs(settings.contact_seconds.max(1));
+    let carried = Carried::open(settings, generations.now().country())?;
     let is_quiet = Detail::read(&settings.log)? == Detail::None;
-    Agreeing::begin(identity, &settings.data, Arc::clone(generations), pause, is_quiet).map(Some)
+    Agreeing::begin(
+        identity,
+        &settings.data,
+        carried,
+        Arc::clone(generations),
+        pause,
+        is_quiet,
+    )
+    .map(Some)
 }
 
 fn build(

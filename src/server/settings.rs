@@ -92,6 +92,14 @@ settings! {
     node_listen: String = String::new();
     /// Seconds between a node's contacts with its centre, at least 1.
     contact_seconds: u64 = 60;
+    /// What a centre sends its nodes of everybody in the country, so that people are found at clinics whose records are not
+    /// there: readable, a few particulars; hidden, keyed hashes of them; off, nothing. At a node, off has nothing fetched.
+    person_index: String = "readable".to_owned();
+    /// The file with the secret by which those particulars are hidden, at least 16 bytes, not in the data folder: at the
+    /// centre to hide them, at a node to find by them. Empty for none.
+    person_index_secret: String = String::new();
+    /// Seconds after which the centre gathers who changed for its nodes.
+    person_index_seconds: u64 = 21_600;
     /// What this centre is called by its nodes.
     centre_name: String = "National centre".to_owned();
     /// Identifier systems whose values no two records may share.
@@ -104,6 +112,9 @@ settings! {
     /// Prefer: return=OperationOutcome; refuse, answer 409 with those it may be, unless Prefer: handling=lenient. Who is
     /// registered all the same is put on the worklist.
     duplicates: String = "warn".to_owned();
+    /// What a centre does about patients whom clinics registered and who may be people it knows: off, nothing; queue, put
+    /// them on the worklist of duplicates; link, merge who is certainly one other, and queue the rest.
+    newcomers: String = "link".to_owned();
     /// The folder with tables of your own by which texts are broken into words (names.tsv, synonyms.tsv, words.tsv,
     /// elements.tsv); empty for the folder analyzers in the data folder. Changes are heard of while the server runs.
     analyzers: String = String::new();

@@ -10,6 +10,7 @@ use interaction::{Engine, Generations};
 use sync::frame::Standing;
 use sync::session::{Next, Outcome};
 
+use super::carried::Carried;
 use super::identity::Identity;
 use super::line::{Counted, Line};
 
@@ -54,6 +55,7 @@ impl Agreeing {
     pub fn begin(
         identity: Identity,
         data: &str,
+        mut carried: Carried,
         generations: Arc<Generations>,
         pause: Duration,
         is_quiet: bool,
@@ -71,8 +73,13 @@ impl Agreeing {
         });
         let own = agreeing.clone();
         let work = move || {
+            carried.load(own.generations.now().country());
             while !own.stopping.load(Ordering::Acquire) {
                 let busy = own.contact(&mut line);
+                if own.last().agreed {
+                    let is_stopping = || own.stopping.load(Ordering::Acquire);
+                    carried.go_on(&mut line, &own.generations.now(), pause, &is_stopping);
+                }
                 own.wait(busy.unwrap_or(pause));
             }
         };

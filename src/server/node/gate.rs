@@ -1,4 +1,4 @@
-//! Where nodes come in: TLS with certificates of the centre's own authority, and three paths, none of them FHIR.
+//! Where nodes come in: TLS with certificates of the centre's own authority, and a few paths, none of them FHIR.
 
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -15,11 +15,14 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
 use interaction::Generations;
 use interaction::engine::now;
+use person::carry;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::authority::{Authority, NODE_SECONDS};
+use super::carried::PATH;
+use super::carrier::Carrier;
 use super::code::Code;
 use super::contact::{self, Answerer, Begun, Contact, Incoming, SILENCE};
 use super::enrol::{Asked, Welcome};
@@ -53,6 +56,8 @@ pub struct Gate {
     pub generations: Arc<Generations>,
     /// Who answers contacts.
     pub answerer: Answerer,
+    /// What carries everybody in the country.
+    pub carrier: Arc<Carrier>,
     /// Who has guessed at codes.
     pub tries: Tries,
 }
@@ -132,6 +137,7 @@ fn routes(gate: &Data<Gate>, config: &mut web::ServiceConfig) {
         .app_data(gate.clone())
         .route("/node/enrol", web::post().to(enrol))
         .route("/node/sync", web::post().to(sync))
+        .route(PATH, web::post().to(persons))
         .route("/node/ping", web::get().to(ping))
         .default_service(web::to(async || {
             say(
@@ -205,6 +211,31 @@ async fn sync(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResp
         Ok(Begun::Whole(bytes)) => HttpResponse::Ok().body(bytes),
         Ok(Begun::Going(pieces)) => HttpResponse::Ok().body(pieces),
         Err(refused) => say(refused.status, &refused.text),
+    }
+}
+
+async fn persons(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResponse {
+    if let Err(refused) = node(&http, &gate).await {
+        return refused;
+    }
+    let body = timeout(SILENCE, short(Incoming::new(payload))).await;
+    let Some(asked) = body.ok().flatten().and_then(|body| carry::Asked::read(&body)) else {
+        return say(
+            400,
+            "This is no question for everybody: is the program older than the centre's?",
+        );
+    };
+    let answered = web::block(move || gate.carrier.answer(&gate.generations.now(), &asked)).await;
+    match answered {
+        Ok(Ok(bytes)) => HttpResponse::Ok().body(bytes),
+        Ok(Err(why)) => {
+            eprintln!("epis: the list of everybody for clinics: {why}");
+            say(
+                500,
+                "The centre cannot read its list of everybody now; try again later.",
+            )
+        }
+        Err(_) => say(500, "A fault of the program ended the answer."),
     }
 }
 

@@ -179,6 +179,14 @@ impl Line {
         Ok(whole)
     }
 
+    /// Posts a short body to a path, and hands over each piece of the answer as it comes.
+    ///
+    /// # Errors
+    /// [`LineError`]; what was handed over before it stays handed over.
+    pub fn fetch(&mut self, path: &str, body: Vec<u8>, each: Each<'_>) -> Result<(), LineError> {
+        self.request(path, std::iter::once(body), each)
+    }
+
     fn request(&mut self, path: &str, body: impl Iterator<Item = Vec<u8>>, each: Each<'_>) -> Result<(), LineError> {
         let Line {
             runtime,

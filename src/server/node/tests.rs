@@ -16,7 +16,7 @@ use super::horizon::Horizon;
 use super::identity::{Identity, key_file};
 use super::line::{Line, LineError};
 use super::register::{Guest, Register};
-use super::{Centre, Office, Order, Orders, Settings, code, identity, kept, orders, tls, tries};
+use super::{Centre, Office, Order, Orders, Settings, carrier, code, identity, kept, orders, tls, tries};
 
 /// A folder that is removed at the end.
 struct Folder(PathBuf);
@@ -66,6 +66,7 @@ impl Running {
         let fingerprint = authority.fingerprint();
         let register = Arc::new(Register::open(Box::new(kept::Kept(Arc::clone(&generations)))).unwrap());
         let gate = Gate {
+            carrier: carrier::Carrier::open(&settings).unwrap(),
             authority,
             register: Arc::clone(&register),
             name: "Centre".to_owned(),
