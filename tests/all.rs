@@ -29,5 +29,6 @@ mod races;
 mod releases;
 mod scripts;
 mod searchable;
+mod stick;
 mod streams;
 mod summary;

@@ -26,7 +26,7 @@ pub(crate) fn clinic_over(world: &World, shape: Shape, name: &str, arguments: &[
 }
 
 /// A visit of a dozen records, as a clinic's screen writes it: one transaction.
-fn visit(patient: &str, number: usize) -> String {
+pub(crate) fn visit(patient: &str, number: usize) -> String {
     let about = format!(
         r#""subject":{{"reference":"Patient/{patient}"}},"encounter":{{"reference":"urn:uuid:00000000-0000-4000-8000-000000000001"}}"#
     );
@@ -92,17 +92,17 @@ fn visit(patient: &str, number: usize) -> String {
 }
 
 /// What `/sync/status` says of the only node there is.
-fn status(world: &World) -> Value {
+pub(crate) fn status(world: &World) -> Value {
     let rows: Value = world.get(&world.base.replace("/fhir", "/sync/status")).json();
     rows[0].clone()
 }
 
-fn total(world: &World, question: &str) -> u64 {
+pub(crate) fn total(world: &World, question: &str) -> u64 {
     let found = world.get(&format!("{question}?_summary=count")).json();
     found["total"].as_u64().expect("a count")
 }
 
-const OF_GASA: &str = r#""address":[{"extension":[{"url":"http://fhir.moh.gov.bt/StructureDefinition/bt-gewog","valueCoding":{"code":"BT0401"}}]}]"#;
+pub(crate) const OF_GASA: &str = r#""address":[{"extension":[{"url":"http://fhir.moh.gov.bt/StructureDefinition/bt-gewog","valueCoding":{"code":"BT0401"}}]}]"#;
 
 /// Over a line that is cut every few kilobytes, with power cuts on both sides, all arrives on both sides, once.
 fn records_are_exchanged_over_a_line_that_is_cut(engine: Engine) {

@@ -153,10 +153,10 @@ impl World {
         self.fresh.as_ref().map_or(0, Fresh::database_bytes)
     }
 
-    /// A command of the program on this world's store.
-    pub fn command(&self, verb: &str) -> Command {
+    /// A command of the program on this world's store, like `check` or `sync status`.
+    pub fn command(&self, words: &str) -> Command {
         let mut command = Command::new(binary());
-        command.arg(verb).arg("--data").arg(&self.folder);
+        command.args(words.split(' ')).arg("--data").arg(&self.folder);
         if let Some(Place::Postgres(url)) = self.fresh.as_ref().map(|fresh| &fresh.place) {
             command.arg("--store").arg(url);
         }

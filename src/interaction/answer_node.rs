@@ -2,24 +2,21 @@
 //!
 //! The machine is `sync::session`; this is what it needs of the log. One contact of a node is answered at a time.
 
-use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
-use fhir::document::Document;
-use fhir::identity::{Id, Kind};
-use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
-use store::{Expect, Note, Operation, Store, Unit, Write};
+use store::Unit;
 use sync::Change;
 use sync::digest::Table;
-use sync::frame::{Frame, Frames, Hello, Lanes, SEALS_MAX, Seal, What};
+use sync::frame::{End, Frame, Frames, Hello, LANES, Lanes, Place, SEALS_MAX, Seal, What};
 use sync::question::Found;
 use sync::segment;
-use sync::session::{CentreLog, CentreSession, Failed, Holding, Packed, Peer};
+use sync::session::{CentreLog, CentreSession, Failed, Holding, PROTOCOL, Packed, Peer};
 
 use crate::arrive::Untaken;
+use crate::catchment::{catchment, noted};
 use crate::compare_records::{Inventory, Verified, packed};
 use crate::engine::{Engine, now};
 use crate::horizon::{Catchment, Due, Horizons};
@@ -45,6 +42,8 @@ const WAITING_MAX: usize = 16;
 pub struct Known {
     /// Its number.
     pub number: u32,
+    /// What people call it.
+    pub name: String,
     /// The numbers under which it, or the machine before it, wrote before.
     pub former: Vec<u32>,
     /// The gewogs of its catchment, as the digits of their place codes: 501 is `BT0501`.
@@ -155,6 +154,8 @@ impl Exchange {
             inventory,
             lost: 0,
             said,
+            by_stick: false,
+            taken: 0,
         };
         desk.catchment = catchment(engine, known)?;
         Ok(Some(Contact {
@@ -216,7 +217,7 @@ impl Exchange {
 
 impl Known {
     /// Its number, and those before.
-    fn numbers(&self) -> Vec<u32> {
+    pub(crate) fn numbers(&self) -> Vec<u32> {
         std::iter::once(self.number)
             .chain(self.former.iter().copied())
             .collect()
@@ -224,6 +225,53 @@ impl Known {
 }
 
 impl Contact<'_> {
+    /// Answers a request that came on a stick, with this many bytes of segments, and one segment more at most.
+    #[must_use]
+    pub fn by_stick(mut self, room: u64) -> Self {
+        self.session = CentreSession::by_stick(room);
+        self.desk.by_stick = true;
+        self
+    }
+
+    /// The answer to a node that has not asked: as if it did, having what it last said that it has.
+    ///
+    /// # Errors
+    /// As [`hear`](Contact::hear).
+    pub fn unasked(&mut self) -> Result<Vec<Frame>, Failed> {
+        let number = self.desk.known.number;
+        let said = self.desk.said.as_ref().map(|(hello, _)| hello);
+        let hello = Hello {
+            protocol: PROTOCOL,
+            dictionary: segment::DICTIONARY,
+            node: number,
+            last: 0,
+            acked: 0,
+            seal: Seal::default(),
+            lanes: said
+                .filter(|said| said.node == number)
+                .map_or([Place::default(); LANES], |said| said.lanes),
+            held: None,
+            clock: now(),
+            room: 0,
+            restored: false,
+        };
+        let mut answer = None;
+        for frame in [Frame::Hello(hello), Frame::End(End::default())] {
+            answer = self.session.hear(frame, &mut self.desk, now())?;
+        }
+        Ok(answer.unwrap_or_default())
+    }
+
+    /// How many versions the request brought that were not here before.
+    pub fn taken(&self) -> usize {
+        self.desk.taken
+    }
+
+    /// What the node says of itself, once it has.
+    pub fn hello(&self) -> Option<&Hello> {
+        self.session.hello()
+    }
+
     /// Takes bytes of the request as they come; the frames of the answer when the request has ended.
     ///
     /// # Errors
@@ -257,6 +305,9 @@ struct Desk<'a> {
     /// Versions that were lost here and came from the node in this contact.
     lost: u64,
     said: Option<(Hello, i64)>,
+    by_stick: bool,
+    /// Versions that were not here before.
+    taken: usize,
 }
 
 impl Drop for Desk<'_> {
@@ -304,7 +355,7 @@ impl CentreLog for Desk<'_> {
         for changes in changes.chunks(UNIT_MAX) {
             let _turn = self.exchange.turns.wait();
             match take_changes(self.engine, node, changes) {
-                Ok(_) => {}
+                Ok(taken) => self.taken += taken.versions,
                 // The answer says how far the centre is and by which seal, and the node finds out what is wrong.
                 Err(Untaken::Gap { .. } | Untaken::Other(_)) => return Ok(()),
                 Err(untaken) => return Err(Failed(untaken.to_string())),
@@ -352,6 +403,12 @@ impl CentreLog for Desk<'_> {
             == 0;
         if node != self.known.number && unheard {
             return Ok(self.known.number);
+        }
+        if node != self.known.number && self.by_stick {
+            return Err(Failed(format!(
+                "Node {node} goes on as node {} since this was written: nothing of it is missing here.",
+                self.known.number
+            )));
         }
         (self.succeed)().map_err(Failed)
     }
@@ -430,7 +487,19 @@ impl Desk<'_> {
                 hello.node, self.known.number
             )));
         }
-        self.said = Some((hello.clone(), hello.clock.saturating_sub(now())));
+        let ahead = hello.clock.saturating_sub(now());
+        if !self.by_stick {
+            self.said = Some((hello.clone(), ahead));
+            return Ok(());
+        }
+        // What a stick says held when it was written. Of the clock it says no more than that it was not later then.
+        let newer = |said: &Hello| {
+            let further = said.lanes.iter().zip(&hello.lanes).any(|(said, now)| said > now);
+            said.node != hello.node || said.last > hello.last || further
+        };
+        if !self.said.as_ref().is_some_and(|(said, _)| newer(said)) {
+            self.said = Some((hello.clone(), ahead.max(0)));
+        }
         Ok(())
     }
 
@@ -458,73 +527,9 @@ impl Desk<'_> {
     }
 }
 
-/// A node's catchment: what it was, and what was added to it or taken from it since, from now on.
-fn catchment(engine: &Engine, known: &Known) -> Result<Catchment, Failed> {
-    let store = &engine.store;
-    let before = noted(store, known)?;
-    let wanted: BTreeSet<u32> = known.gewogs.iter().copied().collect();
-    if let Some(before) = &before
-        && before.keys().copied().collect::<BTreeSet<u32>>() == wanted
-    {
-        return Ok(before.clone());
-    }
-    let before = before.unwrap_or_default();
-    // That a node has another catchment is a version in the log: what came into its horizon stands there.
-    let written = store.submit(Unit::one(device(engine, known)));
-    let written = written.map_err(|refused| Failed(refused.to_string()))?;
-    let since = written.first().map_or(0, |done| done.seq);
-    let since = |gewog: &u32| before.get(gewog).copied().unwrap_or(since);
-    let after: Catchment = wanted.iter().map(|gewog| (*gewog, since(gewog))).collect();
-    let mut value = Vec::with_capacity(after.len() * 12);
-    for (gewog, since) in &after {
-        value.extend_from_slice(&gewog.to_le_bytes());
-        value.extend_from_slice(&since.to_le_bytes());
-    }
-    let unit = Unit {
-        notes: vec![Note::new(key(known.number), value)],
-        ..Unit::default()
-    };
-    store.submit(unit).map_err(|refused| Failed(refused.to_string()))?;
-    Ok(after)
-}
-
 /// Under what it is noted what comparisons with a node found.
 fn verified_key(number: u32) -> String {
     format!("verified/{number}")
-}
-
-fn key(number: u32) -> String {
-    format!("catchment/{number}")
-}
-
-/// A node's catchment as it was at its last contact, under the last of its numbers that had one; `None` before the first.
-fn noted(store: &Store, known: &Known) -> Result<Option<Catchment>, Failed> {
-    for number in known.numbers() {
-        if let Some(note) = store.note(&key(number)).map_err(trouble)? {
-            return Ok(Some(note.chunks_exact(12).filter_map(one).collect()));
-        }
-    }
-    Ok(None)
-}
-
-/// The record of a node's machine, with the gewogs of its catchment.
-fn device(engine: &Engine, known: &Known) -> Write {
-    let gewogs: Vec<String> = known.gewogs.iter().map(|gewog| format!("BT{gewog:04}")).collect();
-    let text = format!(
-        r#"{{"resourceType":"Device","status":"active","deviceName":[{{"name":"node {}","type":"user-friendly-name"}}],"note":[{{"text":"catchment {}"}}]}}"#,
-        known.number,
-        gewogs.join(" ")
-    );
-    let document = Document::parse(text.as_bytes(), Limits::default()).expect("JSON");
-    let (kind, id) = (Kind::new("Device"), Id::new(&format!("node-{}", known.number)));
-    let (kind, id) = (kind.expect("a kind"), id.expect("an id"));
-    let prepared = engine.as_it_is(&kind, document.root());
-    prepared.into_write(kind, id, Operation::Update, Expect::Anything)
-}
-
-fn one(bytes: &[u8]) -> Option<(u32, u64)> {
-    let (gewog, since) = bytes.split_first_chunk::<4>()?;
-    Some((u32::from_le_bytes(*gewog), u64::from_le_bytes(since.try_into().ok()?)))
 }
 
 /// As much of a seal as travels.

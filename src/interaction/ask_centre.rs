@@ -9,7 +9,7 @@ use store::{Note, Unit};
 use sync::Change;
 use sync::compare::Comparison;
 use sync::digest::Table;
-use sync::frame::{Frame, Frames, LANES, Lanes, Place, Seal, What};
+use sync::frame::{End, Frame, Frames, LANES, Lanes, Place, Seal, What};
 use sync::lanes::lane;
 use sync::question::WANTED_MAX;
 use sync::segment;
@@ -112,6 +112,13 @@ pub struct Asker {
     packed: Sent,
     frames: Frames,
     inventory: Option<Inventory>,
+    by_stick: bool,
+    /// The centre's clock when it wrote the last answer.
+    clock: Option<i64>,
+    /// How far this clock was ahead of the centre's when its last answer came.
+    ahead: Option<i64>,
+    /// The end of the last answer.
+    end: Option<End>,
 }
 
 /// The last of the own versions that were packed last: its count, where in the log it is, and its seal.
@@ -137,7 +144,39 @@ impl Asker {
             packed: None,
             frames: Frames::default(),
             inventory: None,
+            by_stick: false,
+            clock: None,
+            ahead: None,
+            end: None,
         })
+    }
+
+    /// A node's side as it was noted, with a stick in place of the line: a request brings this many bytes of segments, and one
+    /// segment more at most.
+    ///
+    /// # Errors
+    /// As [`new`](Asker::new).
+    pub fn by_stick(engine: &Engine, load: u64) -> Result<Asker, Failed> {
+        let mut asker = Asker::new(engine)?;
+        asker.session = asker.session.by_stick(load);
+        asker.by_stick = true;
+        Ok(asker)
+    }
+
+    /// The centre's clock when it wrote the last answer, in microseconds since 1970; `None` before the first.
+    pub fn centre_clock(&self) -> Option<i64> {
+        self.clock
+    }
+
+    /// How far this machine's clock was ahead of the centre's when the last answer came, in microseconds, with the time that the
+    /// answer took; by a stick only how far it was behind. `None` before the first.
+    pub fn ahead(&self) -> Option<i64> {
+        self.ahead
+    }
+
+    /// Whether the centre had no more for the node than the last answer brought; `None` before an answer has come whole.
+    pub fn has_all(&self) -> Option<bool> {
+        self.end.map(|end| end.more == 0)
     }
 
     /// Compares what the node has with what the centre holds it should have, as soon as both agree.
@@ -155,15 +194,22 @@ impl Asker {
     /// # Errors
     /// [`Failed`] where the log cannot be read.
     pub fn ask(&mut self, engine: &Engine) -> Result<Vec<Vec<u8>>, Failed> {
-        self.frames = Frames::default();
+        self.ask_frames(engine).map(|frames| written(&frames))
+    }
+
+    /// The frames of the next request.
+    ///
+    /// # Errors
+    /// [`Failed`] where the log cannot be read.
+    pub fn ask_frames(&mut self, engine: &Engine) -> Result<Vec<Frame>, Failed> {
+        (self.frames, self.end) = (Frames::default(), None);
         let mut log = Log {
             engine,
             reached: &mut self.reached,
             packed: &mut self.packed,
             inventory: &mut self.inventory,
         };
-        let frames = self.session.ask(&mut log, now())?;
-        Ok(written(&frames))
+        self.session.ask(&mut log, now())
     }
 
     /// Takes bytes of the answer as they come.
@@ -173,6 +219,16 @@ impl Asker {
     pub fn hear(&mut self, engine: &Engine, bytes: &[u8]) -> Result<Next, Failed> {
         self.frames.feed(bytes);
         while let Some(frame) = self.frames.next_frame()? {
+            match &frame {
+                Frame::Welcome(welcome) => {
+                    self.clock = Some(welcome.clock);
+                    let ahead = now() - welcome.clock;
+                    // A stick is older than it says: it can tell that this clock is behind, and no more.
+                    self.ahead = Some(if self.by_stick { ahead.min(0) } else { ahead });
+                }
+                Frame::End(end) => self.end = Some(*end),
+                _ => {}
+            }
             let mut log = Log {
                 engine,
                 reached: &mut self.reached,
@@ -205,7 +261,9 @@ impl Asker {
         }
         self.reached.lanes = self.session.lanes;
         if agreed {
-            self.reached.agreed = now();
+            // What a stick brings was true when it was written.
+            let written = self.clock.filter(|_| self.by_stick).unwrap_or(i64::MAX);
+            self.reached.agreed = now().min(written).max(self.reached.agreed);
         }
         let mut notes = self.compared(engine)?;
         if self.reached != before {
@@ -298,6 +356,9 @@ impl Log<'_> {
 
     /// A place in the log behind which all own versions after a count are.
     fn before(&self, counter: u64) -> Result<u64, Failed> {
+        if let Some((_, (place, _))) = self.packed.filter(|packed| packed.0 == counter) {
+            return Ok(place);
+        }
         if counter >= self.reached.acked {
             return Ok(self.reached.place);
         }
@@ -363,10 +424,17 @@ impl NodeLog for Log<'_> {
 
     fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed> {
         let store = &self.engine.store;
-        store
-            .rename_own(after, number)
-            .map_err(|refused| Failed(refused.to_string()))?;
         (self.reached.acked, self.reached.seal, self.reached.place) = (0, Seal::default(), 0);
+        // Noted first: that nothing is acknowledged costs bytes under the old number; that anything is would be wrong under the
+        // new one.
+        let unit = Unit {
+            notes: vec![self.reached.note()],
+            ..Unit::default()
+        };
+        store
+            .submit(unit)
+            .and_then(|_| store.rename_own(after, number))
+            .map_err(|refused| Failed(refused.to_string()))?;
         *self.packed = None;
         Ok(())
     }

@@ -10,37 +10,39 @@ use sync::session::{Next, Outcome};
 use crate::Method;
 use crate::answer_node::{Exchange, Known, Progress};
 use crate::ask_centre::{Asker, Reached, verified, written};
+use crate::own_device::OwnDevice;
 use crate::site::{Site, parameters};
 
 /// A node that has no other name.
-fn known(gewogs: &[u32]) -> Known {
+pub(crate) fn known(gewogs: &[u32]) -> Known {
     Known {
         number: 7,
+        name: "Bji".to_owned(),
         former: Vec::new(),
         gewogs: gewogs.to_vec(),
     }
 }
 
 /// A Patient's members: she lives in a gewog.
-fn of(gewog: &str) -> String {
+pub(crate) fn of(gewog: &str) -> String {
     let url = "http://fhir.moh.gov.bt/StructureDefinition/bt-gewog";
     format!(r#""address":[{{"extension":[{{"url":"{url}","valueCoding":{{"code":"BT{gewog}"}}}}]}}]"#)
 }
 
-fn subject(patient: &str) -> String {
+pub(crate) fn subject(patient: &str) -> String {
     format!(r#""status":"final","code":{{"text":"x"}},"subject":{{"reference":"Patient/{patient}"}}"#)
 }
 
-struct Pair {
-    centre: Site,
-    clinic: Site,
-    exchange: Exchange,
+pub(crate) struct Pair {
+    pub(crate) centre: Site,
+    pub(crate) clinic: Site,
+    pub(crate) exchange: Exchange,
     /// Records that came to the clinic so far.
     came: u64,
 }
 
 /// With the centre on either database; a clinic's is the embedded one.
-fn each(test: impl Fn(Pair)) {
+pub(crate) fn each(test: impl Fn(Pair)) {
     Fresh::both().into_iter().for_each(|place| test(Pair::new(place)));
 }
 
@@ -55,7 +57,7 @@ impl Pair {
     }
 
     /// One request and its answer, each cut after so many bytes; `None` where the answer broke off.
-    fn request(&self, asker: &mut Asker, known: &Known, cuts: (usize, usize)) -> Option<Next> {
+    pub(crate) fn request(&self, asker: &mut Asker, known: &Known, cuts: (usize, usize)) -> Option<Next> {
         let (centre, clinic) = (self.centre.engine(), self.clinic.engine());
         let request = asker.ask(&clinic).expect("a request").concat();
         let succeed = || Err("nobody is given another number".to_owned());
@@ -97,7 +99,7 @@ impl Pair {
     }
 
     /// A contact over a good line; how many records came.
-    fn contact(&mut self, known: &Known) -> u64 {
+    pub(crate) fn contact(&mut self, known: &Known) -> u64 {
         let clinic = self.clinic.engine();
         let own = || clinic.store.counter();
         let before = (clinic.store.head(), own());
@@ -108,7 +110,7 @@ impl Pair {
         self.came
     }
 
-    fn progress(&self, known: &Known) -> Progress {
+    pub(crate) fn progress(&self, known: &Known) -> Progress {
         self.exchange.progress(&self.centre.engine(), known).expect("read")
     }
 }
@@ -150,7 +152,10 @@ fn a_clinic_is_sent_its_horizon_and_then_the_difference() {
         pair.centre.put("Observation/c1", &subject("c"));
         pair.centre.put("Patient/d", &of("0701"));
         assert_eq!(pair.contact(&bji), 0);
-        let both = known(&[501, 701]);
+        let both = Known {
+            gewogs: vec![501, 701],
+            ..bji
+        };
         assert_eq!(
             pair.contact(&both),
             4,
@@ -207,6 +212,22 @@ fn who_is_merged_is_in_a_horizon_with_all_her_records() {
             "what became of her is told"
         );
         assert!(pair.clinic.has("Observation/c2").is_some(), "who was known stays known");
+    });
+}
+
+#[test]
+fn a_clinic_hears_what_it_is_called() {
+    each(|mut pair| {
+        let called = |name: &str| Known {
+            name: name.to_owned(),
+            ..known(&[501])
+        };
+        for name in ["Bji", "Bji \"new\" BHU"] {
+            assert_eq!(pair.contact(&called(name)), 1, "word of its name");
+            assert_eq!(pair.contact(&called(name)), 0, "once");
+            let told = OwnDevice::read(&pair.clinic.engine(), 7).expect("read").expect("there");
+            assert_eq!((told.name.as_str(), told.gewogs.join(" ")), (name, "BT0501".to_owned()));
+        }
     });
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::flags::SettingFlags;
 use crate::settings::Settings;
+use crate::value::Value as _;
 
 /// National patient records: a FHIR R4 server over one ordered log.
 #[derive(Debug, Parser)]
@@ -62,6 +63,32 @@ pub(crate) enum SyncWhat {
         #[command(flatten)]
         set: Set,
     },
+    /// Carries records between a clinic and its centre on a USB stick: the same command on both sides.
+    ///
+    /// At a clinic it takes what the centre wrote for it (centre-to-node-17.epis), and writes what the centre may not have
+    /// (node-17-to-centre.epis). At the centre it takes what each clinic wrote, and writes an answer for each. What is on the
+    /// stick is encrypted and signed; it may be late, come twice or get lost, and nothing is lost or doubled. The server may run
+    /// meanwhile, or not. Ends with 1 where a file was refused.
+    Carry {
+        /// The stick: a folder.
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+        /// At the centre: answer this node alone, also where it has written nothing on the stick, as a new clinic has not.
+        #[arg(id = "for", long, value_name = "NUMBER")]
+        node: Option<u32>,
+        /// At the centre: take what retired nodes had not sent, where you know in whose hands their machines were.
+        #[arg(long)]
+        retired: bool,
+        /// About how large a file on the stick may become; what does not fit follows with the next one.
+        #[arg(long, value_name = "BYTES", default_value = "64 MiB", value_parser = size)]
+        size_max: u64,
+        #[command(flatten)]
+        set: Set,
+    },
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    crate::value::Bytes::read(text).map(|bytes| bytes.0.max(1))
 }
 
 /// What `epis` can do.
@@ -299,12 +326,31 @@ fn demo(set: &Set, unattended: bool) -> Result<ExitCode, String> {
 }
 
 fn sync(what: SyncWhat) -> Result<ExitCode, String> {
-    let said = match what {
-        SyncWhat::Status { set } => crate::node::status::told(&set.gather(&[])?.listen)?,
-        SyncWhat::Verify { set } => crate::node::status::verify(&set.gather(&[])?.listen)?,
-    };
-    println!("{said}");
-    Ok(ExitCode::SUCCESS)
+    match what {
+        SyncWhat::Status { set } => {
+            println!("{}", crate::node::status::told(&set.gather(&[])?.listen)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        SyncWhat::Verify { set } => {
+            println!("{}", crate::node::status::verify(&set.gather(&[])?.listen)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        SyncWhat::Carry {
+            folder,
+            node,
+            retired,
+            size_max,
+            set,
+        } => crate::node::stick::carry(
+            &set.gather(&[])?,
+            &crate::node::stick::Wish {
+                folder,
+                node,
+                retired,
+                size_max,
+            },
+        ),
+    }
 }
 
 fn act(command: Command) -> Result<ExitCode, String> {

@@ -20,6 +20,7 @@ mod persons;
 pub(crate) mod private;
 pub mod register;
 pub mod status;
+pub(crate) mod stick;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -36,13 +37,15 @@ use interaction::answer_node::Exchange;
 
 use crate::command::Set;
 use crate::settings::Settings;
+use agree::Agreeing;
 use authority::Authority;
 use carrier::Carrier;
 use gate::Gate;
 use horizon::{Horizon, codes};
-use orders::{Office, Order, Orders};
+use orders::{Desk, Office, Order, Orders};
 use register::Register;
 use status::Seat;
+use stick::errand::Host;
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
@@ -71,7 +74,8 @@ pub(crate) enum What {
         #[command(flatten)]
         set: Set,
     },
-    /// Lists the nodes: number, name, when they were enrolled and last in contact, catchment.
+    /// Lists the nodes: number, name, when they were enrolled and last in contact, until when they are taken in without another
+    /// contact, catchment.
     List {
         #[command(flatten)]
         set: Set,
@@ -86,13 +90,23 @@ pub(crate) enum What {
         #[command(flatten)]
         set: Set,
     },
-    /// Gives a node another catchment; at the next contact only the difference travels.
+    /// Gives a node another catchment or another name; at the next contact only the difference travels.
     Move {
         /// Its number.
         number: u32,
         /// The place code of a gewog of its catchment, like 0501; may be given again.
-        #[arg(long = "gewog", value_name = "CODE", required = true)]
+        #[arg(long = "gewog", value_name = "CODE", required_unless_present = "name")]
         gewogs: Vec<String>,
+        /// What people call the clinic.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Takes in a node again that was without contact for so long that its lease ended (the setting node_lease_days).
+    Renew {
+        /// Its number.
+        number: u32,
         #[command(flatten)]
         set: Set,
     },
@@ -146,13 +160,28 @@ pub(crate) fn node(what: What) -> Result<ExitCode, String> {
         What::Retire { number, reason, set } => {
             orders::give(&set.gather(&[])?.data, &Order::Retire { number, reason })?
         }
-        What::Move { number, gewogs, set } => {
-            let gewogs = codes(&gewogs)?;
-            orders::give(&set.gather(&[])?.data, &Order::Move { number, gewogs })?
+        What::Move {
+            number,
+            gewogs,
+            name,
+            set,
+        } => {
+            let gewogs = if gewogs.is_empty() { gewogs } else { codes(&gewogs)? };
+            orders::give(&set.gather(&[])?.data, &Order::Move { number, gewogs, name })?
         }
+        What::Renew { number, set } => orders::give(&set.gather(&[])?.data, &Order::Renew { number })?,
     };
     println!("{said}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes errands for sticks at a clinic that serves.
+///
+/// # Errors
+/// A sentence where the socket for them cannot be made.
+pub(crate) fn errands(data: &str, generations: &Arc<Generations>, agreeing: &Arc<Agreeing>) -> Result<Orders, String> {
+    let host = Host::Clinic(Arc::clone(generations), data.to_owned(), Some(Arc::clone(agreeing)));
+    Orders::take(&identity::folder(data), Desk::Clinic(host))
 }
 
 /// The side of a centre that its nodes see, ready to begin.
@@ -187,14 +216,16 @@ impl Centre {
         let listener = gate::bind(&settings.node_listen)?;
         let folder = orders::folder(&settings.data);
         let authority = Authority::open(&folder)?;
-        let register = Arc::new(Register::open(Box::new(kept::Kept(Arc::clone(generations))))?);
+        let register =
+            Arc::new(Register::open(Box::new(kept::Kept(Arc::clone(generations))))?.leasing(settings.node_lease_days));
         let exchange = Arc::new(Exchange::default());
         let office = Office {
             register: Arc::clone(&register),
             fingerprint: authority.fingerprint(),
             port: listener.local_addr().map_or(0, |address| address.port()),
+            host: Host::Centre(Arc::clone(generations), Arc::clone(&exchange), Arc::clone(&register)),
         };
-        let orders = Orders::take(&settings.data, office)?;
+        let orders = Orders::take(&folder, Desk::Centre(office))?;
         let gate = Gate {
             authority,
             register: Arc::clone(&register),

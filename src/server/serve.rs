@@ -100,6 +100,10 @@ pub(crate) fn run(
 ) -> Result<(), String> {
     crate::log::keep_panics_quiet();
     let agreeing = agreeing(&settings, &generations)?;
+    let errands = agreeing
+        .as_ref()
+        .map(|agreeing| crate::node::errands(&settings.data, &generations, agreeing));
+    let _errands = errands.transpose()?;
     let seat = match (&centre, &agreeing) {
         (Some(centre), _) => centre.seat(),
         (None, Some(agreeing)) => Seat::Node(Arc::clone(agreeing), Arc::clone(&generations)),

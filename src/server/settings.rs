@@ -90,6 +90,9 @@ settings! {
     /// Where clinic nodes come in to this centre, over TLS with certificates of its own, like 0.0.0.0:8444; empty for no
     /// nodes. It may be any address: who is no node is not answered.
     node_listen: String = String::new();
+    /// Days for which this centre takes in a node that is not in contact, by line or stick; then somebody has to say that its
+    /// machine is in good hands, with epis node renew. 0 for no end.
+    node_lease_days: u64 = 180;
     /// Seconds between a node's contacts with its centre, at least 1.
     contact_seconds: u64 = 60;
     /// What a centre sends its nodes of everybody in the country, so that people are found at clinics whose records are not

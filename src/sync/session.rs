@@ -12,16 +12,22 @@
 //! Nothing is kept of a session but what is kept anyway: the node how far it has the centre's lanes and the beginning of a
 //! segment, the centre how far it has the node's versions and the beginning of a segment. Each is written together with
 //! the records that it speaks of.
+//!
+//! On a stick a request and its answer are *carried*: days late, twice, in any order, beside what a line does meanwhile. So a
+//! carried answer begins with the Hello that it answers, and the node takes of it what goes on from where it is now.
+
+mod centre;
 
 use std::sync::Arc;
 
-use crate::compare::{self, Asked, Comparison};
+use crate::compare::Comparison;
 use crate::digest::Table;
 use crate::frame::{
     End, Frame, Held, Hello, LANES, Lanes, Offer, PIECE_MAX, Place, SEALS_MAX, Seal, Standing, Welcome, What,
 };
-use crate::question::{Found, RECORDS_MAX};
 use crate::segment::{self, DICTIONARY, Hash};
+
+pub use centre::{CentreLog, CentreSession, Peer, busy};
 
 /// The protocol that this program speaks; it understands all before it.
 pub const PROTOCOL: u64 = 1;
@@ -35,7 +41,7 @@ pub const BUSY_SECONDS: u64 = 15;
 pub struct Failed(pub String);
 
 impl Failed {
-    fn damaged(what: &str) -> Failed {
+    pub(crate) fn damaged(what: &str) -> Failed {
         Failed(format!("The other side sent {what}."))
     }
 }
@@ -95,7 +101,7 @@ pub struct Holding {
 }
 
 impl Holding {
-    fn held(&self) -> Held {
+    pub(crate) fn held(&self) -> Held {
         Held {
             hash: self.offer.hash,
             bytes: self.bytes.len() as u64,
@@ -103,7 +109,7 @@ impl Holding {
     }
 
     /// What is held after an offer: the same segment goes on where it was cut, another begins.
-    fn offered(before: Option<Holding>, offer: Offer) -> Result<Option<Holding>, Failed> {
+    pub(crate) fn offered(before: Option<Holding>, offer: Offer) -> Result<Option<Holding>, Failed> {
         if offer.length > SEGMENT_MAX {
             return Err(Failed::damaged("a segment that is too long"));
         }
@@ -117,7 +123,7 @@ impl Holding {
     }
 
     /// Takes the next bytes; whether the segment is whole.
-    fn append(&mut self, piece: &[u8]) -> Result<bool, Failed> {
+    pub(crate) fn append(&mut self, piece: &[u8]) -> Result<bool, Failed> {
         self.bytes.extend_from_slice(piece);
         let (length, have) = (self.offer.length, self.bytes.len() as u64);
         if have > length || (have == length && segment::hash(&self.bytes) != self.offer.hash) {
@@ -165,6 +171,12 @@ pub struct NodeSession {
     pub dictionary: u8,
     /// Where a comparison stands; [`Comparison::Due`] makes one when both sides agree.
     pub comparison: Comparison,
+    /// Bytes of segments in one request, the last of which may go beyond: 0 for one segment.
+    load: u64,
+    /// Whether requests and answers are carried.
+    carried: bool,
+    /// The request that a carried answer is of, once it has begun, and whether the answer has gone on from there.
+    answered: Option<(Hello, bool)>,
     agreed: u8,
     /// What the centre holds of a segment; the outer `None` where a cut left that open.
     there: Option<Option<Held>>,
@@ -209,11 +221,30 @@ impl NodeSession {
             piece: PIECE_MAX,
             dictionary: DICTIONARY,
             comparison: Comparison::Idle,
+            load: 0,
+            carried: false,
+            answered: None,
             agreed: DICTIONARY,
             there: Some(None),
             restored: false,
             sent: false,
             moved: false,
+        }
+    }
+
+    /// The same node with a stick in place of the line. A request brings this many bytes of segments, and one segment more
+    /// at most.
+    pub fn by_stick(&self, load: u64) -> NodeSession {
+        NodeSession {
+            acked: self.acked,
+            lanes: self.lanes,
+            room: self.room,
+            piece: self.piece,
+            dictionary: self.dictionary,
+            agreed: self.dictionary,
+            load,
+            carried: true,
+            ..NodeSession::new(self.number)
         }
     }
 
@@ -238,18 +269,31 @@ impl NodeSession {
         };
         let mut frames = vec![Frame::Hello(hello)];
         (self.sent, self.moved) = (false, false);
-        if let Some(there) = self.there.filter(|_| !self.restored)
-            && let Some(packed) = log.pack(self.acked, self.agreed)?
-        {
-            frames.extend(packed.frames(there, self.piece));
-            self.there = None;
-            self.sent = true;
+        if let Some(there) = self.there.filter(|_| !self.restored) {
+            self.sent = self.send(there, log, &mut frames)?;
             // The centre may have lost what it held: then the next request begins anew.
-            self.moved = there.is_some();
+            self.moved = self.sent && there.is_some();
+            self.there = self.there.filter(|_| !self.sent);
         }
-        frames.extend(self.comparison.frames(log, (self.agreed, self.piece))?);
+        if !self.carried {
+            frames.extend(self.comparison.frames(log, (self.agreed, self.piece))?);
+        }
         frames.push(Frame::End(End::default()));
         Ok(frames)
+    }
+
+    /// Appends segments of what the centre lacks; whether there were any.
+    fn send(&self, there: Option<Held>, log: &mut dyn NodeLog, frames: &mut Vec<Frame>) -> Result<bool, Failed> {
+        let (mut after, mut left) = (self.acked, self.load.max(1));
+        while left > 0
+            && let Some(packed) = log.pack(after, self.agreed)?
+            && let What::Changes { upto, .. } = packed.what
+        {
+            frames.extend(packed.frames(there, self.piece));
+            left = left.saturating_sub(packed.bytes.len() as u64);
+            after = upto;
+        }
+        Ok(after > self.acked)
     }
 
     /// Takes one frame of the answer.
@@ -257,14 +301,21 @@ impl NodeSession {
     /// # Errors
     /// [`Failed`] where the log fails or the centre does not keep to the protocol; the contact is over then.
     pub fn hear(&mut self, frame: Frame, log: &mut dyn NodeLog) -> Result<Next, Failed> {
+        self.in_order(&frame)?;
         match frame {
+            Frame::Hello(hello) if self.carried && self.answered.is_none() => self.answers(hello),
             Frame::Welcome(welcome) => self.welcomed(welcome, log),
             Frame::Offer(offer) => {
-                self.holding = Holding::offered(self.holding.take(), offer)?;
+                let before = self.holding.take();
+                self.holding = match self.is_new(offer.what)? {
+                    true => Holding::offered(before, offer)?,
+                    false => None,
+                };
                 Ok(Next::Listen)
             }
             Frame::Piece(piece) => self.arrived(&piece, log),
             Frame::End(end) => {
+                self.follows_on()?;
                 if end.more == 0 {
                     let behind = Place::behind(end.head);
                     self.lanes.iter_mut().for_each(|place| *place = behind.max(*place));
@@ -287,6 +338,56 @@ impl NodeSession {
         }
     }
 
+    /// Makes sure that a carried answer begins with the request that it is of, and goes on with a welcome.
+    fn in_order(&mut self, frame: &Frame) -> Result<(), Failed> {
+        match (&mut self.answered, frame) {
+            _ if !self.carried => Ok(()),
+            (None, Frame::Hello(_)) | (Some((_, true)), _) => Ok(()),
+            (Some((_, welcomed)), Frame::Welcome(_)) => {
+                *welcomed = true;
+                Ok(())
+            }
+            (None, _) => Err(Failed::damaged("an answer without its request")),
+            (Some(_), _) => Err(Failed::damaged("a request for an answer")),
+        }
+    }
+
+    /// A carried answer begins: it is of this request.
+    fn answers(&mut self, hello: Hello) -> Result<Next, Failed> {
+        if hello.node != self.number {
+            return Err(Failed(format!(
+                "It is for node {}; this is node {}.",
+                hello.node, self.number
+            )));
+        }
+        self.answered = Some((hello, false));
+        Ok(Next::Listen)
+    }
+
+    /// Whether a segment that begins brings anything. A carried one may be older than what the line has brought since: a lane
+    /// that has come as far has all of it, as it was then or as it became.
+    fn is_new(&self, what: What) -> Result<bool, Failed> {
+        self.follows_on()?;
+        let has = |lane: u8, upto: Place| self.lanes.get(usize::from(lane)).is_some_and(|place| *place >= upto);
+        Ok(match what {
+            What::States { lane, upto, .. } if self.carried => !has(lane, upto),
+            _ => true,
+        })
+    }
+
+    /// Makes sure that the answer begins at or before what the node has, as it always does on a line.
+    fn follows_on(&self) -> Result<(), Failed> {
+        let from = self.answered.as_ref().map_or(&self.lanes, |(hello, _)| &hello.lanes);
+        match from.iter().zip(&self.lanes).all(|(from, has)| from <= has) {
+            true => Ok(()),
+            false => Err(Failed(
+                "It goes on from records that this node does not have: it is of the time before an older copy of the data was put \
+                back here."
+                    .to_owned(),
+            )),
+        }
+    }
+
     fn welcomed(&mut self, welcome: Welcome, log: &mut dyn NodeLog) -> Result<Next, Failed> {
         if matches!(welcome.standing, Standing::Busy(_)) {
             // The centre has looked at nothing: all is as before the request.
@@ -303,6 +404,10 @@ impl NodeSession {
 
     /// The centre has the node's versions up to one: if it is not the node's own, the node's database is an older copy.
     fn acknowledged(&mut self, acked: u64, seal: Seal, log: &dyn NodeLog) -> Result<Next, Failed> {
+        if self.carried && acked < self.acked {
+            // The line has told more since.
+            return Ok(Next::Listen);
+        }
         if acked > log.last() || log.seal(acked)? != seal {
             self.restored = true;
             return Ok(Next::Ask);
@@ -314,6 +419,15 @@ impl NodeSession {
 
     /// The node's database is an older copy: what it wrote since is named anew, so that no name means two versions.
     fn recalled(&mut self, number: u32, seals: &[Seal], log: &mut dyn NodeLog) -> Result<Next, Failed> {
+        if self
+            .answered
+            .as_ref()
+            .is_some_and(|(hello, _)| hello.acked != self.acked)
+        {
+            return Err(Failed(
+                "It is older than what the line has told this node of its own data since.".to_owned(),
+            ));
+        }
         let mut common = 0;
         for seal in seals {
             let next = self.acked + 1;
@@ -365,210 +479,4 @@ impl NodeSession {
         }
         Ok(Next::Listen)
     }
-}
-
-/// What the centre knows of a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Peer {
-    /// Up to which of the node's versions the centre has them.
-    pub acked: u64,
-    /// The seal of that one; zeros where it is none.
-    pub seal: Seal,
-    /// Whether the node may write no more.
-    pub retired: bool,
-}
-
-/// What the centre's side needs of its log. What is written is durable when the call returns.
-pub trait CentreLog {
-    /// What is known of a node; `None` where it was never enrolled.
-    fn peer(&self, node: u32) -> Result<Option<Peer>, Failed>;
-    /// The end of the log.
-    fn head(&self) -> u64;
-    /// The segment that is arriving from a node.
-    fn holding(&mut self, node: u32) -> &mut Option<Holding>;
-    /// Takes a node's own versions after one up to another, passes over those it has, and notes how far it has them now.
-    /// Takes nothing where there would be a gap, or where the version that it has last is another than the segment's.
-    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed>;
-    /// The segment that was sent to a node last: a cut line goes on with it, though records have changed meanwhile.
-    fn outgoing(&mut self, node: u32) -> &mut Option<Packed>;
-    /// The next segment for a node that stands so in each lane, of the first lane that has any; `None` where it has
-    /// everything.
-    fn pack(&mut self, hello: &Hello, lanes: &Lanes, dictionary: u8) -> Result<Option<Packed>, Failed>;
-    /// The seals of a node's versions after one, in order, at most [`SEALS_MAX`].
-    fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed>;
-    /// The number under which a node whose database is an older copy writes on: the same until it has been heard of.
-    fn successor(&mut self, node: u32) -> Result<u32, Failed>;
-    /// What a node should have of its horizon. It may be as it was when the node was last sent everything, in this contact.
-    fn table(&mut self, hello: &Hello) -> Result<Arc<Table>, Failed>;
-    /// The current versions of records of a node's horizon, by their keys, as many as one segment holds
-    /// ([`What::Repair`]); `None` where there are none.
-    fn pack_records(&mut self, hello: &Hello, keys: &[u64], dictionary: u8) -> Result<Option<Packed>, Failed>;
-    /// Notes that a node and the centre have compared what they have, and what that found.
-    fn compared(&mut self, node: u32, found: Found) -> Result<(), Failed>;
-    /// How many records of a range are told one by one, at most [`RECORDS_MAX`].
-    fn records_max(&self) -> usize {
-        RECORDS_MAX
-    }
-}
-
-/// The centre's side of one request.
-#[derive(Clone, Debug)]
-pub struct CentreSession {
-    hello: Option<Hello>,
-    asked: Asked,
-    piece: usize,
-}
-
-impl CentreSession {
-    /// A request is about to come; segments are sent so many bytes in one frame, at most [`PIECE_MAX`].
-    pub fn new(piece: usize) -> CentreSession {
-        CentreSession {
-            hello: None,
-            asked: Asked::default(),
-            piece,
-        }
-    }
-
-    /// Takes one frame of the request; returns the answer when the request has ended.
-    ///
-    /// # Errors
-    /// [`Failed`] where the log fails or the node does not keep to the protocol; the request is over then.
-    pub fn hear(&mut self, frame: Frame, log: &mut dyn CentreLog, clock: i64) -> Result<Option<Vec<Frame>>, Failed> {
-        match (frame, &self.hello) {
-            (Frame::Hello(hello), None) => self.hello = Some(hello),
-            (Frame::Offer(offer), Some(hello)) => {
-                let node = hello.node;
-                if log.peer(node)?.is_some_and(|peer| !peer.retired) && !hello.restored {
-                    let before = log.holding(node).take();
-                    *log.holding(node) = Holding::offered(before, offer)?;
-                }
-            }
-            (Frame::Piece(piece), Some(hello)) => arrived(hello.node, &piece, log)?,
-            (Frame::Compare(questions), Some(_)) => self.asked.questions = questions,
-            (Frame::Wanted(wanted), Some(_)) => self.asked.wanted = wanted,
-            (Frame::Found(found), Some(_)) => self.asked.found = Some(found),
-            (Frame::End(_), Some(hello)) => return answer((hello, &self.asked), log, clock, self.piece).map(Some),
-            _ => return Err(Failed::damaged("an answer for a request")),
-        }
-        Ok(None)
-    }
-
-    /// Who asks, once she has said so.
-    pub fn hello(&self) -> Option<&Hello> {
-        self.hello.as_ref()
-    }
-}
-
-/// The answer to a node that has to come again later, whatever it asks.
-pub fn busy(clock: i64) -> [Frame; 2] {
-    let welcome = Welcome {
-        protocol: PROTOCOL,
-        dictionary: 0,
-        acked: 0,
-        seal: Seal::default(),
-        held: None,
-        clock,
-        standing: Standing::Busy(BUSY_SECONDS),
-    };
-    [Frame::Welcome(welcome), Frame::End(End::default())]
-}
-
-fn arrived(node: u32, piece: &[u8], log: &mut dyn CentreLog) -> Result<(), Failed> {
-    let Some(holding) = log.holding(node) else {
-        return Ok(());
-    };
-    let whole = match holding.append(piece) {
-        Ok(whole) => whole,
-        Err(failed) => {
-            *log.holding(node) = None;
-            return Err(failed);
-        }
-    };
-    if let Some(Holding { offer, bytes }) = log.holding(node).take_if(|_| whole) {
-        log.take(node, offer.what, &bytes)?;
-    }
-    Ok(())
-}
-
-fn answer(
-    (hello, asked): (&Hello, &Asked),
-    log: &mut dyn CentreLog,
-    clock: i64,
-    piece: usize,
-) -> Result<Vec<Frame>, Failed> {
-    let peer = log.peer(hello.node)?.unwrap_or_default();
-    let standing = standing(hello, log)?;
-    let dictionary = hello.dictionary.min(DICTIONARY);
-    let (good, head) = (standing == Standing::Good, log.head());
-    let mut frames = vec![Frame::Welcome(Welcome {
-        protocol: hello.protocol.min(PROTOCOL),
-        dictionary,
-        acked: peer.acked,
-        seal: peer.seal,
-        held: log.holding(hello.node).as_ref().map(Holding::held),
-        clock,
-        standing,
-    })];
-    let more = match good {
-        true => send(hello, (dictionary, piece), log, &mut frames)?,
-        false => 0,
-    };
-    if good && more == 0 && frames.len() == 1 {
-        // Whoever was just sent anything is not ready to be compared with.
-        compare::answer(asked, hello, log, (dictionary, piece), &mut frames)?;
-    }
-    // Only a good standing speaks of lanes.
-    let head = if good { head } else { 0 };
-    frames.push(Frame::End(End { more, head }));
-    Ok(frames)
-}
-
-/// Appends segments as far as the node has room; returns the lanes that have more.
-fn send(
-    hello: &Hello,
-    (dictionary, piece): (u8, usize),
-    log: &mut dyn CentreLog,
-    frames: &mut Vec<Frame>,
-) -> Result<u64, Failed> {
-    let (mut lanes, mut held, mut room) = (hello.lanes, hello.held, hello.room);
-    loop {
-        let kept = log.outgoing(hello.node).as_ref();
-        let kept = kept.filter(|kept| held.is_some_and(|held| held.hash == kept.hash));
-        let packed = match kept.cloned() {
-            Some(kept) => kept,
-            None => match log.pack(hello, &lanes, dictionary)? {
-                Some(packed) => log.outgoing(hello.node).insert(packed).clone(),
-                None => return Ok(0),
-            },
-        };
-        let What::States { lane, upto, .. } = packed.what else {
-            return Ok(0);
-        };
-        if room == 0 {
-            return Ok(1 << lane);
-        }
-        room = room.saturating_sub(packed.bytes.len() as u64);
-        frames.extend(packed.frames(held.take(), piece));
-        if let Some(place) = lanes.get_mut(usize::from(lane)) {
-            *place = upto;
-        }
-    }
-}
-
-fn standing(hello: &Hello, log: &mut dyn CentreLog) -> Result<Standing, Failed> {
-    let Some(peer) = log.peer(hello.node)?.filter(|peer| !peer.retired) else {
-        return Ok(Standing::Retired);
-    };
-    let head = log.head();
-    if hello.acked > peer.acked || hello.lanes.iter().any(|place| place.at > head) {
-        return Ok(Standing::Behind);
-    }
-    let other = hello.acked == peer.acked && hello.seal != peer.seal;
-    if hello.last < peer.acked || other || hello.restored {
-        return Ok(Standing::Restored {
-            number: log.successor(hello.node)?,
-            seals: log.seals(hello.node, hello.acked)?,
-        });
-    }
-    Ok(Standing::Good)
 }

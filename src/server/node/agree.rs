@@ -5,8 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use fhir::moment::instant;
+use interaction::Generations;
 use interaction::ask_centre::Asker;
-use interaction::{Engine, Generations};
+use interaction::own_device::OwnDevice;
 use sync::frame::Standing;
 use sync::session::{Next, Outcome};
 
@@ -30,20 +31,24 @@ pub struct Last {
     pub said: String,
     /// What went over the line since the node was started.
     pub counted: Counted,
-    /// How far the node's clock is ahead of the centre's, in microseconds; to the second.
+    /// How far the node's clock is ahead of the centre's, in microseconds.
     pub ahead: Option<i64>,
 }
 
 /// The node's side while it serves.
 pub struct Agreeing {
-    /// Who it is.
-    pub identity: Identity,
+    /// What its centre is called.
+    centre: String,
     data: String,
     generations: Arc<Generations>,
     last: Mutex<Last>,
     is_quiet: bool,
     stopping: AtomicBool,
     verifying: AtomicBool,
+    /// Held during a contact, and while a stick is read.
+    turn: Mutex<()>,
+    /// Whether somebody with a stick waits for the turn.
+    awaited: AtomicBool,
     pause: (Mutex<bool>, Condvar),
 }
 
@@ -62,13 +67,15 @@ impl Agreeing {
     ) -> Result<Arc<Agreeing>, String> {
         let mut line = Line::of(&identity, data)?;
         let agreeing = Arc::new(Agreeing {
-            identity,
+            centre: identity.centre,
             data: data.to_owned(),
             generations,
             last: Mutex::default(),
             is_quiet,
             stopping: AtomicBool::new(false),
             verifying: AtomicBool::new(false),
+            turn: Mutex::default(),
+            awaited: AtomicBool::new(false),
             pause: (Mutex::new(false), Condvar::new()),
         });
         let own = agreeing.clone();
@@ -86,6 +93,14 @@ impl Agreeing {
         let thread = std::thread::Builder::new().name("centre".to_owned()).spawn(work);
         thread.map_err(|e| format!("No thread can be had for the line to the centre: {e}."))?;
         Ok(agreeing)
+    }
+
+    /// What people call this clinic, as the centre last said.
+    ///
+    /// # Errors
+    /// A sentence where its identity cannot be read.
+    pub fn name(&self) -> Result<String, String> {
+        Ok(Identity::kept(&self.data)?.map_or(String::new(), |identity| identity.name))
     }
 
     /// Begins the next contact at once.
@@ -111,6 +126,14 @@ impl Agreeing {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Does something between two contacts. One that is under way is ended where it is; what it brought stays.
+    pub fn between<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.awaited.store(true, Ordering::Release);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.awaited.store(false, Ordering::Release);
+        work()
+    }
+
     fn wait(&self, pause: Duration) {
         let hurried = self.pause.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.pause.1.wait_timeout_while(hurried, pause, |hurried| !*hurried);
@@ -120,13 +143,9 @@ impl Agreeing {
     /// One contact; how long to wait for the next where the centre said so.
     fn contact(&self, line: &mut Line) -> Option<Duration> {
         let before = self.last();
-        let ended = self.ask(line);
+        let mut ahead = None;
+        let ended = self.ask(line, &mut ahead);
         let now = interaction::engine::now();
-        let ahead = match &ended {
-            Ok(_) => line.centre_clock.map(|clock| now - clock),
-            // What the centre's clock was when it answered last tells nothing now.
-            Err(_) => before.ahead,
-        };
         let busy = match &ended {
             Ok(Outcome::Refused(Standing::Busy(seconds))) => Some(spread(*seconds, now)),
             _ => None,
@@ -141,22 +160,18 @@ impl Agreeing {
                 Err(why) => why,
             },
             counted: line.counted(),
-            ahead,
+            ahead: ahead.or(before.ahead),
         };
         // What repeats itself is said once.
         if last.said != before.said && !self.is_quiet {
-            eprintln!(
-                "Contact with {} at {}: {}",
-                self.identity.centre,
-                instant(now),
-                last.said
-            );
+            eprintln!("Contact with {} at {}: {}", self.centre, instant(now), last.said);
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
         busy
     }
 
-    fn ask(&self, line: &mut Line) -> Result<Outcome, String> {
+    fn ask(&self, line: &mut Line, ahead: &mut Option<i64>) -> Result<Outcome, String> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = self.generations.now();
         let mut asker = Asker::new(&engine).map_err(|failed| failed.0)?;
         if self.verifying.load(Ordering::Acquire) {
@@ -166,17 +181,21 @@ impl Agreeing {
             let request = asker.ask(&engine).map_err(|failed| failed.0)?;
             let mut next = Next::Listen;
             let exchanged = line.exchange(request.into_iter(), &mut |bytes| {
+                if self.awaited.load(Ordering::Acquire) {
+                    return Err("A stick goes first.".to_owned());
+                }
                 if next == Next::Listen {
                     next = asker.hear(&engine, bytes).map_err(|failed| failed.0)?;
                 }
                 Ok(())
             });
+            *ahead = asker.ahead();
             let agreed = next == Next::Close(Outcome::Agreed);
             if asker.comparison().is_over() {
                 self.verifying.store(false, Ordering::Release);
             }
             asker.note(&engine, agreed).map_err(|failed| failed.0)?;
-            self.remember(&engine)?;
+            remember(&self.generations, &self.data)?;
             exchanged.map_err(|error| error.to_string())?;
             match next {
                 Next::Ask if !self.stopping.load(Ordering::Acquire) => {}
@@ -185,21 +204,6 @@ impl Agreeing {
             }
         }
         Ok(Outcome::Stuck)
-    }
-
-    /// Keeps the number under which a node goes on whose database turned out to be an older copy; what was answered under
-    /// the old one is forgotten.
-    fn remember(&self, engine: &Engine) -> Result<(), String> {
-        let number = engine.store.node();
-        let kept = Identity::kept(&self.data)?;
-        let Some(mut identity) = kept.filter(|identity| identity.number != number) else {
-            return Ok(());
-        };
-        eprintln!("This node's data was an older copy: it goes on as node {number}.");
-        identity.number = number;
-        identity.keep(&self.data)?;
-        let rebuilt = self.generations.rebuild(&|_, _| {});
-        rebuilt.map(|_| ()).map_err(|trouble| trouble.to_string())
     }
 }
 
@@ -210,7 +214,43 @@ fn spread(seconds: u64, now: i64) -> Duration {
     Duration::from_micros(seconds * 1_000_000 + now.unsigned_abs() % (seconds * 1_000_000))
 }
 
-fn refused(standing: &Standing) -> String {
+/// Keeps what a contact told a node of itself: the name and the catchment that the centre gave it, and the number under which
+/// it goes on where its database turned out to be an older copy; what was answered under the old one is forgotten.
+///
+/// # Errors
+/// A sentence where it cannot be kept.
+pub fn remember(generations: &Generations, data: &str) -> Result<(), String> {
+    let engine = generations.now();
+    let number = engine.store.node();
+    let Some(before) = Identity::kept(data)? else {
+        return Ok(());
+    };
+    let mut identity = before.clone();
+    identity.number = number;
+    if let Some(told) = OwnDevice::read(&engine, number).map_err(|trouble| trouble.to_string())? {
+        (identity.name, identity.horizon.gewogs) = (told.name, told.gewogs);
+    }
+    if identity == before {
+        return Ok(());
+    }
+    identity.keep(data)?;
+    if (&identity.name, &identity.horizon) != (&before.name, &before.horizon) {
+        eprintln!(
+            "The centre calls this clinic {} now, with the people of {}.",
+            identity.name,
+            identity.horizon.names()
+        );
+    }
+    if number == before.number {
+        return Ok(());
+    }
+    eprintln!("This node's data was an older copy: it goes on as node {number}.");
+    let rebuilt = generations.rebuild(&|_, _| {});
+    rebuilt.map(|_| ()).map_err(|trouble| trouble.to_string())
+}
+
+/// Why the centre does not go on, a sentence for whoever runs the clinic.
+pub fn refused(standing: &Standing) -> String {
     match standing {
         Standing::Behind => {
             "The centre's own data is an older copy than this node knows: nothing is exchanged until whoever runs it has looked."

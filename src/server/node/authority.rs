@@ -10,6 +10,7 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SerialNumber, SigningKey, date_time_ymd,
 };
 use ring::digest::{SHA256, digest};
+use ring::hkdf::{HKDF_SHA256, Salt};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -58,6 +59,15 @@ impl Key {
         key.ok_or_else(|| "This machine gives no random bytes.".to_owned())
     }
 
+    /// A key that is the same in every run: that of RFC 8032, 7.1, test 1, as RFC 5958 writes it.
+    #[cfg(test)]
+    pub fn same() -> Key {
+        let seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+        let public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+        let pkcs8 = format!("3051020101300506032b657004220420{seed}812100{public}");
+        Key::read(super::hex::unhex(&pkcs8).unwrap()).unwrap()
+    }
+
     fn read(pkcs8: Vec<u8>) -> Option<Key> {
         let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).ok()?;
         Some(Key { pair, pkcs8 })
@@ -71,6 +81,15 @@ impl Key {
     /// A signature of 64 bytes.
     pub fn signed(&self, text: &[u8]) -> Vec<u8> {
         self.pair.sign(text).as_ref().to_vec()
+    }
+
+    /// 32 bytes that only who has the key can make of a purpose (HKDF with SHA-256, RFC 5869): a key for something else.
+    pub fn derived(&self, purpose: &[&[u8]]) -> [u8; 32] {
+        let made = Salt::new(HKDF_SHA256, b"epis").extract(&self.pkcs8);
+        let mut bytes = [0; 32];
+        let filled = made.expand(purpose, HKDF_SHA256).and_then(|made| made.fill(&mut bytes));
+        filled.expect("32 bytes are one block");
+        bytes
     }
 
     /// The key as TLS takes it.
@@ -149,7 +168,18 @@ impl Authority {
 
     /// The fingerprint that invitations carry and nodes keep.
     pub fn fingerprint(&self) -> [u8; 32] {
-        fingerprint(self.issuer.key().public())
+        fingerprint(self.key().public())
+    }
+
+    /// The authority's own key.
+    pub fn key(&self) -> &Key {
+        self.issuer.key()
+    }
+
+    /// The key that the centre and the node of a public key share, for what is carried between them on sticks. It is nowhere
+    /// kept at the centre: whoever has the authority's key can make it, for every node that ever was.
+    pub fn shared(&self, public: &[u8]) -> [u8; 32] {
+        self.key().derived(&[b"stick", public])
     }
 
     /// A certificate for the centre itself, with its key.

@@ -157,6 +157,7 @@ pub fn known(register: &Register, node: &Node) -> Known {
     let digits = |code: &String| code.trim_start_matches("BT").parse().ok();
     Known {
         number: node.number,
+        name: node.name.clone(),
         former,
         gewogs: node.horizon.gewogs.iter().filter_map(digits).collect(),
     }

@@ -41,6 +41,9 @@ pub struct Welcome {
     pub certificate: String,
     /// From when it is renewed at a contact, in seconds since 1970.
     pub renewed_from: i64,
+    /// The key for sticks, 64 hexadecimal digits; empty from a centre that knows of none yet.
+    #[serde(default)]
+    pub shared: String,
 }
 
 impl Asked {
@@ -81,6 +84,7 @@ impl Welcome {
             authority: self.authority,
             certificate: self.certificate,
             renewed_from: self.renewed_from,
+            shared: self.shared,
         }
     }
 }

@@ -293,6 +293,7 @@ async fn welcome(http: &HttpRequest, body: &[u8], gate: &Data<Gate>) -> Result<W
         authority: hex(&gate.authority.fingerprint()),
         certificate: hex(&certificate),
         renewed_from: seconds + NODE_SECONDS * 2 / 3,
+        shared: hex(&gate.authority.shared(&public)),
     })
 }
 

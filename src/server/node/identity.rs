@@ -33,6 +33,10 @@ pub struct Identity {
     pub certificate: String,
     /// From when it is renewed at a contact, in seconds since 1970 by the centre's clock.
     pub renewed_from: i64,
+    /// The key that it shares with its centre, for sticks: 64 hexadecimal digits. Empty where it was enrolled before there were
+    /// any; it gets one at its next contact over the line.
+    #[serde(default)]
+    pub shared: String,
 }
 
 /// The folder of a data folder where an identity is kept.
@@ -78,6 +82,18 @@ impl Identity {
     pub fn certified(&self, data: &str) -> Result<(CertificateDer<'static>, Key), String> {
         let certificate = unhex(&self.certificate).ok_or("The certificate in node/identity.json is damaged.")?;
         Ok((certificate.into(), Key::kept(&key_file(data))?))
+    }
+
+    /// The key for sticks.
+    ///
+    /// # Errors
+    /// A sentence where it has none yet.
+    pub fn shared(&self) -> Result<[u8; 32], String> {
+        let key = unhex(&self.shared).and_then(|key| <[u8; 32]>::try_from(key).ok());
+        key.ok_or_else(|| {
+            "This clinic has no key for sticks yet: it gets one at its next contact with the centre over the line."
+                .to_owned()
+        })
     }
 
     /// The fingerprint of the centre's authority.

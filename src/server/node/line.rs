@@ -146,7 +146,7 @@ impl Line {
         let Some((clock, data)) = self.centre_clock.zip(self.data.clone()) else {
             return;
         };
-        let due = |identity: &Identity| clock / 1_000_000 >= identity.renewed_from;
+        let due = |identity: &Identity| clock / 1_000_000 >= identity.renewed_from || identity.shared.is_empty();
         let Some(mut identity) = Identity::kept(&data).ok().flatten().filter(due) else {
             return;
         };
@@ -154,6 +154,7 @@ impl Line {
             let (_, key) = identity.certified(&data).ok()?;
             let welcome = enrol::ask(self, &Asked::new(None, &key)).ok()?;
             (identity.certificate, identity.renewed_from) = (welcome.certificate, welcome.renewed_from);
+            identity.shared = welcome.shared;
             let config = tls_config(&identity, &data).ok()?;
             identity.keep(&data).ok()?;
             Some(Arc::new(config).into())

@@ -3,7 +3,8 @@
 //! The running server has its data to itself. It takes orders at a socket in its data folder, which only its own account
 //! can reach: no port, no password. An order and its answer are one line of JSON each.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write, copy};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use super::authority::fingerprint;
 use super::hex::{hex, unhex};
 use super::horizon::{Horizon, codes};
 use super::private;
-use super::register::{Guest, Node, Register};
+use super::register::{Guest, Register};
+use super::stick::errand::{Done, Errand, Host};
 
 /// Bytes of an order at most.
 const ORDER_MAX: u64 = 64 << 10;
@@ -48,13 +50,24 @@ pub enum Order {
         /// Why.
         reason: String,
     },
-    /// Gives a node another catchment.
+    /// Gives a node another catchment or another name.
     Move {
         /// The node's number.
         number: u32,
-        /// The place codes of its gewogs.
+        /// The place codes of its gewogs; none where they stay.
         gewogs: Vec<String>,
+        /// Its name; `None` where it stays.
+        #[serde(default)]
+        name: Option<String>,
     },
+    /// Takes in a node again whose lease has ended.
+    Renew {
+        /// The node's number.
+        number: u32,
+    },
+    /// Runs an errand for a stick. What a stick brings comes behind the order, until the end; what it takes along behind the
+    /// answer.
+    Stick(Errand),
 }
 
 /// The answer: what to print, or the sentence of a refusal.
@@ -65,8 +78,50 @@ pub fn folder(data: &str) -> PathBuf {
     Path::new(data).join("nodes")
 }
 
-fn socket(data: &str) -> PathBuf {
-    folder(data).join("orders")
+/// The socket in a folder that is a server's own.
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("orders")
+}
+
+/// Whether a server takes orders in a folder.
+pub fn are_taken(folder: &Path) -> bool {
+    UnixStream::connect(socket(folder)).is_ok()
+}
+
+/// Has the server that takes orders in a folder run an errand on what a stick brings.
+///
+/// # Errors
+/// A sentence where it refuses, or stopped meanwhile.
+pub fn errand(folder: &Path, errand: &Errand, brought: &mut dyn Read) -> Result<(Done, Vec<u8>), String> {
+    let broken = |e: std::io::Error| {
+        format!(
+            "The server stopped, or what the stick brings cannot be read: {e}. Nothing is lost; give the command again."
+        )
+    };
+    let mut stream = UnixStream::connect(socket(folder)).map_err(broken)?;
+    let mut line = serde_json::to_string(&Order::Stick(errand.clone())).map_err(|e| e.to_string())?;
+    line.push('\n');
+    stream.write_all(line.as_bytes()).map_err(broken)?;
+    // A server that wants no more hangs up, and says why.
+    let sent = copy(brought, &mut stream);
+    let shut = stream.shutdown(Shutdown::Write);
+    let mut answer = BufReader::new(stream);
+    let mut line = String::new();
+    answer.read_line(&mut line).map_err(broken)?;
+    let Ok(said) = serde_json::from_str::<Answer>(&line) else {
+        sent.map_err(broken)?;
+        shut.map_err(broken)?;
+        return Err(
+            "The server stopped, or is of another release. Nothing is lost; give the command again.".to_owned(),
+        );
+    };
+    let done: Done = serde_json::from_str(&said?).map_err(|_| "The server is of another release.".to_owned())?;
+    let mut frames = Vec::new();
+    answer.take(done.bytes).read_to_end(&mut frames).map_err(broken)?;
+    match frames.len() as u64 == done.bytes {
+        true => Ok((done, frames)),
+        false => Err("The server stopped. Nothing is lost; give the command again.".to_owned()),
+    }
 }
 
 /// Gives an order to the server that runs on a data folder.
@@ -74,7 +129,7 @@ fn socket(data: &str) -> PathBuf {
 /// # Errors
 /// A sentence where none runs, or it refuses.
 pub fn give(data: &str, order: &Order) -> Answer {
-    let stream = UnixStream::connect(socket(data)).map_err(|_| {
+    let stream = UnixStream::connect(socket(&folder(data))).map_err(|_| {
         format!("No server for nodes runs on the data folder {data}: start epis serve with --node-listen, or name another folder with --data.")
     })?;
     let exchange = || -> std::io::Result<String> {
@@ -90,7 +145,7 @@ pub fn give(data: &str, order: &Order) -> Answer {
     serde_json::from_str(&answer).map_err(|_| "The server did not answer; is it of another release?".to_owned())?
 }
 
-/// What orders are about.
+/// What orders are about at a centre.
 pub struct Office {
     /// The nodes and the invitations.
     pub register: Arc<Register>,
@@ -98,6 +153,25 @@ pub struct Office {
     pub fingerprint: [u8; 32],
     /// The port where nodes come in.
     pub port: u16,
+    /// Who runs errands.
+    pub host: Host,
+}
+
+/// Who takes orders.
+pub enum Desk {
+    /// A centre.
+    Centre(Office),
+    /// A clinic, of errands alone.
+    Clinic(Host),
+}
+
+impl Desk {
+    fn host(&self) -> &Host {
+        match self {
+            Desk::Centre(office) => &office.host,
+            Desk::Clinic(host) => host,
+        }
+    }
 }
 
 /// The socket of a server; gone when this is dropped.
@@ -107,13 +181,14 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Takes orders from now on, one after another, in a thread of its own.
+    /// Takes orders from now on at a socket in a folder, each in a thread of its own.
     ///
     /// # Errors
     /// A sentence where the socket cannot be made.
-    pub fn take(data: &str, office: Office) -> Result<Orders, String> {
-        private::folder(&folder(data))?;
-        let socket = socket(data);
+    pub fn take(folder: &Path, desk: Desk) -> Result<Orders, String> {
+        private::folder(folder)?;
+        let socket = socket(folder);
+        let desk = Arc::new(desk);
         // What an ended server left: the data folder is ours alone by now.
         let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).map_err(|e| {
@@ -124,8 +199,11 @@ impl Orders {
         })?;
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Who hangs up gets no answer; nobody else is the worse for it.
-                let _ = serve(&stream, &office);
+                let desk = Arc::clone(&desk);
+                std::thread::spawn(move || {
+                    // Who hangs up gets no answer; nobody else is the worse for it.
+                    let _ = serve(&stream, &desk);
+                });
             }
         });
         Ok(Orders { socket })
@@ -138,18 +216,26 @@ impl Drop for Orders {
     }
 }
 
-fn serve(mut stream: &UnixStream, office: &Office) -> std::io::Result<()> {
+fn serve(mut stream: &UnixStream, desk: &Desk) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
-    BufReader::new(stream.take(ORDER_MAX)).read_line(&mut line)?;
-    let answer: Answer = match serde_json::from_str(&line) {
-        Ok(order) => follow(order, office),
-        Err(_) => Err("The server does not know this order; is it of another release?".to_owned()),
+    let mut reader = BufReader::new(stream);
+    reader.by_ref().take(ORDER_MAX).read_line(&mut line)?;
+    let mut frames = Vec::new();
+    let answer: Answer = match (serde_json::from_str(&line), desk) {
+        (Ok(Order::Stick(errand)), desk) => desk.host().run(&errand, &mut reader).and_then(|(done, said)| {
+            frames = said;
+            serde_json::to_string(&done).map_err(|e| e.to_string())
+        }),
+        (Ok(order), Desk::Centre(office)) => follow(order, office),
+        (Ok(_), Desk::Clinic(_)) => Err("A clinic has no nodes: give the order at the centre.".to_owned()),
+        (Err(_), _) => Err("The server does not know this order; is it of another release?".to_owned()),
     };
     let mut line = serde_json::to_string(&answer)?;
     line.push('\n');
-    stream.write_all(line.as_bytes())
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(line.as_bytes())?;
+    stream.write_all(&frames)
 }
 
 fn follow(order: Order, office: &Office) -> Answer {
@@ -157,7 +243,7 @@ fn follow(order: Order, office: &Office) -> Answer {
     match order {
         Order::Invite { name, horizon } => invite(office, Guest::New(name, horizon)),
         Order::Replace { number } => invite(office, Guest::Replacing(number)),
-        Order::List => Ok(list(&register.nodes())),
+        Order::List => Ok(list(register)),
         Order::Retire { number, reason } => register.retire(number, &reason, now()).map(|node| {
             format!(
                 "Node {number} ({}) is retired. What it had not sent is still on its machine: carry it to the centre on a stick \
@@ -165,9 +251,17 @@ fn follow(order: Order, office: &Office) -> Answer {
                 node.name
             )
         }),
-        Order::Move { number, gewogs } => register.move_to(number, codes(&gewogs)?).map(|node| {
-            format!("Node {number} ({}) now holds the people of {}.", node.name, node.horizon.names())
+        Order::Move { number, gewogs, name } => {
+            let gewogs = if gewogs.is_empty() { gewogs } else { codes(&gewogs)? };
+            register.move_to(number, gewogs, name.as_deref()).map(|node| {
+                format!("Node {number} ({}) now holds the people of {}.", node.name, node.horizon.names())
+            })
+        }
+        Order::Renew { number } => register.renew(number, now()).map(|node| {
+            let until = register.until(&node).map_or("for ever".to_owned(), |until| format!("until {}", minute(until)));
+            format!("Node {number} ({}) is taken in {until}, and longer by every contact.", node.name)
         }),
+        Order::Stick(_) => Err("An errand is run beside the orders.".to_owned()),
     }
 }
 
@@ -191,12 +285,13 @@ fn minute(micros: i64) -> String {
     format!("{} UTC", instant(micros)[..16].replace('T', " "))
 }
 
-fn list(nodes: &[Node]) -> String {
+fn list(register: &Register) -> String {
+    let nodes = register.nodes();
     let mut out = format!(
-        "{:>6}  {:<30}  {:<20}  {:<20}  {:<16}  gewogs\n",
-        "number", "name", "enrolled", "last contact", "fingerprint"
+        "{:>6}  {:<30}  {:<20}  {:<20}  {:<20}  {:<16}  gewogs\n",
+        "number", "name", "enrolled", "last contact", "leased until", "fingerprint"
     );
-    for node in nodes {
+    for node in &nodes {
         let print = unhex(&node.key).map(|key| hex(&fingerprint(&key)[..8]));
         let state = node
             .retired
@@ -205,11 +300,15 @@ fn list(nodes: &[Node]) -> String {
                 format!("retired on {}: {why}", minute(*when))
             });
         out.push_str(&format!(
-            "{:>6}  {:<30}  {:<20}  {:<20}  {:<16}  {state}\n",
+            "{:>6}  {:<30}  {:<20}  {:<20}  {:<20}  {:<16}  {state}\n",
             node.number,
             node.name,
             minute(node.enrolled),
             node.contact.map_or("never".to_owned(), minute),
+            register
+                .until(node)
+                .filter(|_| node.retired.is_none())
+                .map_or("-".to_owned(), minute),
             print.unwrap_or_default()
         ));
     }

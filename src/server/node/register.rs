@@ -55,6 +55,17 @@ pub struct Node {
     pub replaces: Option<u32>,
     /// When it was retired, and why: from then on it is refused.
     pub retired: Option<(i64, String)>,
+    /// When somebody last said that the machine is still in good hands.
+    #[serde(default)]
+    pub renewed: Option<i64>,
+}
+
+impl Node {
+    /// Since when its lease runs.
+    fn leased_from(&self) -> i64 {
+        let moments = [Some(self.enrolled), self.contact, self.renewed];
+        moments.into_iter().flatten().max().unwrap_or(self.enrolled)
+    }
 }
 
 /// Who may join, until when. It is kept under the hash of its code.
@@ -100,6 +111,8 @@ struct Held {
 /// The register.
 pub struct Register {
     notes: Box<dyn Notes>,
+    /// How long a node is taken in that is not in contact, in microseconds.
+    lease: i64,
     held: Mutex<Held>,
 }
 
@@ -126,8 +139,54 @@ impl Register {
         }
         Ok(Register {
             notes,
+            lease: i64::MAX,
             held: Mutex::new(held),
         })
+    }
+
+    /// The same, where a node that was so many days without contact is refused until somebody renews it; 0 for no end.
+    #[must_use]
+    pub fn leasing(mut self, days: u64) -> Register {
+        let micros = i64::try_from(days)
+            .ok()
+            .and_then(|days| days.checked_mul(86_400_000_000));
+        self.lease = micros.filter(|micros| *micros > 0).unwrap_or(i64::MAX);
+        self
+    }
+
+    /// Until when a node is taken in that is not in contact before; `None` for ever.
+    pub fn until(&self, node: &Node) -> Option<i64> {
+        node.leased_from().checked_add(self.lease)
+    }
+
+    /// Makes sure that a node's lease has not ended.
+    ///
+    /// # Errors
+    /// A sentence where it has, with what to do.
+    pub fn leased(&self, node: &Node, now: i64) -> Result<(), String> {
+        match self.until(node).filter(|until| *until < now) {
+            None => Ok(()),
+            Some(until) => Err(format!(
+                "Node {0} ({1}) was not in contact for so long that its lease ended on {2}. Nothing is lost: what was not sent stays on its \
+                machine. If the machine is in good hands, renew it at the centre: epis node renew {0}.",
+                node.number,
+                node.name,
+                instant(until)
+            )),
+        }
+    }
+
+    /// Takes a node in again, from a moment on.
+    ///
+    /// # Errors
+    /// A sentence where there is no such node.
+    pub fn renew(&self, number: u32, now: i64) -> Result<Node, String> {
+        let mut held = self.held();
+        let node = Node {
+            renewed: Some(now),
+            ..held.active(number)?.clone()
+        };
+        self.keep(&mut held, node)
     }
 
     /// All nodes, by number, the retired ones with them.
@@ -212,6 +271,7 @@ impl Register {
             contact: None,
             replaces: invitation.replaces,
             retired: None,
+            renewed: None,
         };
         let replaced = invitation.replaces.and_then(|number| held.nodes.get(&number));
         let replaced = replaced.filter(|node| node.retired.is_none()).map(|found| Node {
@@ -260,6 +320,7 @@ impl Register {
                 instant(*when)
             )));
         }
+        self.leased(node, now).map_err(Turned::Away)?;
         if node
             .contact
             .is_some_and(|last| (0..CONTACT_MICROS).contains(&(now - last)))
@@ -271,6 +332,34 @@ impl Register {
             ..node.clone()
         };
         self.keep(&mut held, node).map_err(Turned::Trouble)
+    }
+
+    /// The node that wrote under a number, and the same machine as it is now: it may have been given another number since.
+    ///
+    /// # Errors
+    /// A sentence where there is none.
+    pub fn sender(&self, number: u32) -> Result<(Node, Node), String> {
+        let held = self.held();
+        let wrote = held.nodes.get(&number).ok_or_else(|| unknown(number))?;
+        let now = held.nodes.values().rfind(|node| node.key == wrote.key);
+        Ok((wrote.clone(), now.unwrap_or(wrote).clone()))
+    }
+
+    /// Notes that a node was heard of, from a moment: by a stick that was written then.
+    ///
+    /// # Errors
+    /// A sentence where it cannot be written down.
+    pub fn heard(&self, number: u32, when: i64) -> Result<(), String> {
+        let mut held = self.held();
+        let node = held.nodes.get(&number).ok_or_else(|| unknown(number))?;
+        if node.contact.is_some_and(|last| last >= when) {
+            return Ok(());
+        }
+        let node = Node {
+            contact: Some(when),
+            ..node.clone()
+        };
+        self.keep(&mut held, node).map(drop)
     }
 
     /// Gives a machine that went on from an old copy of its data another number: what it counts from then on has names that
@@ -315,14 +404,19 @@ impl Register {
         self.keep(&mut held, node)
     }
 
-    /// Gives a node another catchment.
+    /// Gives a node another catchment, unless none is given, and another name, where one is.
     ///
     /// # Errors
-    /// A sentence where there is no such node.
-    pub fn move_to(&self, number: u32, gewogs: Vec<String>) -> Result<Node, String> {
+    /// A sentence where there is no such node, or the name is none.
+    pub fn move_to(&self, number: u32, gewogs: Vec<String>, name: Option<&str>) -> Result<Node, String> {
         let mut held = self.held();
         let mut node = held.active(number)?.clone();
-        node.horizon.gewogs = gewogs;
+        if !gewogs.is_empty() {
+            node.horizon.gewogs = gewogs;
+        }
+        if let Some(name) = name {
+            node.name = text(name, "name")?;
+        }
         self.keep(&mut held, node)
     }
 

@@ -132,7 +132,7 @@ fn of_itself(agreeing: &Agreeing, generations: &Generations) -> Result<Row, Stri
         verified,
         found,
         number: engine.store.node(),
-        name: agreeing.identity.name.clone(),
+        name: agreeing.name()?,
         synced: last.agreed && unsent == 0,
         contact: (reached.agreed > 0).then(|| instant(reached.agreed)),
         acknowledged: reached.acked,
@@ -165,7 +165,8 @@ fn compared(verified: &Verified) -> (Option<String>, String) {
     }
 }
 
-fn clock_wrong(seconds: Option<i64>) -> String {
+/// What is wrong with a clock that is so many seconds ahead; nothing where little is.
+pub fn clock_wrong(seconds: Option<i64>) -> String {
     match seconds.filter(|seconds| seconds.abs() >= WRONG_SECONDS) {
         None => String::new(),
         Some(seconds) if seconds > 0 => format!("Its clock is {} minutes ahead; set it right.", seconds / 60),

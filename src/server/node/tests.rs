@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use actix_server::ServerHandle;
+use interaction::Generations;
 use interaction::engine::now;
 
 use super::authority::{Authority, Key};
@@ -16,7 +17,7 @@ use super::horizon::Horizon;
 use super::identity::{Identity, key_file};
 use super::line::{Line, LineError};
 use super::register::{Guest, Register};
-use super::{Centre, Office, Order, Orders, Settings, carrier, code, identity, kept, orders, tls, tries};
+use super::{Centre, Desk, Host, Office, Order, Orders, Settings, carrier, code, identity, kept, orders, tls, tries};
 
 /// A folder that is removed at the end.
 struct Folder(PathBuf);
@@ -45,6 +46,7 @@ impl Drop for Folder {
 struct Running {
     address: String,
     register: Arc<Register>,
+    generations: Arc<Generations>,
     fingerprint: [u8; 32],
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
@@ -70,7 +72,7 @@ impl Running {
             authority,
             register: Arc::clone(&register),
             name: "Centre".to_owned(),
-            generations,
+            generations: Arc::clone(&generations),
             answerer,
             tries: tries::Tries::default(),
         };
@@ -85,6 +87,7 @@ impl Running {
         Running {
             address,
             register,
+            generations,
             fingerprint,
             handle: told.recv().unwrap(),
             thread: Some(thread),
@@ -418,8 +421,13 @@ fn orders_are_followed_through_the_socket() {
             register: Arc::clone(&centre.register),
             fingerprint: centre.fingerprint,
             port: 8444,
+            host: Host::Centre(
+                Arc::clone(&centre.generations),
+                Arc::default(),
+                Arc::clone(&centre.register),
+            ),
         };
-        Orders::take(folder.data(), office).unwrap()
+        Orders::take(&orders::folder(folder.data()), Desk::Centre(office)).unwrap()
     };
     let horizon = Horizon::read(&["0401".to_owned(), "0402".to_owned()], "5y", None).unwrap();
     let invite = Order::Invite {
@@ -434,6 +442,7 @@ fn orders_are_followed_through_the_socket() {
     let moved = |number, gewog: &str| Order::Move {
         number,
         gewogs: vec![gewog.to_owned()],
+        name: None,
     };
     let retired = |reason: &str| Order::Retire {
         number: 1,

@@ -24,6 +24,8 @@ struct Bounds {
     copies: bool,
     /// Records that the node's disk loses without a word.
     losses: u8,
+    /// Whether sticks are carried, besides what the line does.
+    sticks: bool,
 }
 
 /// A version is told from every other by its tag alone.
@@ -232,6 +234,8 @@ struct World {
     copy: Option<(NodeModel, NodeSession)>,
     /// The last request: it may arrive once more, and late.
     late: Vec<Frame>,
+    /// A request on a stick, and an answer; each may arrive again and again, or never.
+    carried: (Vec<Frame>, Vec<Frame>),
     tags: Tag,
     node_writes: u8,
     centre_writes: u8,
@@ -262,6 +266,7 @@ impl World {
             },
             copy: None,
             late: Vec::new(),
+            carried: (Vec::new(), Vec::new()),
             tags: 0,
             node_writes: 0,
             centre_writes: 0,
@@ -280,7 +285,10 @@ impl World {
 
     /// The centre hears frames; its answer, where the request was whole.
     fn heard(&mut self, frames: &[Frame]) -> Vec<Frame> {
-        let mut session = CentreSession::new(1);
+        self.answers(CentreSession::new(1), frames)
+    }
+
+    fn answers(&mut self, mut session: CentreSession, frames: &[Frame]) -> Vec<Frame> {
         for frame in frames {
             match session.hear(frame.clone(), &mut self.centre, 0) {
                 Ok(Some(answer)) => return answer,
@@ -367,6 +375,9 @@ impl World {
             });
         }
         self.losses(bounds, &mut worlds);
+        if bounds.sticks {
+            self.carries(&mut worlds);
+        }
         self.exchanges(&mut worlds);
         worlds
     }
@@ -387,6 +398,41 @@ impl World {
             world.session.comparison = Comparison::Due(0);
             worlds.push(("a comparison is wanted", world));
         }
+    }
+
+    /// A stick is written, read and written at the centre, or read at the node.
+    fn carries(&self, worlds: &mut Vec<(&'static str, World)>) {
+        let mut written = self.clone();
+        let mut session = written.session.by_stick(1);
+        written.carried.0 = session.ask(&mut written.node, 0).expect("a model does not fail");
+        worlds.push(("the node writes a stick", written));
+        if !self.carried.0.is_empty() {
+            let mut answered = self.clone();
+            answered.carried.1 = answered.answers(CentreSession::by_stick(2), &self.carried.0);
+            worlds.push(("a stick comes to the centre", answered));
+        }
+        if !self.carried.1.is_empty() {
+            let mut read = self.clone();
+            read.reads();
+            worlds.push(("a stick comes back to the node", read));
+        }
+    }
+
+    /// The node takes of an answer on a stick what it can, and asks anew on the same stick.
+    fn reads(&mut self) {
+        let mut session = self.session.by_stick(1);
+        for frame in self.carried.1.clone() {
+            if session.hear(frame, &mut self.node) != Ok(Next::Listen) {
+                break;
+            }
+        }
+        self.told.extend(self.node.own.iter().take(session.acked as usize));
+        self.carried.0 = session.ask(&mut self.node, 0).expect("a model does not fail");
+        // The next contact over the line begins with what was noted.
+        let mut line = NodeSession::new(session.number);
+        (line.acked, line.lanes) = (session.acked, session.lanes);
+        (line.piece, line.room) = (self.session.piece, self.session.room);
+        self.session = line;
     }
 
     /// One request and its answer, cut everywhere.
@@ -512,6 +558,7 @@ fn every_way_a_session_can_go_is_a_good_one() {
         crashes: 1,
         copies: false,
         losses: 0,
+        sticks: false,
     };
     let lossy = Bounds {
         node_writes: 1,
@@ -525,11 +572,27 @@ fn every_way_a_session_can_go_is_a_good_one() {
         copies: true,
         ..plain
     };
-    for (what, bounds) in [
+    let carried = Bounds {
+        node_writes: plain.node_writes - 1,
+        centre_writes: plain.node_writes - 1,
+        crashes: 0,
+        sticks: true,
+        ..plain
+    };
+    let both = Bounds {
+        node_writes: plain.node_writes - 1,
+        centre_writes: plain.node_writes - 2,
+        sticks: true,
+        ..copied
+    };
+    let table = [
+        ("a disk loses records", lossy),
         ("writes on both sides", plain),
         ("an old copy is put back", copied),
-        ("a disk loses records", lossy),
-    ] {
+        ("a stick is carried", carried),
+        ("a stick and an old copy", both),
+    ];
+    for (what, bounds) in table {
         let worlds = walk(bounds);
         println!("{what}: {worlds} states");
         assert!(worlds > 10_000, "{what}: only {worlds} states");

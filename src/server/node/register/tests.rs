@@ -103,7 +103,7 @@ fn a_machine_is_replaced_under_a_new_number() {
         register.enrol(&code.hashed(), &[key; 32], NOW).unwrap()
     };
     let first = join(clinic("Gasa BHU-I"), 1);
-    let moved = register.move_to(first.number, vec!["BT0502".to_owned()]).unwrap();
+    let moved = register.move_to(first.number, vec!["BT0502".to_owned()], None).unwrap();
     let (late, _) = register.invite(Guest::Replacing(1), &[1; 32], NOW).unwrap();
     let second = join(Guest::Replacing(1), 2);
     let said = outcome(register.enrol(&late.hashed(), &[4; 32], NOW)).unwrap_err();
@@ -126,7 +126,7 @@ fn a_machine_is_replaced_under_a_new_number() {
     );
     let refused = [
         register.retire(1, "again", NOW).unwrap_err(),
-        register.move_to(1, vec![]).unwrap_err(),
+        register.move_to(1, vec![], None).unwrap_err(),
     ];
     assert!(
         refused.iter().all(|said| said.starts_with("Node 1 was retired on")),
@@ -183,4 +183,37 @@ fn a_contact_is_written_down_once_a_minute() {
         register.contact(&[1; 32], NOW + later).unwrap();
         assert_eq!(open(&notes).nodes()[0].contact, Some(NOW + expected));
     }
+}
+
+#[test]
+fn a_lease_ends_without_contact_and_is_renewed_by_a_person_alone() {
+    const DAY: i64 = 86_400_000_000;
+    let register = open(&Memory::default()).leasing(30);
+    let (code, _) = register.invite(clinic("Laya"), &[0; 32], 0).unwrap();
+    register.enrol(&code.hashed(), b"key", 0).unwrap();
+    let contact = |day: i64| register.contact(b"key", day * DAY);
+    let refused = |day: i64| match contact(day) {
+        Err(Turned::Away(why)) => why,
+        other => panic!("day {day}: {other:?}"),
+    };
+    assert!(
+        contact(29).is_ok() && contact(59).is_ok(),
+        "each contact makes it longer"
+    );
+    let why = refused(90);
+    assert!(
+        why.contains("its lease ended on 1970-03-31") && why.contains("epis node renew 1"),
+        "{why}"
+    );
+    refused(91);
+    let node = register.renew(1, 92 * DAY).unwrap();
+    assert_eq!(register.until(&node), Some(122 * DAY));
+    assert!(contact(121).is_ok());
+    // What is heard by stick counts from when it was written.
+    register.heard(1, 140 * DAY).unwrap();
+    register.heard(1, 130 * DAY).unwrap();
+    assert!(contact(170).is_ok());
+    refused(201);
+    assert!(register.renew(2, 0).unwrap_err().contains("There is no node 2"));
+    assert_eq!(open(&Memory::default()).leasing(0).until(&node), None);
 }

@@ -19,7 +19,7 @@ use crate::change::Change;
 use crate::compare::Comparison;
 use crate::digits::{pull, push};
 use crate::frame::{Frame, Frames, Hello};
-use crate::session::{CentreSession, Next, Outcome, PROTOCOL, busy};
+use crate::session::{CentreSession, Next, NodeSession, Outcome, PROTOCOL, busy};
 use crate::tests::name;
 use centre::Centre;
 use disk::{Disk, Faults, Key};
@@ -46,6 +46,7 @@ pub struct Tally {
     /// Comparisons that came to their end, and records that came again by them.
     compared: usize,
     mended: usize,
+    sticks: usize,
 }
 
 struct World {
@@ -106,7 +107,7 @@ impl World {
         };
         self.centre.now = self.now;
         let place = self.random.below(self.nodes.len());
-        match self.random.below(100) {
+        match self.random.below(112) {
             0..45 => self.user_writes(place),
             45..55 => self.centre_writes(),
             55..85 => self.contact(place),
@@ -120,6 +121,9 @@ impl World {
             96 => self.put_back(place),
             97 => self.damage(place),
             98 => self.nodes[place].session.comparison = Comparison::Due(0),
+            100..104 => self.write_stick(place),
+            104..108 => self.answer_stick(place),
+            108.. => self.read_stick(place),
             _ => self.move_horizon(self.nodes[place].disk.notes.number),
         }
         self.restart();
@@ -277,9 +281,49 @@ impl World {
         bytes
     }
 
+    /// A clinic writes what the centre lacks on its stick.
+    fn write_stick(&mut self, place: usize) {
+        let line = self.nodes[place].session.clone();
+        self.nodes[place].session = line.by_stick(self.random.below(500) as u64);
+        let late = self.nodes[place].late.clone();
+        self.nodes[place].carried.0 = self.request(place);
+        (self.nodes[place].session, self.nodes[place].late) = (line, late);
+    }
+
+    /// A clinic's stick is at the centre, which writes its answer on it.
+    fn answer_stick(&mut self, place: usize) {
+        let session = CentreSession::by_stick(1 << self.random.below(14));
+        self.centre.faults = self.faults();
+        let answer = self.answered(session, &self.nodes[place].carried.0.clone());
+        self.centre.faults = Faults::default();
+        if !answer.is_empty() {
+            self.nodes[place].carried.1 = answer;
+        }
+    }
+
+    /// A clinic's stick is back: it takes what is new, and notes how far it has come.
+    fn read_stick(&mut self, place: usize) {
+        self.tally.sticks += usize::from(!self.nodes[place].carried.1.is_empty());
+        let line = self.nodes[place].session.clone();
+        self.nodes[place].session = line.by_stick(0);
+        self.nodes[place].faults = self.faults();
+        self.hears(place, &self.nodes[place].carried.1.clone());
+        self.nodes[place].faults = Faults::default();
+        let node = &mut self.nodes[place];
+        let mut session = NodeSession::new(node.session.number);
+        (session.acked, session.lanes) = (node.session.acked, node.session.lanes);
+        (session.room, session.piece, session.dictionary) = (line.room, line.piece, line.dictionary);
+        session.comparison = line.comparison;
+        node.session = session;
+    }
+
     /// What the centre answers to bytes that arrived; nothing where they broke off.
     fn heard(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut session = CentreSession::new(1 << (4 + self.random.below(7)));
+        let session = CentreSession::new(1 << (4 + self.random.below(7)));
+        self.answered(session, bytes)
+    }
+
+    fn answered(&mut self, mut session: CentreSession, bytes: &[u8]) -> Vec<u8> {
         let mut frames = Frames::default();
         for piece in bytes.chunks(1 + self.random.below(700)) {
             frames.feed(piece);
@@ -484,6 +528,7 @@ fn clinics_without_a_line_lose_nothing_and_end_alike() {
         sum.damaged += one.damaged;
         sum.compared += one.compared;
         sum.mended += one.mended;
+        sum.sticks += one.sticks;
     }
     println!("{sum:?}");
     let happened = [
@@ -499,6 +544,7 @@ fn clinics_without_a_line_lose_nothing_and_end_alike() {
         sum.damaged,
         sum.compared,
         sum.mended,
+        sum.sticks,
     ];
     assert!(!many || happened.iter().all(|count| *count > 20), "{sum:?}");
 }

@@ -30,6 +30,8 @@ pub struct Node {
     pub copy: Option<(Disk, NodeSession)>,
     /// The bytes of its last request: they may arrive once more, and late.
     pub late: Vec<u8>,
+    /// A request and an answer on a stick: each may arrive again and again, days late, or never.
+    pub carried: (Vec<u8>, Vec<u8>),
 }
 
 impl Node {
@@ -45,6 +47,7 @@ impl Node {
             cut_until: 0,
             copy: None,
             late: Vec::new(),
+            carried: (Vec::new(), Vec::new()),
         }
     }
 
