@@ -1,11 +1,12 @@
 //! A clinic and the centre exchange records, with the program as it is shipped, over lines that are cut, slow and lossy.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use query::sample::Random;
 use serde_json::Value;
 use tests::slow_line::{Shape, SlowLine};
-use tests::world::{Engine, World, eventually};
+use tests::world::{Engine, World, binary, eventually};
 
 use crate::nodes::{invited, node};
 
@@ -153,7 +154,10 @@ fn records_are_exchanged_over_a_line_that_is_cut(engine: Engine) {
     clinic.check().expect("the clinic's log is sound");
 }
 
-on_both!(records_are_exchanged_over_a_line_that_is_cut);
+on_both!(
+    records_are_exchanged_over_a_line_that_is_cut,
+    the_centre_is_asked_and_records_are_fetched
+);
 
 /// A day of 55 visits over the slowest line: how long it takes and how many bytes, told with `--nocapture`.
 #[test]
@@ -183,4 +187,75 @@ fn a_day_is_sent_over_the_slowest_line() {
         after.1 - before.1
     );
     assert_eq!(total(&world, "Observation"), 330);
+}
+
+/// Of a person who is not the clinic's, the centre is asked while there is a line; asked for, her records come, and all that
+/// the clinic has is what the centre holds it should have.
+fn the_centre_is_asked_and_records_are_fetched(engine: Engine) {
+    let mut world = World::with(engine, &["--node-listen", "127.0.0.1:0"]);
+    let shape = Shape {
+        rate: 1 << 20,
+        delay: Duration::from_millis(2),
+        lost_one_in: 0,
+        cut_after: u64::MAX,
+    };
+    let (clinic, line) = clinic_over(&world, shape, "Laya", &[]);
+    world
+        .put("Patient/far", r#"{"resourceType":"Patient","id":"far"}"#)
+        .expect(201);
+    world.post("", &visit("far", 1)).expect(200);
+    eventually("the first contact", || status(&clinic)["synced"] == true);
+    let of_far = "Observation?patient=far";
+    let said = clinic.get(of_far);
+    assert_eq!(said.header("x-completeness"), Some("unknown"), "{}", said.body);
+    let before = line.counted();
+    let asked = clinic.get(&format!("{of_far}&_centre=true")).expect(200);
+    let after = line.counted();
+    println!(
+        "a search at the centre: {} bytes up, {} down",
+        after.0 - before.0,
+        after.1 - before.1
+    );
+    assert_eq!(
+        (asked.ids("match").len(), asked.header("x-completeness")),
+        (6, Some("centre"))
+    );
+    let own = asked.link("self").expect("a link");
+    assert!(own.starts_with(&clinic.base) && own.contains("_centre=true"), "{own}");
+    let refused = clinic.get("Observation?nothing=x&_centre=true&_page=1");
+    assert!(
+        refused.status == 503 && refused.body.contains("damaged"),
+        "{}",
+        refused.body
+    );
+
+    clinic
+        .post(
+            "Patient/far/$fetch",
+            r#"{"resourceType":"Parameters","parameter":[{"name":"reason","valueString":"she is here"}]}"#,
+        )
+        .expect(200);
+    eventually("her records are here", || {
+        let here = clinic.get(of_far);
+        here.ids("match").len() == 6
+            && here
+                .header("x-completeness")
+                .is_some_and(|said| said.starts_with("complete"))
+    });
+    let address = clinic.base.trim_start_matches("http://").trim_end_matches("/fhir");
+    let mut verify = Command::new(binary());
+    let verified = verify.args(["sync", "verify", "--listen", address]).output();
+    let verified = verified.expect("epis runs");
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned() + &String::from_utf8_lossy(&verified.stderr);
+    assert!(said.contains("is what the centre holds it should have"), "{said}");
+    assert!(status(&clinic)["verified"].is_string() && status(&world)["verified"].is_string());
+
+    world.kill();
+    let alone = clinic.get(&format!("{of_far}&_centre=true"));
+    assert!(
+        alone.status == 503 && alone.body.contains("The centre cannot be asked now"),
+        "{}",
+        alone.body
+    );
+    assert_eq!(clinic.get(of_far).ids("match").len(), 6);
 }

@@ -16,10 +16,10 @@ use sync::segment;
 use sync::session::{CentreLog, CentreSession, Failed, Holding, PROTOCOL, Packed, Peer};
 
 use crate::arrive::Untaken;
-use crate::catchment::{catchment, noted};
+use crate::catchment::Catchment;
 use crate::compare_records::{Inventory, Verified, packed};
 use crate::engine::{Engine, now};
-use crate::horizon::{Catchment, Due, Horizons};
+use crate::horizon::{Due, Horizons, Whom};
 use crate::newcomers::look_up_newcomers;
 use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_again, take_changes};
 use crate::turns::Turns;
@@ -48,6 +48,10 @@ pub struct Known {
     pub former: Vec<u32>,
     /// The gewogs of its catchment, as the digits of their place codes: 501 is `BT0501`.
     pub gewogs: Vec<u32>,
+    /// For how many months whoever was seen there stays in its horizon.
+    pub within_months: u32,
+    /// The record of the clinic itself, such as `Location/gasa-bhu`: who is referred to it comes into its horizon.
+    pub clinic: Option<String>,
 }
 
 /// Gives a node whose database is an older copy another number under which it writes on.
@@ -147,6 +151,7 @@ impl Exchange {
             exchange: self,
             known: known.clone(),
             catchment: Catchment::default(),
+            now: now(),
             succeed,
             holding,
             nothing: None,
@@ -157,7 +162,7 @@ impl Exchange {
             by_stick: false,
             taken: 0,
         };
-        desk.catchment = catchment(engine, known)?;
+        desk.catchment = Catchment::of(engine, known)?;
         Ok(Some(Contact {
             desk,
             frames: Frames::default(),
@@ -205,10 +210,16 @@ impl Exchange {
             ..Progress::default()
         };
         if let Some((hello, ahead)) = said {
-            let catchment = noted(&engine.store, known)?.unwrap_or_default();
+            let catchment = Catchment::noted(&engine.store, known)?.unwrap_or_default();
+            let numbers = known.numbers();
+            let whom = Whom {
+                numbers: &numbers,
+                catchment: &catchment,
+                now: now(),
+            };
             let mut horizons = locked(&self.horizons);
             horizons.follow(&engine.store).map_err(trouble)?;
-            progress.behind = Some(horizons.behind(&known.numbers(), &catchment, &hello.lanes));
+            progress.behind = Some(horizons.behind(&whom, &hello.lanes));
             (progress.written, progress.ahead) = (Some(hello.last), ahead);
         }
         Ok(progress)
@@ -296,6 +307,8 @@ struct Desk<'a> {
     exchange: &'a Exchange,
     known: Known,
     catchment: Catchment,
+    /// When the contact began: who is in the horizon does not change while it lasts, but by what is written.
+    now: i64,
     succeed: Succeed<'a>,
     holding: Option<Holding>,
     /// What is held for any other node: nothing.
@@ -376,7 +389,7 @@ impl CentreLog for Desk<'_> {
         let due = {
             let mut horizons = locked(&self.exchange.horizons);
             horizons.follow(&self.engine.store).map_err(trouble)?;
-            horizons.due(&self.known.numbers(), &self.catchment, lanes)
+            horizons.due(&self.whom(&self.known.numbers()), lanes)
         };
         let Some((lane, due)) = due else {
             return Ok(None);
@@ -420,7 +433,7 @@ impl CentreLog for Desk<'_> {
         let places = {
             let mut horizons = locked(&self.exchange.horizons);
             horizons.follow(&self.engine.store).map_err(trouble)?;
-            horizons.places(&self.known.numbers(), &self.catchment)
+            horizons.places(&self.whom(&self.known.numbers()))
         };
         let _turn = self.exchange.turns.wait();
         let inventory = Inventory::read(&self.engine.store, &places, &|_| true).map_err(trouble)?;
@@ -464,6 +477,14 @@ impl CentreLog for Desk<'_> {
 }
 
 impl Desk<'_> {
+    fn whom<'a>(&'a self, numbers: &'a [u32]) -> Whom<'a> {
+        Whom {
+            numbers,
+            catchment: &self.catchment,
+            now: self.now,
+        }
+    }
+
     /// Takes what was lost here from a node that still has it.
     fn take_again(&mut self, changes: Vec<Change>) -> Result<(), Failed> {
         let lost = take_again(self.engine, &self.known.numbers(), changes);

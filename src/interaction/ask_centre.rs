@@ -119,6 +119,8 @@ pub struct Asker {
     ahead: Option<i64>,
     /// The end of the last answer.
     end: Option<End>,
+    /// How far each lane was when that was last noted.
+    began: Lanes,
 }
 
 /// The last of the own versions that were packed last: its count, where in the log it is, and its seal.
@@ -133,6 +135,7 @@ impl Asker {
         let reached = Reached::of(engine)?;
         let mut session = NodeSession::new(engine.store.node());
         (session.acked, session.lanes) = (reached.acked, reached.lanes);
+        engine.clinic.follow(engine, &reached).map_err(trouble)?;
         let verified = verified(engine)?;
         // A clock that was set back counts as a day gone by.
         if reached.agreed > 0 && (now() - verified.tried).abs() >= VERIFY_EVERY {
@@ -148,6 +151,7 @@ impl Asker {
             clock: None,
             ahead: None,
             end: None,
+            began: reached.lanes,
         })
     }
 
@@ -259,12 +263,16 @@ impl Asker {
             let (place, seal) = log.own(self.session.acked)?.unwrap_or_default();
             (self.reached.acked, self.reached.place, self.reached.seal) = (self.session.acked, place, seal);
         }
+        let began = std::mem::replace(&mut self.began, self.session.lanes);
         self.reached.lanes = self.session.lanes;
         if agreed {
-            // What a stick brings was true when it was written.
-            let written = self.clock.filter(|_| self.by_stick).unwrap_or(i64::MAX);
-            self.reached.agreed = now().min(written).max(self.reached.agreed);
+            self.reached.agreed = self.session.clock.max(self.reached.agreed);
         }
+        engine.clinic.follow(engine, &self.reached).map_err(trouble)?;
+        // Lanes come one after the other: those before one that moved are here whole.
+        let moved = (0..LANES).rev().find(|lane| began[*lane] != self.began[*lane]);
+        let whole = |lane: usize| agreed || moved.is_some_and(|moved| lane < moved);
+        engine.clinic.whole(whole, self.session.clock);
         let mut notes = self.compared(engine)?;
         if self.reached != before {
             notes.push(self.reached.note());

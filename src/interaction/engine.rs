@@ -20,6 +20,7 @@ use validation::{Purpose, Validator};
 use crate::built_in;
 use crate::cache::{Cached, ReadCache, VersionCache};
 use crate::canonical::Canonicals;
+use crate::clinic::Clinic;
 use crate::compartment::Compartments;
 use crate::country::Country;
 use crate::format;
@@ -119,6 +120,8 @@ pub struct Engine {
     pub opened: i64,
     /// How the index is kept in order.
     pub upkeep: Arc<Upkeep>,
+    /// What a clinic knows of how complete it is.
+    pub clinic: Arc<Clinic>,
     pub(crate) compartments: Compartments,
     /// The CapabilityStatement, once it was asked for.
     pub(crate) capabilities: OnceLock<Box<str>>,
@@ -210,6 +213,7 @@ impl Engine {
             zone: settings.zone,
             opened: now(),
             upkeep,
+            clinic: Arc::default(),
             cache,
             canonicals,
             people,
@@ -244,6 +248,7 @@ impl Engine {
             gate: self.gate.clone(),
             opened: self.opened,
             upkeep: Arc::clone(&self.upkeep),
+            clinic: Arc::clone(&self.clinic),
             cache: Arc::clone(&self.cache),
             canonicals: Arc::clone(&self.canonicals),
             people,

@@ -1,5 +1,8 @@
 //! A clinic and its centre over a line that is cut: who is sent what, what comes of a moved horizon, and that all arrives.
 
+use std::sync::Arc;
+
+use fhir::tree::Tree;
 use query::sample::Random;
 use store::testing::Fresh;
 use sync::compare::Comparison;
@@ -10,8 +13,13 @@ use sync::session::{Next, Outcome};
 use crate::Method;
 use crate::answer_node::{Exchange, Known, Progress};
 use crate::ask_centre::{Asker, Reached, verified, written};
+use crate::catchment::Catchment;
+use crate::clinic::CentreLine;
+use crate::engine::now;
+use crate::horizon::{Horizons, Whom};
 use crate::own_device::OwnDevice;
 use crate::site::{Site, parameters};
+use crate::{Caller, Engine, Request, answer};
 
 /// A node that has no other name.
 pub(crate) fn known(gewogs: &[u32]) -> Known {
@@ -20,6 +28,8 @@ pub(crate) fn known(gewogs: &[u32]) -> Known {
         name: "Bji".to_owned(),
         former: Vec::new(),
         gewogs: gewogs.to_vec(),
+        within_months: 60,
+        clinic: Some("Location/bji".to_owned()),
     }
 }
 
@@ -176,6 +186,80 @@ fn a_clinic_is_sent_its_horizon_and_then_the_difference() {
             (progress.acknowledged, progress.written, progress.behind),
             (1, Some(1), Some(0))
         );
+        pair.centre.put("Patient/d", &of("0601"));
+        pair.centre.put("Observation/d1", &subject("d"));
+        assert_eq!(
+            pair.contact(&both),
+            2,
+            "of who moves away it is said that she does, with what changed until then"
+        );
+        pair.centre.put("Observation/d2", &subject("d"));
+        pair.centre
+            .put("Patient/d", &format!(r#"{},"gender":"female""#, of("0601")));
+        assert_eq!(pair.contact(&both), 0, "and nothing more");
+    });
+}
+
+#[test]
+fn who_is_referred_to_a_clinic_comes_with_all_that_is_of_her() {
+    let request = |performer: &str| {
+        format!(
+            r#""status":"active","intent":"order","subject":{{"reference":"Patient/a"}},"performer":[{{"reference":"{performer}"}}]"#
+        )
+    };
+    let owned = |owner: &str| {
+        format!(
+            r#""status":"requested","intent":"order","for":{{"reference":"Patient/a"}},"owner":{{"reference":"{owner}"}}"#
+        )
+    };
+    let met = |place: &str| {
+        format!(
+            r#""status":"booked","participant":[{{"actor":{{"reference":"Patient/a"}},"status":"accepted"}},{{"actor":{{"reference":"{place}"}},"status":"accepted"}}]"#
+        )
+    };
+    let table = [
+        ("ServiceRequest", request("Location/bji"), 3),
+        ("ServiceRequest", request("Location/other"), 0),
+        ("Task", owned("Device/node-7"), 3),
+        ("Task", owned("Device/node-8"), 0),
+        ("Appointment", met("Location/bji"), 3),
+    ];
+    for (kind, members, come) in table {
+        let mut pair = Pair::new(Fresh::sqlite());
+        let bji = known(&[501]);
+        pair.centre.put("Patient/a", &of("0601"));
+        pair.centre.put("Observation/a1", &subject("a"));
+        pair.contact(&bji);
+        pair.centre.put(&format!("{kind}/r"), &members);
+        assert_eq!(pair.contact(&bji), come, "{kind} {members}");
+        assert_eq!(pair.contact(&bji), 0, "once");
+    }
+}
+
+/// Who was seen longer ago than she stays is sent nothing more, and comes back when she is seen again.
+#[test]
+fn who_was_seen_too_long_ago_leaves_the_horizon() {
+    const MONTH: i64 = 30 * 86_400_000_000;
+    each(|mut pair| {
+        let bji = known(&[501]);
+        pair.centre.put("Patient/b", &of("0601"));
+        pair.clinic.put("Observation/b1", &subject("b"));
+        pair.contact(&bji);
+        pair.centre.put("Observation/b2", &subject("b"));
+        let mut horizons = Horizons::default();
+        horizons.follow(&pair.centre.engine().store).expect("read");
+        let catchment = Catchment::noted(&pair.centre.engine().store, &bji)
+            .expect("read")
+            .expect("noted");
+        let lanes = Reached::of(&pair.clinic.engine()).expect("read").lanes;
+        for (months, behind) in [(0, 1), (59, 1), (62, 0)] {
+            let whom = Whom {
+                numbers: &[7],
+                catchment: &catchment,
+                now: now() + months * MONTH,
+            };
+            assert_eq!(horizons.behind(&whom, &lanes), behind, "after {months} months");
+        }
     });
 }
 
@@ -366,4 +450,128 @@ fn what_is_beyond_the_horizon_is_no_fault() {
         assert!(pair.clinic.has("Patient/b").is_some());
         assert_eq!(pair.progress(&bji).verified.given, 0);
     });
+}
+
+/// What a site says of an answer: how complete it is, and its body.
+fn answered(site: &Site, question: &str) -> (String, String) {
+    let (path, query) = question.split_once('?').unwrap_or((question, ""));
+    let request = Request::new(Method::Get, path, query, "http://clinic/fhir");
+    let reply = answer(&site.engine(), &Caller::Operator, &request);
+    let body = String::from_utf8_lossy(reply.body.bytes()).into_owned();
+    (reply.completeness.unwrap_or_default(), body)
+}
+
+/// The first word of what a site says of how complete an answer is.
+fn word(site: &Site, question: &str) -> String {
+    let (said, body) = answered(site, question);
+    let word = said.split(';').next().unwrap_or_default().to_owned();
+    // A page says the same to a person.
+    assert!(
+        !body.contains("searchset") || said.is_empty() || body.contains("\"mode\":\"outcome\""),
+        "{question}: {body}"
+    );
+    assert_eq!(
+        said.contains("; as-of=2"),
+        ["complete", "clinic", "left"].contains(&&*word),
+        "{said}"
+    );
+    word
+}
+
+#[test]
+fn a_clinic_says_how_complete_its_answers_are() {
+    each(|mut pair| {
+        let bji = known(&[501]);
+        pair.centre.put("Patient/a", &of("0501"));
+        pair.centre.put("Observation/a1", &subject("a"));
+        pair.centre.put("Patient/b", &of("0601"));
+        pair.centre.put("Observation/b1", &subject("b"));
+        assert_eq!(word(&pair.clinic, "Observation?patient=a"), "arriving");
+        pair.contact(&bji);
+        let table = [
+            ("Observation?patient=a", "complete"),
+            ("Observation?subject=Patient/a&status=final", "complete"),
+            ("Observation?patient=a,b", "unknown"),
+            ("Observation?patient=b", "unknown"),
+            ("Observation", "clinic"),
+            ("Observation?performer=Patient/a", "clinic"),
+            ("Patient?_id=a", "complete"),
+            ("Patient?gender=female", "clinic"),
+            ("Patient/a/Immunization", "complete"),
+            // Others may have been observed by her.
+            ("Patient/a/Observation", "clinic"),
+            ("Patient/a", "complete"),
+            ("Observation/a1", "complete"),
+            ("Location?name=x", "complete"),
+            ("AuditEvent", "local"),
+            ("_history", ""),
+        ];
+        for (question, expected) in table {
+            assert_eq!(word(&pair.clinic, question), expected, "{question}");
+            assert_eq!(word(&pair.centre, question), "", "the centre: {question}");
+        }
+        let why = r#"{"resourceType":"Parameters","parameter":[{"name":"reason","valueString":"she is here"}]}"#;
+        pair.clinic.ask(Method::Post, "Patient/b/$fetch", why);
+        assert_eq!(word(&pair.clinic, "Observation?patient=b"), "unknown", "not yet");
+        assert_eq!(pair.contact(&bji), 2, "who was asked for comes with all that is of her");
+        assert_eq!(word(&pair.clinic, "Observation?patient=a,b"), "complete");
+        pair.centre
+            .put("Observation/a1", &subject("a").replace("\"x\"", "\"y\""));
+        pair.centre.put("Patient/a", &of("0601"));
+        assert_eq!(pair.contact(&bji), 2, "that she left, and what changed before");
+        for question in ["Observation?patient=a", "Patient/a", "Observation?patient=a,b"] {
+            assert_eq!(word(&pair.clinic, question), "left", "{question}");
+        }
+        assert_eq!(pair.verify(&bji).lacked, 0);
+    });
+}
+
+/// A line that is another site of the test.
+struct Near(Arc<Engine>);
+
+impl CentreLine for Near {
+    fn hurry(&self) {}
+
+    fn search(&self, question: &str, base: &str) -> Result<Vec<u8>, String> {
+        let (path, query) = question.split_once('?').unwrap_or((question, ""));
+        let reply = answer(
+            &self.0,
+            &Caller::Operator,
+            &Request::new(Method::Get, path, query, base),
+        );
+        Ok(reply.body.bytes().to_vec())
+    }
+}
+
+#[test]
+fn a_search_goes_on_at_the_centre() {
+    let mut pair = Pair::new(Fresh::sqlite());
+    for number in 0..3 {
+        pair.centre.put(&format!("Observation/b{number}"), &subject("b"));
+    }
+    pair.contact(&known(&[501]));
+    let (_, body) = answered(&pair.clinic, "Observation?patient=b&_centre=true");
+    assert!(body.contains("The centre cannot be asked now"), "{body}");
+    pair.clinic.engine().clinic.attach(Box::new(Near(pair.centre.engine())));
+    let (said, body) = answered(
+        &pair.clinic,
+        "Observation?patient=b&_count=2&_total=accurate&_centre=true",
+    );
+    assert!(said == "centre" && body.contains("\"total\":3"), "{said} {body}");
+    let page = Tree::parse(body.as_bytes()).expect("JSON");
+    let links = page.get("link").map(Tree::items).unwrap_or_default();
+    let next = links
+        .iter()
+        .find(|link| link.get("relation").and_then(Tree::as_str) == Some("next"));
+    let next = next.and_then(|link| link.get("url")?.as_str()).expect("a next page");
+    let question = next
+        .strip_prefix("http://clinic/fhir/")
+        .expect("the clinic's own links");
+    assert!(question.contains("_centre=true"), "{question}");
+    let (said, body) = answered(&pair.clinic, question);
+    assert!(
+        said == "centre" && body.contains("This page is the centre's"),
+        "{said} {body}"
+    );
+    assert_eq!(word(&pair.clinic, "Observation?patient=b"), "unknown");
 }

@@ -1,9 +1,12 @@
-//! Whose records a node is sent, and in which order: the people of its catchment, whom it has seen, and what is of nobody.
+//! Whose records a node is sent, and in which order: those of the people in its horizon, and what is of nobody.
 //!
-//! Where each record changed last, and whom it is of, is kept in memory, 28 bytes a record, and follows the log when a node
+//! The horizon is the people of its catchment, whom it has seen, and who was referred to it.
+//!
+//! Where each record changed last, and whom it is of, is kept in memory, 24 bytes a record, and follows the log when a node
 //! asks. Nothing is kept of what a node was sent: a lane is an order, and the node says how far it has it. A person who
 //! comes into a node's horizon (born there, moved there, seen there, its catchment grown, merged with who is in it) comes with
-//! all her records, which stand in the order where she came. So a moved horizon sends only the difference.
+//! all her records, which stand in the order where she came. So a moved horizon sends only the difference. Of whom moves away
+//! a node is sent that she did; whom it has not seen for long leaves without a word.
 
 use fhir::document::{Document, Node};
 use fhir::identity::{Id, Reference};
@@ -11,17 +14,21 @@ use fhir::parse::Limits;
 use rustc_hash::FxHashMap;
 use store::{Store, Trouble, Version};
 use sync::frame::{LANES, Lanes, Place};
-use sync::lanes::lane;
+use sync::lanes::{Lane, lane};
 
+use crate::catchment::{Catchment, HOUR, Stretch, hour};
 use crate::engine::spliced;
 
 /// Versions read at a time.
 const BLOCK: usize = 2_048;
 /// Nobody: what is of no patient.
 const NOBODY: u32 = 0;
-
-/// A catchment: place codes of gewogs, and since which place of the log each is part of it.
-pub type Catchment = FxHashMap<u32, u64>;
+/// Set in the number of a place to which somebody was referred, and not in a node's.
+const PLACE: u32 = 1 << 31;
+/// Homes of before that are kept of a person.
+const LEFT_MAX: usize = 8;
+/// Two visits within so many hours are one stretch: the shortest time for which whoever was seen stays is a month.
+const STRETCH_HOURS: i32 = 28 * 24;
 
 /// What a node may be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +37,28 @@ pub struct Due {
     pub place: Place,
     /// Its current version's place in the log.
     pub seq: u64,
+}
+
+/// Who asks: under its present number and those before, with its horizon, now (microseconds since 1970).
+#[derive(Clone, Copy)]
+pub struct Whom<'a> {
+    /// The node's present number, then those it had.
+    pub numbers: &'a [u32],
+    /// What is in its horizon.
+    pub catchment: &'a Catchment,
+    /// When it asks.
+    pub now: i64,
+}
+
+/// How a patient stands to a node's horizon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// She is in it.
+    Held,
+    /// She was: what is there is as of this moment, in microseconds since 1970.
+    Left(i64),
+    /// She never was, as far as is known.
+    Unknown,
 }
 
 /// A record's current version.
@@ -49,10 +78,14 @@ struct Whose {
     gewog: u32,
     /// Since which place of the log she lives there.
     moved: u64,
-    /// The nodes that wrote of her, and where in the log they did so first.
-    seen: Vec<(u32, u64)>,
     /// Who was ever merged with her, and since which place of the log: where one is in a horizon, all are.
     merged: Vec<(u32, u64)>,
+    /// The gewogs where she lived before, and the place of the version that said that she no longer does.
+    left: Vec<(u32, u64)>,
+    /// When the last of these was written, an hour.
+    left_at: i32,
+    /// Who wrote of her, or to which places she was referred.
+    seen: Vec<(u32, Stretch)>,
     /// Where any of her records changed last.
     changed: u64,
     records: Vec<u32>,
@@ -66,6 +99,7 @@ pub struct Horizons {
     records: Vec<Current>,
     people: Vec<Whose>,
     numbers: FxHashMap<Id, u32>,
+    places: FxHashMap<String, u32>,
 }
 
 impl Horizons {
@@ -87,15 +121,29 @@ impl Horizons {
         Ok(())
     }
 
-    fn take(&mut self, version: Version) {
-        let held = lane(version.kind.as_str());
-        let whose = self.whose(&version, held);
-        let person = &mut self.people[whose as usize];
-        person.changed = person.changed.max(version.seq);
-        if version.version.node > 0 && whose != NOBODY && person.seen.iter().all(|seen| seen.0 != version.version.node)
-        {
-            person.seen.push((version.version.node, version.seq));
+    /// Reads whom versions are of that were written since, up to one that is not looked at yet; not where each record is.
+    ///
+    /// # Errors
+    /// [`Trouble`] where the log cannot be read.
+    pub fn follow_people(&mut self, store: &Store, not_yet: &dyn Fn(&Version) -> bool) -> Result<(), Trouble> {
+        if self.people.is_empty() {
+            self.people.push(Whose::default());
         }
+        let head = store.head();
+        while self.upto < head {
+            for version in store.log(self.upto, BLOCK)? {
+                if not_yet(&version) {
+                    return Ok(());
+                }
+                self.upto = version.seq;
+                self.meet(&version);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, version: Version) {
+        let (held, whose) = self.meet(&version);
         if version.aside {
             return;
         }
@@ -119,8 +167,23 @@ impl Horizons {
         };
     }
 
-    /// Whom a version is of. A deletion, which has no body, is of whom the record was.
-    fn whose(&mut self, version: &Version, held: &sync::lanes::Lane) -> u32 {
+    /// Whom a version is of, and who has seen her.
+    fn meet(&mut self, version: &Version) -> (&'static Lane, u32) {
+        let held = lane(version.kind.as_str());
+        let (whose, places) = self.whose(version, held);
+        let person = &mut self.people[whose as usize];
+        person.changed = person.changed.max(version.seq);
+        if whose != NOBODY {
+            let by = (version.version.node > 0).then_some(version.version.node);
+            let (seq, at) = (version.seq, hour(version.arrived));
+            by.into_iter().chain(places).for_each(|by| person.saw(by, seq, at));
+        }
+        (held, whose)
+    }
+
+    /// Whom a version is of, and the places to which it refers her. A deletion, which has no body, is of whom the record
+    /// was.
+    fn whose(&mut self, version: &Version, held: &Lane) -> (u32, Vec<u32>) {
         let known = self.records.get(version.record as usize).filter(|known| known.seq > 0);
         let known = known.map(|known| known.whose);
         let is_patient = version.kind.as_str() == "Patient";
@@ -129,30 +192,38 @@ impl Horizons {
             .as_deref()
             .and_then(|json| Document::parse(json, Limits::default()).ok());
         let Some(document) = document else {
-            return known.unwrap_or(NOBODY);
+            return (known.unwrap_or(NOBODY), Vec::new());
         };
         if is_patient {
             let number = self.number(version.id.clone());
             if !version.aside {
-                self.settle(number, document.root(), version.seq);
+                self.settle(number, document.root(), version);
             }
-            return number;
+            return (number, Vec::new());
         }
+        let places = held.places(document.root());
+        let places = places.into_iter().map(|place| self.place(place)).collect();
         match held.patient(document.root()) {
-            Some(patient) => self.number(patient),
-            None => NOBODY,
+            Some(patient) => (self.number(patient), places),
+            None => (NOBODY, Vec::new()),
         }
     }
 
-    fn settle(&mut self, number: u32, patient: Node<'_>, seq: u64) {
+    fn settle(&mut self, number: u32, patient: Node<'_>, version: &Version) {
         let gewog = person::home(patient).gewog;
         for other in merged_with(patient) {
             let other = self.number(other);
-            self.merge(number, other, seq);
+            self.merge(number, other, version.seq);
         }
         let person = &mut self.people[number as usize];
         if person.gewog != gewog || person.moved == 0 {
-            (person.gewog, person.moved) = (gewog, seq);
+            if person.moved > 0 {
+                person.left.retain(|(left, _)| *left != person.gewog);
+                person.left.truncate(LEFT_MAX - 1);
+                person.left.push((person.gewog, version.seq));
+                person.left_at = hour(version.updated);
+            }
+            (person.gewog, person.moved) = (gewog, version.seq);
         }
     }
 
@@ -182,72 +253,131 @@ impl Horizons {
         })
     }
 
-    /// Since which place of the log a person is in a node's horizon, by herself or by who was merged with her; `None` where
-    /// she is not.
-    fn since(&self, numbers: &[u32], catchment: &Catchment, person: &Whose) -> Option<u64> {
-        let merged = person.merged.iter().filter_map(|(other, at)| {
-            let since = self.own_since(numbers, catchment, &self.people[*other as usize])?;
-            Some(since.max(*at))
-        });
-        self.own_since(numbers, catchment, person)
-            .into_iter()
-            .chain(merged)
-            .min()
+    fn place(&mut self, place: String) -> u32 {
+        let next = self.places.len() as u32 | PLACE;
+        *self.places.entry(place).or_insert(next)
     }
 
-    fn own_since(&self, numbers: &[u32], catchment: &Catchment, person: &Whose) -> Option<u64> {
-        let lives = catchment.get(&person.gewog).map(|added| person.moved.max(*added));
-        let seen = person.seen.iter().filter(|seen| numbers.contains(&seen.0));
-        lives.into_iter().chain(seen.map(|seen| seen.1)).min()
+    /// Since which place of the log a person is in a node's horizon, by herself or by who was merged with her; `None` where
+    /// she is not.
+    fn since(&self, whom: &Whom<'_>, person: &Whose) -> Option<u64> {
+        let merged = person.merged.iter().filter_map(|(other, at)| {
+            let since = self.own_since(whom, &self.people[*other as usize])?;
+            Some(since.max(*at))
+        });
+        self.own_since(whom, person).into_iter().chain(merged).min()
+    }
+
+    fn own_since(&self, whom: &Whom<'_>, person: &Whose) -> Option<u64> {
+        let gewogs = &whom.catchment.gewogs;
+        let lives = gewogs.get(&person.gewog).map(|added| person.moved.max(*added));
+        let seen = whom.catchment.stays(&mut self.seen(whom, person), hour(whom.now));
+        lives.into_iter().chain(seen).min()
+    }
+
+    /// The stretches in which a person was seen at a node's clinic, or referred to it.
+    fn seen(&self, whom: &Whom<'_>, person: &Whose) -> Vec<Stretch> {
+        let place = |place: &str| self.places.get(place).copied();
+        let clinic = whom.catchment.clinic.as_ref();
+        let clinic = clinic.and_then(|(clinic, added)| Some((place(clinic)?, *added)));
+        let device = |number: &u32| place(&format!("Device/node-{number}"));
+        let of = |(by, stretch): &(u32, Stretch)| match clinic {
+            Some((place, added)) if place == *by => Some(stretch.from(added)),
+            _ if *by & PLACE == 0 => whom.numbers.contains(by).then_some(*stretch),
+            _ => whom
+                .numbers
+                .iter()
+                .any(|number| device(number) == Some(*by))
+                .then_some(*stretch),
+        };
+        person.seen.iter().filter_map(of).collect()
+    }
+
+    /// Where it was said that a person moved away from a node's catchment; of one who is not in its horizon.
+    fn left(&self, whom: &Whom<'_>, person: &Whose) -> Option<u64> {
+        let gewogs = &whom.catchment.gewogs;
+        let lived = |(gewog, left): &&(u32, u64)| gewogs.get(gewog).is_some_and(|added| added < left);
+        person.left.iter().rev().find(lived).map(|(_, left)| *left)
     }
 
     /// What a node that stands so in each lane lacks of the most urgent lane that has any, in the order of the lane; the
-    /// lane's number first. The node's present number comes first, then those it had; what it made under the present one is not
-    /// sent to it.
-    pub fn due(&self, numbers: &[u32], catchment: &Catchment, lanes: &Lanes) -> Option<(u8, Vec<Due>)> {
+    /// lane's number first. What it made under its present number is not sent to it.
+    pub fn due(&self, whom: &Whom<'_>, lanes: &Lanes) -> Option<(u8, Vec<Due>)> {
         let mut due: Vec<Vec<Due>> = vec![Vec::new(); lanes.len()];
-        self.each_due(numbers, catchment, lanes, &mut |lane, one| due[lane].push(one));
+        self.each_due(whom, lanes, &mut |lane, one| due[lane].push(one));
         let (lane, mut due) = (0..).zip(due).find(|(_, due)| !due.is_empty())?;
         due.sort_unstable();
         Some((lane, due))
     }
 
     /// How many records a node lacks that stands so in each lane.
-    pub fn behind(&self, numbers: &[u32], catchment: &Catchment, lanes: &Lanes) -> u64 {
+    pub fn behind(&self, whom: &Whom<'_>, lanes: &Lanes) -> u64 {
         let mut behind = 0;
-        self.each_due(numbers, catchment, lanes, &mut |_, _| behind += 1);
+        self.each_due(whom, lanes, &mut |_, _| behind += 1);
         behind
     }
 
     /// Where in the log each record's current version is that is in a node's horizon, in no order.
-    pub fn places(&self, numbers: &[u32], catchment: &Catchment) -> Vec<u64> {
+    pub fn places(&self, whom: &Whom<'_>) -> Vec<u64> {
         let nobody = self.people.first().into_iter();
         let people = self.people.iter().skip(1);
-        let people = people.filter(|person| self.since(numbers, catchment, person).is_some());
+        let people = people.filter(|person| self.since(whom, person).is_some());
         let records = nobody.chain(people).flat_map(|person| &person.records);
         let current = records.map(|record| &self.records[*record as usize]);
         let sent = current.filter(|current| usize::from(current.lane) < LANES);
         sent.map(|current| current.seq).collect()
     }
 
+    /// How a patient stands to a node's horizon.
+    pub fn standing(&self, whom: &Whom<'_>, patient: &Id) -> Standing {
+        let person = self
+            .numbers
+            .get(patient)
+            .and_then(|number| self.people.get(*number as usize));
+        let Some(person) = person else {
+            return Standing::Unknown;
+        };
+        if self.since(whom, person).is_some() {
+            return Standing::Held;
+        }
+        let seen = self.seen(whom, person).iter().map(|stretch| stretch.last).max();
+        let left = self.left(whom, person).map(|_| person.left_at);
+        let last = seen.into_iter().chain(left).max();
+        last.map_or(Standing::Unknown, |hour| Standing::Left(i64::from(hour) * HOUR))
+    }
+
     /// Each record that a node lacks, and its lane, in no order.
-    fn each_due(&self, numbers: &[u32], catchment: &Catchment, lanes: &Lanes, each: &mut dyn FnMut(usize, Due)) {
+    fn each_due(&self, whom: &Whom<'_>, lanes: &Lanes, each: &mut dyn FnMut(usize, Due)) {
         let least = lanes.iter().map(|place| place.at).min().unwrap_or(0);
-        let nobody = self.people.first().map(|nobody| (nobody, 0));
-        let people = self.people.iter().skip(1);
-        let people = people.filter_map(|person| Some((person, self.since(numbers, catchment, person)?)));
-        for (person, since) in nobody.into_iter().chain(people) {
-            if person.changed.max(since) < least {
-                continue;
+        let mut add = |record: u32, place: &dyn Fn(u64) -> Place| {
+            let current = &self.records[record as usize];
+            let place = place(current.seq);
+            let behind = lanes.get(usize::from(current.lane)).is_some_and(|at| place > *at);
+            if behind && Some(&current.node) != whom.numbers.first() {
+                let seq = current.seq;
+                each(usize::from(current.lane), Due { place, seq });
             }
-            for record in &person.records {
-                let current = &self.records[*record as usize];
-                let place = Place::of(current.seq, since);
-                let behind = lanes.get(usize::from(current.lane)).is_some_and(|at| place > *at);
-                if behind && Some(&current.node) != numbers.first() {
-                    let seq = current.seq;
-                    each(usize::from(current.lane), Due { place, seq });
+        };
+        for (number, person) in (0..).zip(&self.people) {
+            let since = if number == NOBODY {
+                Some(0)
+            } else {
+                self.since(whom, person)
+            };
+            match (since, self.left(whom, person)) {
+                (Some(since), _) if person.changed.max(since) >= least => {
+                    let place = |changed: u64| Place::of(changed, since);
+                    person.records.iter().for_each(|record| add(*record, &place));
                 }
+                // That she left, with what changed before, so that all is there as of then.
+                (None, Some(left)) if person.changed >= least => {
+                    let place = |changed: u64| Place {
+                        at: changed.min(left),
+                        within: changed,
+                    };
+                    person.records.iter().for_each(|record| add(*record, &place));
+                }
+                _ => {}
             }
         }
     }
@@ -265,4 +395,21 @@ fn merged_with(patient: Node<'_>) -> Vec<Id> {
         _ => None,
     });
     ids.collect()
+}
+
+impl Whose {
+    fn saw(&mut self, by: u32, seq: u64, at: i32) {
+        let last = self.seen.iter_mut().rev().find(|(of, _)| *of == by);
+        match last {
+            Some((_, stretch)) if at - stretch.last <= STRETCH_HOURS => stretch.last = stretch.last.max(at),
+            _ => self.seen.push((
+                by,
+                Stretch {
+                    first: at,
+                    last: at,
+                    since: seq,
+                },
+            )),
+        }
+    }
 }

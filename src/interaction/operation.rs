@@ -10,9 +10,9 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
 use crate::{
-    batch_validate_code, closure, convert, diff, document, everything, expand, fhirpath, find, keep_apart, lastn,
-    lookup, match_patient, merge, meta, meta_add, meta_delete, reindex, review_duplicates, stats, subsumes, summary,
-    translate, unmerge, validate, validate_code, viewdefinition_run,
+    batch_validate_code, closure, convert, diff, document, everything, expand, fetch, fhirpath, find, keep_apart,
+    lastn, lookup, match_patient, merge, meta, meta_add, meta_delete, reindex, review_duplicates, stats, subsumes,
+    summary, translate, unmerge, validate, validate_code, viewdefinition_run,
 };
 
 /// Stands for every kind of record, as in `OperationDefinition.resource`.
@@ -158,6 +158,17 @@ pub const OPERATIONS: &[Operation] = &[
         records: &["ValueSet"],
         safe: true,
         answer: expand::expand,
+    },
+    Operation {
+        name: "fetch",
+        definition: None,
+        text: "At a clinic: asks for the records of a patient who is not in its horizon, with who asks (agent) and why \
+               (reason). They come with the next contact. Answers the Task that asks.",
+        system: false,
+        kinds: &[],
+        records: &["Patient"],
+        safe: false,
+        answer: fetch::fetch,
     },
     Operation {
         name: "fhirpath",

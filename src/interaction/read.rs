@@ -23,7 +23,11 @@ pub fn read(
     shape: &Shape,
 ) -> Result<Reply, Refusal> {
     let cached = engine.record(kind, id)?;
-    Ok(answer(engine, request, cached, shape))
+    let completeness = engine.clinic.completeness_of(engine, kind, id, &cached.json);
+    Ok(Reply {
+        completeness: completeness.map(|said| said.header()),
+        ..answer(engine, request, cached, shape)
+    })
 }
 
 /// The answer to reading one version of a record.

@@ -54,6 +54,8 @@ pub struct Reply {
     pub location: Option<String>,
     /// `Content-Location`, absolute.
     pub content_location: Option<String>,
+    /// `X-Completeness`: how complete the answer of a clinic is, and as of when.
+    pub completeness: Option<String>,
     /// `Retry-After`, seconds.
     pub retry_after: Option<u32>,
     /// `Allow`, with a 405.
@@ -75,6 +77,7 @@ impl Reply {
             last_modified: None,
             location: None,
             content_location: None,
+            completeness: None,
             retry_after: None,
             allow: None,
             accept_patch: None,

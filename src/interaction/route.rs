@@ -14,7 +14,7 @@ use crate::reply::Reply;
 use crate::request::{Caller, Method, Request};
 use crate::search::{self, Within};
 use crate::shape::Shape;
-use crate::{binary, bundle, capabilities, create, delete, find_people, history, patch, read, update, vread};
+use crate::{binary, bundle, capabilities, create, delete, find_people, history, patch, proxy, read, update, vread};
 
 /// A path, read (<https://hl7.org/fhir/R4/http.html#summary>).
 enum Place {
@@ -81,7 +81,8 @@ pub fn ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<
         return search_ready(engine, caller, request);
     }
     let (kind, id) = request.path.split_once('/').filter(|_| !binary::is_at(request.path))?;
-    let cached = engine.cached(kind, id)?;
+    // What a clinic says of a record takes a look at it.
+    let cached = engine.cached(kind, id).filter(|_| engine.store.node() == 0)?;
     let wanted = Wanted::of(request, None).ok()?;
     if wanted.format != Format::Json {
         return None;
@@ -96,7 +97,7 @@ pub fn ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<
 fn search_ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<Reply> {
     let common = common(engine, request).ok()?;
     let plain = common.wanted.format == Format::Json && !common.wanted.pretty;
-    if !plain || !common.rest.iter().all(|(name, _)| at_hand::may_be(name)) {
+    if !plain || proxy::is_wanted(&common.rest) || !common.rest.iter().all(|(name, _)| at_hand::may_be(name)) {
         return None;
     }
     let within = match place(engine, request.path).ok()? {
@@ -278,6 +279,9 @@ fn dispatch(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Co
         (Method::Delete, Place::Kind(kind)) => delete::delete_conditionally(engine, caller, request, kind),
         (Method::Delete, Place::Record(kind, id)) => delete::delete(engine, caller, request, kind, id),
         _ => match within(method, &place) {
+            Some(within) if proxy::is_wanted(&common.rest) => {
+                proxy::proxy(engine, caller, request, &within, &common.rest)
+            }
             Some(within) => search::search(engine, caller, request, &within, &common.rest),
             None => Err(no_method(&place)),
         },

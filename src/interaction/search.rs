@@ -9,6 +9,7 @@ use query::{Containing, Search, SortKey, Summary, Total};
 use search_index::{Clock, Cursor, Hit, Place, Query};
 
 use crate::at_hand;
+use crate::clinic::{self, Completeness};
 use crate::compartment::Belonging;
 use crate::contained;
 use crate::current;
@@ -17,6 +18,7 @@ use crate::distance;
 use crate::engine::{Engine, now};
 use crate::include::{self, Included};
 use crate::page::{Mode, Page};
+use crate::proxy;
 use crate::record::{self, Record};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
@@ -121,8 +123,18 @@ pub(crate) fn answer(
     records: &[Record],
 ) -> Result<Reply, Refusal> {
     let included = include::gather(engine, &plan.search, records, matches.at, &plan.clock)?;
-    let page = write(engine, request, plan, matches, records, &included);
-    Ok(Reply::json(200, page))
+    let completeness = plan.completeness(engine);
+    let page = write(
+        engine,
+        request,
+        plan,
+        (matches, records, &included),
+        completeness.as_ref(),
+    );
+    Ok(Reply {
+        completeness: completeness.map(|said| said.header()),
+        ..Reply::json(200, page)
+    })
 }
 
 impl Plan {
@@ -140,6 +152,7 @@ impl Plan {
         let mut params = params.to_vec();
         let token_text = take(&mut params, cursor::PARAMETER);
         let explain = explain(&mut params)?;
+        let proxied = take(&mut params, proxy::PARAMETER);
         let own = belonging(engine, within)?;
         let listed = current::take(&mut params);
         let list = listed
@@ -166,6 +179,7 @@ impl Plan {
         let path = format!("{}/{path}", request.base);
         let path = path.trim_end_matches('/').to_owned();
         let mut question = search.used.clone();
+        question.extend(proxied.map(|value| (proxy::PARAMETER.to_owned(), value)));
         question.extend(explain.map(|explain| (EXPLAIN.to_owned(), explain.to_string())));
         let token = token_text
             .as_deref()
@@ -192,6 +206,20 @@ impl Plan {
                 false => engine.clock(explain == Some(true)),
             },
         })
+    }
+}
+
+impl Plan {
+    /// How complete the answer is, where it is a clinic's, or the centre's to a clinic.
+    fn completeness(&self, engine: &Engine) -> Option<Completeness> {
+        if proxy::is_wanted(&self.question) {
+            return Some(Completeness {
+                word: "centre",
+                as_of: Some(now()),
+            });
+        }
+        let patients = clinic::patients(&engine.registry, &self.kinds, &self.predicate);
+        engine.clinic.completeness(engine, &self.kinds, patients.as_deref())
     }
 }
 
@@ -377,9 +405,8 @@ fn write(
     engine: &Engine,
     request: &Request<'_>,
     plan: &Plan,
-    matches: &Matches,
-    records: &[Record],
-    included: &Included,
+    (matches, records, included): (&Matches, &[Record], &Included),
+    completeness: Option<&Completeness>,
 ) -> Vec<u8> {
     let asking = Asking {
         path: &plan.path,
@@ -430,6 +457,7 @@ fn write(
         );
         issues.push(Issue::warning(Code::TooCostly, text));
     }
+    issues.extend(completeness.map(|said| Issue::information(Code::Informational, said.sentence())));
     page.remarks(&issues);
     page.finish()
 }

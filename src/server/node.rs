@@ -2,6 +2,7 @@
 
 pub mod agree;
 pub(crate) mod answer;
+mod at_centre;
 mod authority;
 pub(crate) mod carried;
 mod carrier;
@@ -41,7 +42,7 @@ use agree::Agreeing;
 use authority::Authority;
 use carrier::Carrier;
 use gate::Gate;
-use horizon::{Horizon, codes};
+use horizon::{Horizon, Moved};
 use orders::{Desk, Office, Order, Orders};
 use register::Register;
 use status::Seat;
@@ -65,7 +66,7 @@ pub(crate) enum What {
         /// Besides the catchment it holds whoever was seen there within this time, like 5y or 18m.
         #[arg(long, value_name = "TIME", default_value = "5y")]
         seen_within: String,
-        /// The record of the clinic itself, like Location/gasa-bhu.
+        /// The record of the clinic itself, like Location/gasa-bhu: it holds whoever is referred there.
         #[arg(long, value_name = "URL")]
         place: Option<String>,
         /// The number of the node whose place the machine takes, with its name and catchment.
@@ -90,16 +91,24 @@ pub(crate) enum What {
         #[command(flatten)]
         set: Set,
     },
-    /// Gives a node another catchment or another name; at the next contact only the difference travels.
+    /// Gives a node another horizon or another name; at the next contact only the difference travels.
+    ///
+    /// What is not named stays as it is. Whoever leaves a horizon is sent nothing more; what is there stays.
     Move {
         /// Its number.
         number: u32,
         /// The place code of a gewog of its catchment, like 0501; may be given again.
-        #[arg(long = "gewog", value_name = "CODE", required_unless_present = "name")]
+        #[arg(long = "gewog", value_name = "CODE", required_unless_present_any = ["seen_within", "place", "name"])]
         gewogs: Vec<String>,
         /// What people call the clinic.
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
+        /// Besides the catchment it holds whoever was seen there within this time, like 5y or 18m.
+        #[arg(long, value_name = "TIME")]
+        seen_within: Option<String>,
+        /// The record of the clinic itself, like Location/gasa-bhu: it holds whoever is referred there.
+        #[arg(long, value_name = "URL")]
+        place: Option<String>,
         #[command(flatten)]
         set: Set,
     },
@@ -164,10 +173,12 @@ pub(crate) fn node(what: What) -> Result<ExitCode, String> {
             number,
             gewogs,
             name,
+            seen_within,
+            place,
             set,
         } => {
-            let gewogs = if gewogs.is_empty() { gewogs } else { codes(&gewogs)? };
-            orders::give(&set.gather(&[])?.data, &Order::Move { number, gewogs, name })?
+            let moved = Moved::read(&gewogs, seen_within.as_deref(), place.as_deref(), name)?;
+            orders::give(&set.gather(&[])?.data, &Order::Move { number, moved })?
         }
         What::Renew { number, set } => orders::give(&set.gather(&[])?.data, &Order::Renew { number })?,
     };

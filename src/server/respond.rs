@@ -15,6 +15,7 @@ use crate::stream::Begun;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const COMPLETENESS: HeaderName = HeaderName::from_static("x-completeness");
 const SECURITY_CONTEXT: HeaderName = HeaderName::from_static("x-security-context");
 /// What strangers' content may do in a browser: nothing.
 const HARMLESS: &str = "default-src 'none'; sandbox";
@@ -109,6 +110,9 @@ fn headers(response: &mut HttpResponseBuilder, reply: &Reply, request_id: &str) 
     }
     if let Some(address) = &reply.content_location {
         put(CONTENT_LOCATION, address);
+    }
+    if let Some(completeness) = &reply.completeness {
+        put(COMPLETENESS, completeness);
     }
     if let Some(seconds) = reply.retry_after {
         put(RETRY_AFTER, &seconds.to_string());

@@ -177,6 +177,8 @@ pub struct NodeSession {
     carried: bool,
     /// The request that a carried answer is of, once it has begun, and whether the answer has gone on from there.
     answered: Option<(Hello, bool)>,
+    /// The centre's clock when it last answered, microseconds since 1970.
+    pub clock: i64,
     agreed: u8,
     /// What the centre holds of a segment; the outer `None` where a cut left that open.
     there: Option<Option<Held>>,
@@ -224,6 +226,7 @@ impl NodeSession {
             load: 0,
             carried: false,
             answered: None,
+            clock: 0,
             agreed: DICTIONARY,
             there: Some(None),
             restored: false,
@@ -395,6 +398,7 @@ impl NodeSession {
         }
         self.agreed = welcome.dictionary.min(self.dictionary);
         self.there = Some(welcome.held);
+        self.clock = welcome.clock;
         match welcome.standing {
             Standing::Good => self.acknowledged(welcome.acked, welcome.seal, log),
             Standing::Restored { number, seals } => self.recalled(number, &seals, log),

@@ -11,6 +11,7 @@ use interaction::own_device::OwnDevice;
 use sync::frame::Standing;
 use sync::session::{Next, Outcome};
 
+use super::at_centre::AtCentre;
 use super::carried::Carried;
 use super::identity::Identity;
 use super::line::{Counted, Line};
@@ -67,7 +68,7 @@ impl Agreeing {
     ) -> Result<Arc<Agreeing>, String> {
         let mut line = Line::of(&identity, data)?;
         let agreeing = Arc::new(Agreeing {
-            centre: identity.centre,
+            centre: identity.centre.clone(),
             data: data.to_owned(),
             generations,
             last: Mutex::default(),
@@ -78,6 +79,8 @@ impl Agreeing {
             awaited: AtomicBool::new(false),
             pause: (Mutex::new(false), Condvar::new()),
         });
+        let line_of_people = AtCentre::new(Arc::downgrade(&agreeing), identity, data);
+        agreeing.generations.now().clinic.attach(Box::new(line_of_people));
         let own = agreeing.clone();
         let work = move || {
             carried.load(own.generations.now().country());

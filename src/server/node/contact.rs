@@ -160,6 +160,8 @@ pub fn known(register: &Register, node: &Node) -> Known {
         name: node.name.clone(),
         former,
         gewogs: node.horizon.gewogs.iter().filter_map(digits).collect(),
+        within_months: node.horizon.seen_within_months,
+        clinic: node.horizon.place.clone(),
     }
 }
 

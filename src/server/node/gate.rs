@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::at_centre;
 use super::authority::{Authority, NODE_SECONDS};
 use super::carried::PATH;
 use super::carrier::Carrier;
@@ -138,6 +139,7 @@ fn routes(gate: &Data<Gate>, config: &mut web::ServiceConfig) {
         .route("/node/enrol", web::post().to(enrol))
         .route("/node/sync", web::post().to(sync))
         .route(PATH, web::post().to(persons))
+        .route(at_centre::PATH, web::post().to(search))
         .route("/node/ping", web::get().to(ping))
         .default_service(web::to(async || {
             say(
@@ -218,7 +220,7 @@ async fn persons(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
     if let Err(refused) = node(&http, &gate).await {
         return refused;
     }
-    let body = timeout(SILENCE, short(Incoming::new(payload))).await;
+    let body = timeout(SILENCE, short(Incoming::new(payload), ENROL_MAX)).await;
     let Some(asked) = body.ok().flatten().and_then(|body| carry::Asked::read(&body)) else {
         return say(
             400,
@@ -239,8 +241,24 @@ async fn persons(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
     }
 }
 
+/// What somebody at a clinic asks the centre.
+async fn search(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResponse {
+    if let Err(refused) = node(&http, &gate).await {
+        return refused;
+    }
+    let Ok(Some(asked)) = timeout(SILENCE, short(Incoming::new(payload), at_centre::QUESTION_MAX)).await else {
+        return say(400, "This is no search of a clinic.");
+    };
+    let generations = Arc::clone(&gate.generations);
+    let answered = web::block(move || at_centre::answer(&generations.now(), &asked)).await;
+    match answered.unwrap_or_else(|_| Err((500, "A fault of the program ended the search.".to_owned()))) {
+        Ok(packed) => HttpResponse::Ok().body(packed),
+        Err((status, said)) => say(status, &said),
+    }
+}
+
 async fn enrol(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResponse {
-    let Ok(Some(body)) = timeout(SILENCE, short(Incoming::new(payload))).await else {
+    let Ok(Some(body)) = timeout(SILENCE, short(Incoming::new(payload), ENROL_MAX)).await else {
         return malformed();
     };
     match welcome(&http, &body, &gate).await {
@@ -250,11 +268,11 @@ async fn enrol(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpRes
 }
 
 /// A short body, whole; `None` where it is none.
-async fn short(mut incoming: Incoming) -> Option<Vec<u8>> {
+async fn short(mut incoming: Incoming, most: usize) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(piece) = incoming.next().await.ok()? {
         body.extend_from_slice(&piece);
-        if body.len() > ENROL_MAX {
+        if body.len() > most {
             return None;
         }
     }

@@ -14,6 +14,70 @@ pub struct Horizon {
     pub place: Option<String>,
 }
 
+/// What becomes another in a node's horizon, and its name; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The place codes of its gewogs.
+    pub gewogs: Option<Vec<String>>,
+    /// For how many months whoever was seen there stays.
+    pub seen_within_months: Option<u32>,
+    /// The record of the clinic itself.
+    pub place: Option<String>,
+    /// What people call it.
+    pub name: Option<String>,
+}
+
+impl Moved {
+    /// What is moved as it is written on the command line; nothing is said with no gewogs.
+    ///
+    /// # Errors
+    /// A sentence that says which part is wrong.
+    pub fn read(
+        gewogs: &[String],
+        seen_within: Option<&str>,
+        place: Option<&str>,
+        name: Option<String>,
+    ) -> Result<Moved, String> {
+        Ok(Moved {
+            gewogs: (!gewogs.is_empty()).then(|| codes(gewogs)).transpose()?,
+            seen_within_months: seen_within.map(months).transpose()?,
+            place: place.map(|place| checked(place).map(str::to_owned)).transpose()?,
+            name,
+        })
+    }
+
+    /// The same where the gewogs are named as there are any.
+    ///
+    /// # Errors
+    /// A sentence where one is no gewog.
+    pub fn checked(self) -> Result<Moved, String> {
+        let gewogs = self.gewogs.map(|gewogs| codes(&gewogs)).transpose()?;
+        if self
+            .seen_within_months
+            .is_some_and(|months| !(1..=MONTHS_MAX).contains(&months))
+        {
+            return Err(format!("Whoever was seen stays from 1 to {MONTHS_MAX} months."));
+        }
+        self.place.as_deref().map(checked).transpose()?;
+        Ok(Moved { gewogs, ..self })
+    }
+
+    /// Moves a horizon; the name is none of its own.
+    pub fn apply(self, horizon: &mut Horizon) {
+        horizon.gewogs = self.gewogs.unwrap_or_else(|| horizon.gewogs.clone());
+        horizon.seen_within_months = self.seen_within_months.unwrap_or(horizon.seen_within_months);
+        horizon.place = self.place.or_else(|| horizon.place.take());
+    }
+}
+
+/// A place, where it can name one.
+fn checked(place: &str) -> Result<&str, String> {
+    let fits = !place.is_empty() && place.len() <= PLACE_MAX && place.bytes().all(|b| b.is_ascii_graphic());
+    fits.then_some(place).ok_or_else(|| {
+        format!("{place:?} names no place: write it like Location/gasa-bhu, at most {PLACE_MAX} characters.")
+    })
+}
+
 /// Months of the longest horizon.
 const MONTHS_MAX: u32 = 1200;
 /// Bytes of a place at most.
@@ -25,13 +89,7 @@ impl Horizon {
     /// # Errors
     /// A sentence that says which part is wrong.
     pub fn read(gewogs: &[String], seen_within: &str, place: Option<&str>) -> Result<Horizon, String> {
-        let fits =
-            |place: &&str| !place.is_empty() && place.len() <= PLACE_MAX && place.bytes().all(|b| b.is_ascii_graphic());
-        if let Some(place) = place.filter(|place| !fits(place)) {
-            return Err(format!(
-                "{place:?} names no place: write it like Location/gasa-bhu, at most {PLACE_MAX} characters."
-            ));
-        }
+        place.map(checked).transpose()?;
         Ok(Horizon {
             gewogs: codes(gewogs)?,
             seen_within_months: months(seen_within)?,

@@ -131,7 +131,7 @@ impl Line {
     /// [`LineError`]; what was handed over before it stays handed over.
     pub fn exchange(&mut self, body: impl Iterator<Item = Vec<u8>>, each: Each<'_>) -> Result<Counted, LineError> {
         let before = self.counted();
-        self.request("/node/sync", body, each)?;
+        self.request("/node/sync", body, each, Duration::MAX)?;
         self.renew();
         let after = self.counted();
         Ok(Counted {
@@ -169,14 +169,29 @@ impl Line {
     /// # Errors
     /// [`LineError`].
     pub fn ask(&mut self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, LineError> {
+        // The line itself is given up where nothing moves on it.
+        self.ask_within(path, body, ASKED_MAX, Duration::MAX)
+    }
+
+    /// The same with another bound of the answer's bytes, and within a time.
+    ///
+    /// # Errors
+    /// [`LineError`].
+    pub fn ask_within(
+        &mut self,
+        path: &str,
+        body: Vec<u8>,
+        most: usize,
+        patience: Duration,
+    ) -> Result<Vec<u8>, LineError> {
         let mut whole = Vec::new();
         let mut each = |piece: &[u8]| {
             whole.extend_from_slice(piece);
-            (whole.len() <= ASKED_MAX)
+            (whole.len() <= most)
                 .then_some(())
                 .ok_or_else(|| "The centre's answer is longer than it can be.".to_owned())
         };
-        self.request(path, std::iter::once(body), &mut each)?;
+        self.request(path, std::iter::once(body), &mut each, patience)?;
         Ok(whole)
     }
 
@@ -185,10 +200,16 @@ impl Line {
     /// # Errors
     /// [`LineError`]; what was handed over before it stays handed over.
     pub fn fetch(&mut self, path: &str, body: Vec<u8>, each: Each<'_>) -> Result<(), LineError> {
-        self.request(path, std::iter::once(body), each)
+        self.request(path, std::iter::once(body), each, SILENCE)
     }
 
-    fn request(&mut self, path: &str, body: impl Iterator<Item = Vec<u8>>, each: Each<'_>) -> Result<(), LineError> {
+    fn request(
+        &mut self,
+        path: &str,
+        body: impl Iterator<Item = Vec<u8>>,
+        each: Each<'_>,
+        patience: Duration,
+    ) -> Result<(), LineError> {
         let Line {
             runtime,
             wire,
@@ -198,7 +219,7 @@ impl Line {
         } = self;
         let kept = open.take();
         let date;
-        (*open, date) = runtime.block_on(async {
+        let talking = async {
             let kept = match kept {
                 Some(mut stream) => is_open(&mut stream).await.then_some(stream),
                 None => None,
@@ -208,7 +229,15 @@ impl Line {
                 None => wire.connect().await?,
             };
             talk(stream, &wire.meter, path, body, each).await
-        })?;
+        };
+        let late = |_| {
+            cut(&format!(
+                "the centre did not answer within {} seconds",
+                patience.as_secs()
+            ))
+        };
+        // A timer belongs to the runtime that waits for it.
+        (*open, date) = runtime.block_on(async { timeout(patience, talking).await.map_err(late)? })?;
         *centre_clock = date.or(*centre_clock);
         Ok(())
     }

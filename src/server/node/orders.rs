@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::authority::fingerprint;
 use super::hex::{hex, unhex};
-use super::horizon::{Horizon, codes};
+use super::horizon::{Horizon, Moved};
 use super::private;
 use super::register::{Guest, Register};
 use super::stick::errand::{Done, Errand, Host};
@@ -50,15 +50,13 @@ pub enum Order {
         /// Why.
         reason: String,
     },
-    /// Gives a node another catchment or another name.
+    /// Gives a node another horizon or another name.
     Move {
         /// The node's number.
         number: u32,
-        /// The place codes of its gewogs; none where they stay.
-        gewogs: Vec<String>,
-        /// Its name; `None` where it stays.
-        #[serde(default)]
-        name: Option<String>,
+        /// What becomes another.
+        #[serde(flatten)]
+        moved: Moved,
     },
     /// Takes in a node again whose lease has ended.
     Renew {
@@ -251,12 +249,16 @@ fn follow(order: Order, office: &Office) -> Answer {
                 node.name
             )
         }),
-        Order::Move { number, gewogs, name } => {
-            let gewogs = if gewogs.is_empty() { gewogs } else { codes(&gewogs)? };
-            register.move_to(number, gewogs, name.as_deref()).map(|node| {
-                format!("Node {number} ({}) now holds the people of {}.", node.name, node.horizon.names())
-            })
-        }
+        Order::Move { number, moved } => register.move_to(number, moved.checked()?).map(|node| {
+            let referred = node.horizon.place.as_ref();
+            let referred = referred.map_or(String::new(), |place| format!(", and whoever is referred to {place}"));
+            format!(
+                "Node {number} ({}) now holds the people of {}, whoever was seen there within {} months{referred}.",
+                node.name,
+                node.horizon.names(),
+                node.horizon.seen_within_months
+            )
+        }),
         Order::Renew { number } => register.renew(number, now()).map(|node| {
             let until = register.until(&node).map_or("for ever".to_owned(), |until| format!("until {}", minute(until)));
             format!("Node {number} ({}) is taken in {until}, and longer by every contact.", node.name)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::code::Code;
 use super::hex::hex;
-use super::horizon::Horizon;
+use super::horizon::{Horizon, Moved};
 
 /// How long an invitation holds: 7 days, in microseconds.
 pub const INVITATION_MICROS: i64 = 7 * 86_400_000_000;
@@ -404,19 +404,17 @@ impl Register {
         self.keep(&mut held, node)
     }
 
-    /// Gives a node another catchment, unless none is given, and another name, where one is.
+    /// Gives a node another horizon, and another name, where one is given.
     ///
     /// # Errors
     /// A sentence where there is no such node, or the name is none.
-    pub fn move_to(&self, number: u32, gewogs: Vec<String>, name: Option<&str>) -> Result<Node, String> {
+    pub fn move_to(&self, number: u32, moved: Moved) -> Result<Node, String> {
         let mut held = self.held();
         let mut node = held.active(number)?.clone();
-        if !gewogs.is_empty() {
-            node.horizon.gewogs = gewogs;
-        }
-        if let Some(name) = name {
+        if let Some(name) = &moved.name {
             node.name = text(name, "name")?;
         }
+        moved.apply(&mut node.horizon);
         self.keep(&mut held, node)
     }
 

@@ -13,7 +13,7 @@ use super::authority::{Authority, Key};
 use super::contact::{Answerer, Refused};
 use super::enrol::{self, enrol};
 use super::gate::{self, Gate};
-use super::horizon::Horizon;
+use super::horizon::{Horizon, Moved};
 use super::identity::{Identity, key_file};
 use super::line::{Line, LineError};
 use super::register::{Guest, Register};
@@ -265,7 +265,7 @@ fn only_nodes_are_answered() {
 }
 
 #[test]
-fn the_gate_has_three_paths_and_reads_little_of_strangers() {
+fn the_gate_has_four_paths_and_reads_little_of_strangers() {
     let centre = Running::new(silent());
     let address = centre.address.trim_start_matches("https://");
     let ask = |path: &str, body: &[u8]| {
@@ -441,8 +441,11 @@ fn orders_are_followed_through_the_socket() {
     enrol(clinic.data(), &centre.address, code).unwrap();
     let moved = |number, gewog: &str| Order::Move {
         number,
-        gewogs: vec![gewog.to_owned()],
-        name: None,
+        moved: Moved {
+            gewogs: Some(vec![gewog.to_owned()]),
+            seen_within_months: Some(24),
+            ..Moved::default()
+        },
     };
     let retired = |reason: &str| Order::Retire {
         number: 1,
@@ -450,7 +453,7 @@ fn orders_are_followed_through_the_socket() {
     };
     let table = [
         (Order::List, Ok("Gasa BHU-I")),
-        (moved(1, "0501"), Ok("now holds the people of")),
+        (moved(1, "0501"), Ok("seen there within 24 months")),
         (moved(1, "9999"), Err("is no gewog")),
         (moved(2, "0501"), Err("There is no node 2")),
         (Order::Replace { number: 1 }, Ok("Node 1 is retired once")),

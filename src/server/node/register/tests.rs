@@ -4,6 +4,14 @@ use std::sync::Arc;
 
 use super::*;
 
+/// Gewogs to which a node is moved.
+fn to(gewogs: &[&str]) -> Moved {
+    Moved {
+        gewogs: Some(gewogs.iter().map(|code| (*code).to_owned()).collect()),
+        ..Moved::default()
+    }
+}
+
 /// Notes that forget when they are dropped.
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
@@ -103,7 +111,7 @@ fn a_machine_is_replaced_under_a_new_number() {
         register.enrol(&code.hashed(), &[key; 32], NOW).unwrap()
     };
     let first = join(clinic("Gasa BHU-I"), 1);
-    let moved = register.move_to(first.number, vec!["BT0502".to_owned()], None).unwrap();
+    let moved = register.move_to(first.number, to(&["BT0502"])).unwrap();
     let (late, _) = register.invite(Guest::Replacing(1), &[1; 32], NOW).unwrap();
     let second = join(Guest::Replacing(1), 2);
     let said = outcome(register.enrol(&late.hashed(), &[4; 32], NOW)).unwrap_err();
@@ -126,7 +134,7 @@ fn a_machine_is_replaced_under_a_new_number() {
     );
     let refused = [
         register.retire(1, "again", NOW).unwrap_err(),
-        register.move_to(1, vec![], None).unwrap_err(),
+        register.move_to(1, Moved::default()).unwrap_err(),
     ];
     assert!(
         refused.iter().all(|said| said.starts_with("Node 1 was retired on")),
