@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use rustc_hash::FxHashMap;
-use store::Unit;
+use store::{Unit, Version};
 use sync::Change;
 use sync::digest::Table;
 use sync::frame::{End, Frame, Frames, Hello, LANES, Lanes, Place, SEALS_MAX, Seal, What};
@@ -18,10 +18,11 @@ use sync::session::{CentreLog, CentreSession, Failed, Holding, PROTOCOL, Packed,
 use crate::arrive::Untaken;
 use crate::catchment::Catchment;
 use crate::compare_records::{Inventory, Verified, packed};
+use crate::contradiction::settle_contradictions;
 use crate::engine::{Engine, now};
 use crate::horizon::{Due, Horizons, Whom};
 use crate::newcomers::look_up_newcomers;
-use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_again, take_changes};
+use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_again, take_changes_knowing};
 use crate::turns::Turns;
 use crate::untangle::untangle;
 
@@ -29,6 +30,8 @@ use crate::untangle::untangle;
 const BLOCK: usize = 256;
 /// Microseconds between two looks at what follows from what clinics sent.
 const LOOK_EVERY: i64 = 60_000_000;
+/// Moments of a node, before what it wrote by then is all here, of which it is remembered what it had.
+const HEARD_MAX: usize = 64;
 /// Open conflicts, newcomers and merges that are looked at in one look.
 const LOOKED_AT: usize = 4_096;
 /// Contacts that are being answered at once; each holds a thread and less than a MiB.
@@ -96,7 +99,11 @@ struct Halfway {
     inventory: Option<Inventory>,
     /// What the node last said of itself, and how far its clock was ahead.
     said: Option<(Hello, i64)>,
+    heard: Heard,
 }
+
+/// What a node had when it first said that it had written up to a counter: what it knew when it wrote that.
+type Heard = Vec<(u64, Lanes)>;
 
 /// One contact that is being answered.
 pub struct Contact<'a> {
@@ -144,6 +151,7 @@ impl Exchange {
         }
         let (holding, outgoing) = (halfway.holding.take(), halfway.outgoing.take());
         let (inventory, said) = (halfway.inventory.take(), halfway.said.take());
+        let heard = std::mem::take(&mut halfway.heard);
         drop(nodes);
         // From here on the desk gives the place back, however the contact ends.
         let mut desk = Desk {
@@ -161,6 +169,7 @@ impl Exchange {
             said,
             by_stick: false,
             taken: 0,
+            heard,
         };
         desk.catchment = Catchment::of(engine, known)?;
         Ok(Some(Contact {
@@ -187,7 +196,7 @@ impl Exchange {
             }
             *looked = Looked { when, head };
         }
-        let looked = settle_conflicts(engine, LOOKED_AT);
+        let looked = settle_conflicts(engine, LOOKED_AT).and_then(|_| settle_contradictions(engine, LOOKED_AT));
         if looked.is_err() {
             // The next look begins where nothing was seen yet.
             locked(&self.looked).head = 0;
@@ -321,6 +330,7 @@ struct Desk<'a> {
     by_stick: bool,
     /// Versions that were not here before.
     taken: usize,
+    heard: Heard,
 }
 
 impl Drop for Desk<'_> {
@@ -331,6 +341,7 @@ impl Drop for Desk<'_> {
             outgoing: self.outgoing.take(),
             inventory: self.inventory.take(),
             said: self.said.take(),
+            heard: std::mem::take(&mut self.heard),
         };
         locked(&self.exchange.nodes).insert(self.known.number, halfway);
     }
@@ -367,7 +378,8 @@ impl CentreLog for Desk<'_> {
         // A long segment waits for its turn again and again, so a short one is soon taken.
         for changes in changes.chunks(UNIT_MAX) {
             let _turn = self.exchange.turns.wait();
-            match take_changes(self.engine, node, changes) {
+            let knew = |counter: u64, version: &Version| self.had(counter, version);
+            match take_changes_knowing(self.engine, node, changes, &knew) {
                 Ok(taken) => self.taken += taken.versions,
                 // The answer says how far the centre is and by which seal, and the node finds out what is wrong.
                 Err(Untaken::Gap { .. } | Untaken::Other(_)) => return Ok(()),
@@ -500,6 +512,17 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// Whether a version had come to the node when it wrote its version of a counter. What cannot be read now is taken for
+    /// unknown: a person is asked rather too often.
+    fn had(&self, counter: u64, version: &Version) -> bool {
+        let first = self.heard.iter().find(|(last, _)| *last >= counter);
+        let lanes = first.or(self.heard.last()).map(|(_, lanes)| *lanes);
+        let mut horizons = locked(&self.exchange.horizons);
+        let is_read = horizons.follow(&self.engine.store).is_ok();
+        let numbers = self.known.numbers();
+        is_read && lanes.is_some_and(|lanes| horizons.came(&self.whom(&numbers), &lanes, version))
+    }
+
     /// Whether who asks is who the certificate says, under its present number or one of before.
     fn greet(&mut self, hello: &Hello) -> Result<(), Failed> {
         if !self.known.numbers().contains(&hello.node) {
@@ -508,6 +531,7 @@ impl Desk<'_> {
                 hello.node, self.known.number
             )));
         }
+        self.hear(hello)?;
         let ahead = hello.clock.saturating_sub(now());
         if !self.by_stick {
             self.said = Some((hello.clone(), ahead));
@@ -520,6 +544,24 @@ impl Desk<'_> {
         };
         if !self.said.as_ref().is_some_and(|(said, _)| newer(said)) {
             self.said = Some((hello.clone(), ahead.max(0)));
+        }
+        Ok(())
+    }
+
+    /// Remembers how far the node had the lanes when it first said how far it had written.
+    fn hear(&mut self, hello: &Hello) -> Result<(), Failed> {
+        let acknowledged = Acknowledged::of(&self.engine.store, hello.node).map_err(trouble)?;
+        let is_other = |(said, _): &(Hello, i64)| said.node != hello.node;
+        if self.said.as_ref().is_some_and(is_other) {
+            // Under another number it counts anew.
+            self.heard.clear();
+        }
+        self.heard.retain(|(last, _)| *last > acknowledged.counter);
+        let is_full = self.heard.len() >= HEARD_MAX;
+        match self.heard.last_mut() {
+            Some((last, _)) if *last >= hello.last => {}
+            Some((last, _)) if is_full => *last = hello.last,
+            _ => self.heard.push((hello.last, hello.lanes)),
         }
         Ok(())
     }

@@ -9,24 +9,18 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use fhir::identity::{Id, Kind, VersionId};
-use fhir::moment;
 use fhir::tree::Tree;
 use query::values::hash;
 use rustc_hash::FxHashSet;
-use store::{Expect, Note, Operation, Write};
+use store::{Note, Write};
 use sync::Conflict;
 
-use crate::engine::{Engine, now, spliced};
-use crate::find::{concept, reference};
-use crate::merge_party::document;
+use crate::engine::Engine;
+use crate::question::{Question, completed};
 use crate::refusal::Refusal;
 
-/// Where the codes of the worklist come from.
-const SYSTEM: &str = "urn:epis:bt:conflict";
 /// What the keys of the notes begin with.
 pub(crate) const NOTES: &str = "conflict/";
-/// Characters told of what one version said.
-const SAID_MAX: usize = 4_000;
 
 /// The conflicts of one record that are open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +100,7 @@ impl Open {
             let known = self.tasks.iter().find(|(known, _)| *known == element);
             let task = known.map_or_else(|| task_id(kind, id, &conflict), |(_, task)| task.clone());
             if !busy.contains(&task) {
-                writes.extend(raised(engine, &task, (kind, id), &conflict, record)?);
+                writes.extend(question((kind, id), &conflict, record).raised(engine, &task)?);
             }
             now_open.tasks.push((element, task));
         }
@@ -114,7 +108,7 @@ impl Open {
             match now_open.tasks.contains(open) {
                 true => {}
                 false if busy.contains(&open.1) => now_open.tasks.push(open.clone()),
-                false => writes.extend(completed(engine, &open.1)?),
+                false => writes.extend(completed(engine, &open.1, "A later version knew of all sides")?),
             }
         }
         now_open.since = Some(since);
@@ -158,127 +152,20 @@ fn task_id(kind: &Kind, id: &Id, conflict: &Conflict) -> Id {
     Id::new(&format!("conflict-{:016x}{:016x}", half(b"one "), half(b"other "))).expect("hexadecimal digits are an id")
 }
 
-/// The write that puts a conflict on the worklist, or adds what more was said; `None` where it says so already.
-fn raised(
-    engine: &Engine,
-    task: &Id,
-    (kind, id): (&Kind, &Id),
-    conflict: &Conflict,
-    record: Option<&Tree>,
-) -> Result<Option<Write>, Refusal> {
-    let inputs = inputs(kind, id, conflict);
-    let (expect, mut told) = match current(engine, task)? {
-        Some((_, told)) if told.get("input") == Some(&inputs) => return Ok(None),
-        Some((version, told)) => (Expect::Current(Some(version)), told),
-        None => (Expect::Absent, fresh(kind, id, conflict, record)),
-    };
-    told.set("input", inputs);
-    // A person who thought that it was settled has not seen what came since.
-    told.set("status", Tree::string("requested"));
-    told.set("lastModified", Tree::string(moment::instant(now())));
-    write(engine, task, &told, expect).map(Some)
-}
-
-/// The write that completes a Task; `None` where somebody has.
-fn completed(engine: &Engine, task: &Id) -> Result<Option<Write>, Refusal> {
-    let Some((version, mut told)) = current(engine, task)? else {
-        return Ok(None);
-    };
-    let status = told.get("status").and_then(Tree::as_str);
-    if matches!(
-        status,
-        Some("completed" | "cancelled" | "rejected" | "entered-in-error")
-    ) {
-        return Ok(None);
-    }
-    told.set("status", Tree::string("completed"));
-    told.set(
-        "businessStatus",
-        concept(SYSTEM, "settled", "A later version knew of all sides"),
-    );
-    told.set("lastModified", Tree::string(moment::instant(now())));
-    write(engine, task, &told, Expect::Current(Some(version))).map(Some)
-}
-
-fn current(engine: &Engine, task: &Id) -> Result<Option<(VersionId, Tree)>, Refusal> {
-    let version = engine.store.current(&engine.kind("Task")?, task)?;
-    let living = version.filter(|version| version.operation.is_live());
-    living
-        .map(|version| Ok((version.version, Tree::parse(&spliced(&version))?)))
-        .transpose()
-}
-
-fn fresh(kind: &Kind, id: &Id, conflict: &Conflict, record: Option<&Tree>) -> Tree {
-    let now = moment::instant(now());
-    let mut told = Tree::object([
-        ("resourceType", Tree::string("Task")),
-        ("status", Tree::Null),
-        ("intent", Tree::string("proposal")),
-        (
-            "code",
-            concept(SYSTEM, "settle-conflict", "Settle what sites wrote apart"),
+/// What is asked of a person: the element, then each version that said something of it, and what.
+fn question<'a>((kind, id): (&'a Kind, &'a Id), conflict: &Conflict, record: Option<&'a Tree>) -> Question<'a> {
+    let sides = conflict.said.iter();
+    Question {
+        focus: (kind, id),
+        record,
+        element: element(conflict),
+        description: format!(
+            "Sites that did not know of each other wrote different things: {kind}/{id}, {}. Write the record as it is to be; \
+             that settles it.",
+            element(conflict)
         ),
-        (
-            "description",
-            Tree::string(format!(
-                "Sites that did not know of each other wrote different things: {kind}/{id}, {}. Write the record as it is \
-                 to be; that settles it.",
-                element(conflict)
-            )),
-        ),
-        ("focus", reference(&format!("{kind}/{id}"))),
-    ]);
-    let subject = |name: &str| record?.get(name)?.get("reference");
-    let patient = match kind.as_str() {
-        "Patient" => Some(Tree::string(format!("Patient/{id}"))),
-        _ => subject("subject").or_else(|| subject("patient")).cloned(),
-    };
-    if let Some(patient) = patient {
-        told.set("for", Tree::object([("reference", patient)]));
+        sides: sides
+            .map(|(version, said)| (format!("{kind}/{id}/_history/{version}"), said.clone()))
+            .collect(),
     }
-    told.set("authoredOn", Tree::string(now.clone()));
-    told.set("lastModified", Tree::string(now));
-    told
-}
-
-/// The element, then each version that said something of it, and what.
-fn inputs(kind: &Kind, id: &Id, conflict: &Conflict) -> Tree {
-    let input = |code: &str, display: &str, member: &str, value: Tree| {
-        Tree::object([("type", concept(SYSTEM, code, display)), (member, value)])
-    };
-    let mut all = vec![input(
-        "element",
-        "The element",
-        "valueString",
-        Tree::string(element(conflict)),
-    )];
-    for (version, said) in &conflict.said {
-        let named = reference(&format!("{kind}/{id}/_history/{version}"));
-        all.push(input("version", "A version", "valueReference", named));
-        match said.as_deref() {
-            None => all.push(input(
-                "removed",
-                "It took the element out",
-                "valueBoolean",
-                Tree::Bool(true),
-            )),
-            // Something inside of the element was written.
-            Some("") => {}
-            Some(said) => {
-                let said: String = said.chars().take(SAID_MAX).collect();
-                all.push(input("said", "It said", "valueString", Tree::string(said)));
-            }
-        }
-    }
-    Tree::Array(all)
-}
-
-fn write(engine: &Engine, id: &Id, task: &Tree, expect: Expect) -> Result<Write, Refusal> {
-    let kind = engine.kind("Task")?;
-    let operation = match expect {
-        Expect::Absent => Operation::Create,
-        _ => Operation::Update,
-    };
-    let prepared = engine.as_it_is(&kind, document(task)?.root());
-    Ok(prepared.into_write(kind, id.clone(), operation, expect))
 }

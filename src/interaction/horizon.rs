@@ -310,6 +310,23 @@ impl Horizons {
         Some((lane, due))
     }
 
+    /// Whether a version had come to a node that stood so in each lane.
+    pub fn came(&self, whom: &Whom<'_>, lanes: &Lanes, version: &Version) -> bool {
+        let current = self.records.get(version.record as usize).filter(|known| known.seq > 0);
+        let Some((current, person)) = current.zip(current.and_then(|known| self.people.get(known.whose as usize)))
+        else {
+            return false;
+        };
+        let since = match current.whose {
+            NOBODY => Some(0),
+            _ => self.since(whom, person),
+        };
+        let at = lanes.get(usize::from(current.lane));
+        since
+            .zip(at)
+            .is_some_and(|(since, at)| Place::of(version.seq, since) <= *at)
+    }
+
     /// How many records a node lacks that stands so in each lane.
     pub fn behind(&self, whom: &Whom<'_>, lanes: &Lanes) -> u64 {
         let mut behind = 0;

@@ -37,6 +37,9 @@ pub mod compartment;
 pub mod conditional;
 mod conflict;
 mod contained;
+pub mod contradiction;
+#[cfg(test)]
+mod contradiction_tests;
 pub mod convert;
 pub mod country;
 pub mod create;
@@ -106,6 +109,7 @@ mod patch_value;
 pub mod people;
 pub mod policy;
 mod proxy;
+mod question;
 pub mod read;
 mod rebase;
 pub mod record;

@@ -10,10 +10,12 @@ use query::replaced;
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::{Appended, Expect, Guard, Made, Note, Operation, Refused, Seal, Store, Trouble, Unit, Write};
 use sync::Change;
+use sync::contradictions::Contradiction;
 
 use crate::apart::version_of;
 use crate::arrive::{Untaken, write_of};
 use crate::conflict::{NOTES, Open, record_of};
+use crate::contradiction::{Came, Knew, Look, Watched};
 use crate::engine::Engine;
 use crate::merge_party::document;
 use crate::newcomers;
@@ -108,17 +110,27 @@ impl Acknowledged {
 }
 
 /// Takes versions that were made on a node, in their order and without a gap; those that are here are passed over. Each
-/// 256 are durable, with all that follows from them, before the next are looked at.
+/// 256 are durable, with all that follows from them, before the next are looked at. Of the node it is taken that it knew
+/// nothing of what others wrote; where more is known, [`take_changes_knowing`] is told.
 ///
 /// # Errors
 /// [`Untaken`].
 pub fn take_changes(engine: &Engine, node: u32, changes: &[Change]) -> Result<Taken, Untaken> {
+    take_changes_knowing(engine, node, changes, &|_, _| false)
+}
+
+/// As [`take_changes`], of a node of which it is known what had come to it when it wrote.
+///
+/// # Errors
+/// [`Untaken`].
+pub fn take_changes_knowing(engine: &Engine, node: u32, changes: &[Change], knew: Knew<'_>) -> Result<Taken, Untaken> {
+    let look = Look { engine, node, knew };
     let mut taken = Taken {
         acknowledged: Acknowledged::of(&engine.store, node)?,
         ..Taken::default()
     };
     for changes in changes.chunks(UNIT_MAX) {
-        let more = decided(|| some(engine, node, changes))?;
+        let more = decided(|| some(&look, changes))?;
         taken.acknowledged = more.acknowledged;
         taken.versions += more.versions;
         taken.aside += more.aside;
@@ -156,8 +168,8 @@ pub fn take_again(engine: &Engine, numbers: &[u32], changes: Vec<Change>) -> Res
         for change in &lost {
             plan.take(engine, change)?;
         }
-        plan.conclude(engine)?;
-        submit(engine, plan, since, Box::new(|_| true))
+        plan.conclude(engine, None)?;
+        submit(engine, (plan.writes, plan.notes), since, Box::new(|_| true))
     })?;
     Ok(count)
 }
@@ -175,18 +187,18 @@ pub fn settle_conflicts(engine: &Engine, most: usize) -> Result<usize, Untaken> 
             let since = engine.store.head();
             let mut plan = Plan::default();
             plan.meet(engine, &name)?;
-            plan.conclude(engine)?;
+            plan.conclude(engine, None)?;
             let (kind, id) = name.clone();
             let is_it = move |appended: &Appended| (&appended.kind, &appended.id) == (&kind, &id);
             let tasks = plan.tasks;
-            submit(engine, plan, since, Box::new(is_it)).map(|done| done.map(|()| tasks))
+            submit(engine, (plan.writes, plan.notes), since, Box::new(is_it)).map(|done| done.map(|()| tasks))
         })?;
     }
     Ok(tasks)
 }
 
 /// Decides anew as often as somebody wrote in between.
-fn decided<T>(attempt: impl Fn() -> Result<Option<T>, Untaken> + Clone) -> Result<T, Untaken> {
+pub(crate) fn decided<T>(attempt: impl Fn() -> Result<Option<T>, Untaken> + Clone) -> Result<T, Untaken> {
     for _ in 0..TRIES {
         if let Some(done) = attempt()? {
             return Ok(done);
@@ -196,7 +208,8 @@ fn decided<T>(attempt: impl Fn() -> Result<Option<T>, Untaken> + Clone) -> Resul
 }
 
 /// Takes what one unit holds; `None` where somebody wrote in between.
-fn some(engine: &Engine, node: u32, changes: &[Change]) -> Result<Option<Taken>, Untaken> {
+fn some(look: &Look<'_>, changes: &[Change]) -> Result<Option<Taken>, Untaken> {
+    let (engine, node) = (look.engine, look.node);
     let since = engine.store.head();
     let acknowledged = Acknowledged::of(&engine.store, node)?;
     let fresh = acknowledged.fresh(node, changes)?;
@@ -210,7 +223,7 @@ fn some(engine: &Engine, node: u32, changes: &[Change]) -> Result<Option<Taken>,
     for change in fresh {
         plan.take(engine, change)?;
     }
-    plan.conclude(engine)?;
+    plan.conclude(engine, Some(look))?;
     let taken = Taken {
         acknowledged: Acknowledged::to(last),
         versions: fresh.len(),
@@ -219,15 +232,21 @@ fn some(engine: &Engine, node: u32, changes: &[Change]) -> Result<Option<Taken>,
     };
     plan.notes.push(taken.acknowledged.note(node));
     // The same versions on another way: the records they are of have moved, or one of them is here.
-    let is_same = move |appended: &Appended| appended.version.node == node;
-    submit(engine, plan, since, Box::new(is_same)).map(|done| done.map(|()| taken))
+    let watched = plan.watched;
+    let disturbs = move |appended: &Appended| appended.version.node == node || watched.is(appended);
+    submit(engine, (plan.writes, plan.notes), since, Box::new(disturbs)).map(|done| done.map(|()| taken))
 }
 
 /// `None` where somebody wrote in between.
-fn submit(engine: &Engine, plan: Plan<'_>, since: u64, disturbed_by: store::Disturbs) -> Result<Option<()>, Untaken> {
+pub(crate) fn submit(
+    engine: &Engine,
+    (writes, notes): (Vec<Write>, Vec<Note>),
+    since: u64,
+    disturbed_by: store::Disturbs,
+) -> Result<Option<()>, Untaken> {
     let unit = Unit {
-        writes: plan.writes,
-        notes: plan.notes,
+        writes,
+        notes,
         guard: Some(Guard { since, disturbed_by }),
     };
     if unit.writes.is_empty() && unit.notes.is_empty() {
@@ -262,6 +281,7 @@ struct Plan<'a> {
     records: FxHashMap<(Kind, Id), Standing<'a>>,
     /// The records in the order they came.
     order: Vec<(Kind, Id)>,
+    watched: Watched,
     aside: usize,
     tasks: usize,
 }
@@ -314,37 +334,68 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Joins what is apart, and brings the worklist to what is open then.
-    fn conclude(&mut self, engine: &Engine) -> Result<(), Untaken> {
+    /// Joins what is apart, and brings the worklist to what is open then, with the contradictions that came.
+    fn conclude(&mut self, engine: &Engine, look: Option<&Look<'_>>) -> Result<(), Untaken> {
         let tasks = self.order.iter().filter(|(kind, _)| kind.as_str() == TASK);
         let busy: FxHashSet<Id> = tasks.map(|(_, id)| id.clone()).collect();
+        let records = std::mem::take(&mut self.records);
+        let came: Came<'_, '_> = &|name| records.get(name).map_or(&[][..], |standing| standing.came.as_slice());
         for name in std::mem::take(&mut self.order) {
-            let mut standing = self.records.remove(&name).expect("every record in order was met");
-            let replacing = std::mem::take(&mut standing.replacing);
-            let came = !standing.came.is_empty();
-            self.notes
-                .extend(came.then(|| untangle::note(&name.1, replacing)).flatten());
+            let standing = &records[&name];
+            if !standing.came.is_empty() {
+                self.notes.extend(untangle::note(&name.1, standing.replacing.clone()));
+            }
             let agreed = standing.apart.is_empty() && standing.open.is_empty();
-            let Some(current) = standing.current.filter(|_| !agreed) else {
+            let joined = match standing.current.filter(|_| !agreed) {
+                Some(current) => self.join(engine, &name, (standing, current), &busy)?,
+                None => None,
+            };
+            let may_concern = |change: &&Change| Contradiction::may_concern(name.0.as_str(), &change.body);
+            let Some(look) = look.filter(|_| standing.came.iter().any(may_concern)) else {
                 continue;
             };
-            let until = standing.open.since.unwrap_or(u64::MAX);
-            let (kind, id) = (&name.0, &name.1);
-            let unusable = |change: &Change, why| Untaken::Unusable(change.version, why);
-            let read = |change: &&Change| version_of(change).map_err(|why| unusable(change, why));
-            let came: Vec<sync::Version> = standing.came.iter().map(read).collect::<Result<_, _>>()?;
-            let joined = engine.joined((kind, id), &came, until, (current, &standing.apart))?;
-            self.writes
-                .extend(joins(engine, &name, &standing, joined.record.as_ref())?);
-            let found = (joined.conflicts, joined.since);
-            let (tasks, note) = standing
-                .open
-                .settle(engine, (kind, id), found, joined.record.as_ref(), &busy)?;
-            self.tasks += tasks.len();
-            self.writes.extend(tasks);
-            self.notes.extend(note);
+            let shown = match (joined, standing.came.last()) {
+                (Some(joined), _) => Some(joined),
+                (None, Some(last)) if agreed => version_of(last).ok().and_then(|version| version.body),
+                _ => None,
+            };
+            for found in shown.map_or(Ok(Vec::new()), |shown| {
+                look.found(&name, &shown, came, &mut self.watched)
+            })? {
+                let (task, note) = found.told(engine, &busy)?;
+                self.tasks += usize::from(task.is_some());
+                self.writes.extend(task);
+                self.notes.push(note);
+            }
         }
         Ok(())
+    }
+
+    /// Joins what is apart of a record; what it comes to, `None` where it is deleted.
+    fn join(
+        &mut self,
+        engine: &Engine,
+        name: &(Kind, Id),
+        (standing, current): (&Standing<'_>, VersionId),
+        busy: &FxHashSet<Id>,
+    ) -> Result<Option<Tree>, Untaken> {
+        let until = standing.open.since.unwrap_or(u64::MAX);
+        let (kind, id) = (&name.0, &name.1);
+        let unusable = |change: &Change, why| Untaken::Unusable(change.version, why);
+        let read = |change: &&Change| version_of(change).map_err(|why| unusable(change, why));
+        let came: Vec<sync::Version> = standing.came.iter().map(read).collect::<Result<_, _>>()?;
+        let joined = engine.joined((kind, id), &came, until, (current, &standing.apart))?;
+        self.writes
+            .extend(joins(engine, name, standing, joined.record.as_ref())?);
+        let found = (joined.conflicts, joined.since);
+        let settled = standing
+            .open
+            .settle(engine, (kind, id), found, joined.record.as_ref(), busy);
+        let (tasks, note) = settled?;
+        self.tasks += tasks.len();
+        self.writes.extend(tasks);
+        self.notes.extend(note);
+        Ok(joined.record)
     }
 }
 

@@ -7,6 +7,7 @@
 mod change;
 mod changes;
 pub mod compare;
+pub mod contradictions;
 pub mod digest;
 mod digits;
 pub mod element;

@@ -112,7 +112,7 @@ fn page(scene: &Scene, sites: &Sites) -> String {
         &all[0],
         &all,
         "centre",
-        &of_centre(&sites.centre),
+        &of_centre(sites),
         sites.patient(),
     );
     let clinics: String = (1..)
@@ -156,14 +156,18 @@ fn heading(scene: &Scene) -> String {
 }
 
 /// What the centre says of the clinics.
-fn of_centre(centre: &Site) -> String {
-    let rows = rows(centre).unwrap_or_default();
+fn of_centre(sites: &Sites) -> String {
+    let (clinics, rows) = (sites.clinics(), rows(&sites.centre).unwrap_or_default());
+    let connected = clinics.iter().filter(|clinic| !clinic.line.is_cut()).count();
+    let is_all = connected == clinics.len();
     let synced = rows.iter().filter(|row| row.synced).count();
-    let class = if synced == rows.len() { "well" } else { "waits" };
-    format!(
-        "<p class=\"line {class}\"><b>{synced} of {} clinics</b> have everything and sent everything</p>",
-        rows.len()
-    )
+    let (class, said) = match (is_all, synced == clinics.len()) {
+        (true, true) => ("well", "they have everything, and have sent everything"),
+        (true, false) => ("waits", "they are exchanging"),
+        _ => ("waits", "what is written where the line is cut is not known here"),
+    };
+    let all = clinics.len();
+    format!("<p class=\"line {class}\"><b>{connected} of {all} clinics are connected</b> {said}</p>")
 }
 
 /// What a clinic's line is like, and its switch where the viewer may use it.

@@ -113,7 +113,7 @@ fn cut(walk: &mut Walk) -> Result<(), String> {
         let said = walk.row(clinic)?.said;
         walk.stage.say(&format!("{} says: {said}", clinic.site.name));
     }
-    walk.stage.say("From now on both clinics are on their own:");
+    walk.stage.say("Both clinics are on their own. The centre knows how they were at their last contact, and says no more than that:");
     walk.look_at_line();
     Ok(())
 }

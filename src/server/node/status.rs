@@ -201,6 +201,8 @@ impl Row {
         let number = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
         let state = match (self.retired, self.synced, self.essentials) {
             (true, ..) => "retired",
+            // The centre: what a clinic wrote since is not known there.
+            (_, true, None) => "synced at last contact",
             (_, true, _) => "synced",
             (_, _, Some(false)) => "without essentials",
             _ => "not synced",
@@ -250,16 +252,18 @@ pub fn page(seat: &Seat) -> Result<String, String> {
     let titles: String = TITLES.iter().map(|title| format!("<th>{title}</th>")).collect();
     let summary = match rows.iter().filter(|row| !row.retired).count() {
         0 if rows.is_empty() => "This server has neither clinics nor a centre.".to_owned(),
-        all => format!("{synced} of {all} synced."),
+        all if matches!(seat, Seat::Node(..)) => format!("{synced} of {all} synced."),
+        all => format!("{synced} of {all} synced at the last contact."),
     };
     Ok(format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"10\">\
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta http-equiv=\"refresh\" content=\"10\">\
          <title>Clinics</title><style>{STYLE}</style><h1>Clinics</h1><p>{summary}</p>\
-         <table><thead><tr>{titles}</tr></thead><tbody>\n{body}</tbody></table>"
+         <div><table><thead><tr>{titles}</tr></thead><tbody>\n{body}</tbody></table></div>"
     ))
 }
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;color:#1b1b1b}table{border-collapse:collapse;width:100%}\
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:min(2rem,5vw);color:#1b1b1b}div{overflow-x:auto}table{border-collapse:collapse;width:100%}\
     th,td{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ddd}th{font-weight:600}\
     td:nth-child(-n+4){white-space:nowrap}.retired{color:#666}\
     td:nth-child(1),td:nth-child(5),td:nth-child(6),td:nth-child(8){text-align:right;font-variant-numeric:tabular-nums}\
