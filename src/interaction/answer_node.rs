@@ -20,6 +20,7 @@ use crate::catchment::Catchment;
 use crate::compare_records::{Inventory, Verified, packed};
 use crate::contradiction::settle_contradictions;
 use crate::engine::{Engine, now};
+use crate::heard::Heard;
 use crate::horizon::{Due, Horizons, Whom};
 use crate::newcomers::look_up_newcomers;
 use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_again, take_changes_knowing};
@@ -30,8 +31,6 @@ use crate::untangle::untangle;
 const BLOCK: usize = 256;
 /// Microseconds between two looks at what follows from what clinics sent.
 const LOOK_EVERY: i64 = 60_000_000;
-/// Moments of a node, before what it wrote by then is all here, of which it is remembered what it had.
-const HEARD_MAX: usize = 64;
 /// Open conflicts, newcomers and merges that are looked at in one look.
 const LOOKED_AT: usize = 4_096;
 /// Contacts that are being answered at once; each holds a thread and less than a MiB.
@@ -101,9 +100,6 @@ struct Halfway {
     said: Option<(Hello, i64)>,
     heard: Heard,
 }
-
-/// What a node had when it first said that it had written up to a counter: what it knew when it wrote that.
-type Heard = Vec<(u64, Lanes)>;
 
 /// One contact that is being answered.
 pub struct Contact<'a> {
@@ -505,7 +501,7 @@ impl Desk<'_> {
             self.inventory = None;
             self.lost += lost as u64;
             eprintln!(
-                "epis: {lost} versions were LOST OR DAMAGED HERE and came back from node {}: this disk is not to be trusted; run                  epis check, and look at the backups.",
+                "epis: {lost} versions were LOST OR DAMAGED HERE and came back from node {}: this disk is not to be trusted; run epis check, and look at the backups.",
                 self.known.number
             );
         }
@@ -515,8 +511,7 @@ impl Desk<'_> {
     /// Whether a version had come to the node when it wrote its version of a counter. What cannot be read now is taken for
     /// unknown: a person is asked rather too often.
     fn had(&self, counter: u64, version: &Version) -> bool {
-        let first = self.heard.iter().find(|(last, _)| *last >= counter);
-        let lanes = first.or(self.heard.last()).map(|(_, lanes)| *lanes);
+        let lanes = self.heard.lanes(counter);
         let mut horizons = locked(&self.exchange.horizons);
         let is_read = horizons.follow(&self.engine.store).is_ok();
         let numbers = self.known.numbers();
@@ -531,7 +526,12 @@ impl Desk<'_> {
                 hello.node, self.known.number
             )));
         }
-        self.hear(hello)?;
+        let acknowledged = Acknowledged::of(&self.engine.store, hello.node).map_err(trouble)?;
+        if self.said.as_ref().is_some_and(|(said, _)| said.node != hello.node) {
+            // Under another number it counts anew.
+            self.heard = Heard::default();
+        }
+        self.heard.hear(hello, acknowledged.counter);
         let ahead = hello.clock.saturating_sub(now());
         if !self.by_stick {
             self.said = Some((hello.clone(), ahead));
@@ -544,24 +544,6 @@ impl Desk<'_> {
         };
         if !self.said.as_ref().is_some_and(|(said, _)| newer(said)) {
             self.said = Some((hello.clone(), ahead.max(0)));
-        }
-        Ok(())
-    }
-
-    /// Remembers how far the node had the lanes when it first said how far it had written.
-    fn hear(&mut self, hello: &Hello) -> Result<(), Failed> {
-        let acknowledged = Acknowledged::of(&self.engine.store, hello.node).map_err(trouble)?;
-        let is_other = |(said, _): &(Hello, i64)| said.node != hello.node;
-        if self.said.as_ref().is_some_and(is_other) {
-            // Under another number it counts anew.
-            self.heard.clear();
-        }
-        self.heard.retain(|(last, _)| *last > acknowledged.counter);
-        let is_full = self.heard.len() >= HEARD_MAX;
-        match self.heard.last_mut() {
-            Some((last, _)) if *last >= hello.last => {}
-            Some((last, _)) if is_full => *last = hello.last,
-            _ => self.heard.push((hello.last, hello.lanes)),
         }
         Ok(())
     }

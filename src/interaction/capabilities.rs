@@ -195,6 +195,7 @@ fn resource(engine: &Engine, kind: &Kind) -> Tree {
             .map(|p| parameter(&p.code, p.kind.as_str(), Some(&p.url))),
     );
     let single = engine.limits.conditional_delete_max <= 1;
+    let is_here = |operation: &Operation| engine.store.node() > 0 || !operation::AT_CLINICS.contains(&operation.name);
     let profiles = built_in::national_profiles(kind.as_str()).iter();
     let mut members = vec![
         ("type", Tree::string(kind.as_str())),
@@ -214,7 +215,10 @@ fn resource(engine: &Engine, kind: &Kind) -> Tree {
         ("searchInclude", Tree::Array(includes)),
         ("searchRevInclude", Tree::Array(reverse_includes(engine, kind))),
         ("searchParam", Tree::Array(listed)),
-        ("operation", operations(|operation| operation.is_of(kind.as_str()))),
+        (
+            "operation",
+            operations(|operation| operation.is_of(kind.as_str()) && is_here(operation)),
+        ),
     ];
     // FHIR has no empty arrays.
     members.retain(|(_, value)| !matches!(value, Tree::Array(items) if items.is_empty()));

@@ -65,6 +65,7 @@ pub mod format;
 pub mod generations;
 #[cfg(test)]
 mod generations_tests;
+mod heard;
 mod highlight;
 pub mod history;
 mod horizon;

@@ -24,6 +24,9 @@ const OF_OWN_FORMATS: [&str; 2] = ["run", "viewdefinition-run"];
 /// The operations that can be asked of one version of a record too, as well as of the record.
 const OF_VERSIONS: [&str; 3] = ["meta", "meta-add", "meta-delete"];
 
+/// The operations that only a clinic answers: at the centre they are not listed, and refused.
+pub const AT_CLINICS: [&str; 1] = ["fetch"];
+
 /// What an operation is asked, besides the request itself.
 pub struct Call<'a> {
     /// Which it is.

@@ -62,10 +62,11 @@ pub fn questions(patient: &str) -> String {
     format!("fhir/Task?code={CONFLICT}&patient={patient}&status=requested")
 }
 
-/// The records in a bundle.
+/// The records in a bundle, without what a clinic says of how complete they are.
 pub fn records(bundle: &Value) -> impl Iterator<Item = &Value> {
     let entries = bundle["entry"].as_array().map_or(&[][..], Vec::as_slice);
-    entries.iter().map(|entry| &entry["resource"])
+    let found = entries.iter().filter(|entry| entry["search"]["mode"] != "outcome");
+    found.map(|entry| &entry["resource"])
 }
 
 /// A text; empty where it is none.
