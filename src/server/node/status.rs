@@ -265,7 +265,7 @@ pub fn page(seat: &Seat) -> Result<String, String> {
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:min(2rem,5vw);color:#1b1b1b}div{overflow-x:auto}table{border-collapse:collapse;width:100%}\
     th,td{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ddd}th{font-weight:600}\
-    td:nth-child(-n+4){white-space:nowrap}.retired{color:#666}\
+    td:nth-child(-n+4),td:nth-child(9){white-space:nowrap}.retired{color:#666}\
     td:nth-child(1),td:nth-child(5),td:nth-child(6),td:nth-child(8){text-align:right;font-variant-numeric:tabular-nums}\
     .synced td:nth-child(3){color:#0a6b2d}.open td:nth-child(3){color:#a33b00;font-weight:600}";
 
