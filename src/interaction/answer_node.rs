@@ -15,24 +15,18 @@ use sync::question::Found;
 use sync::segment;
 use sync::session::{CentreLog, CentreSession, Failed, Holding, PROTOCOL, Packed, Peer};
 
+use crate::after::After;
 use crate::arrive::Untaken;
 use crate::catchment::Catchment;
 use crate::compare_records::{Inventory, Verified, packed};
-use crate::contradiction::settle_contradictions;
 use crate::engine::{Engine, now};
 use crate::heard::Heard;
 use crate::horizon::{Due, Horizons, Whom};
-use crate::newcomers::look_up_newcomers;
-use crate::take_changes::{Acknowledged, UNIT_MAX, settle_conflicts, take_again, take_changes_knowing};
+use crate::take_changes::{Acknowledged, UNIT_MAX, take_again, take_changes_knowing};
 use crate::turns::Turns;
-use crate::untangle::untangle;
 
 /// Records read from the log at a time.
 const BLOCK: usize = 256;
-/// Microseconds between two looks at what follows from what clinics sent.
-const LOOK_EVERY: i64 = 60_000_000;
-/// Open conflicts, newcomers and merges that are looked at in one look.
-const LOOKED_AT: usize = 4_096;
 /// Contacts that are being answered at once; each holds a thread and less than a MiB.
 const CONTACTS_MAX: usize = 128;
 /// Contacts that wait for their turn at taking or reading records; with more, nodes are told to come again, before they
@@ -63,7 +57,7 @@ pub type Succeed<'a> = &'a (dyn Fn() -> Result<u32, String> + Sync);
 pub struct Exchange {
     horizons: Mutex<Horizons>,
     nodes: Mutex<FxHashMap<u32, Halfway>>,
-    looked: Mutex<Looked>,
+    after: After,
     turns: Turns,
 }
 
@@ -74,17 +68,10 @@ impl Default for Exchange {
         Exchange {
             horizons: Mutex::default(),
             nodes: Mutex::default(),
-            looked: Mutex::default(),
+            after: After::default(),
             turns: Turns::new(cores / 2),
         }
     }
-}
-
-/// When it was last looked at what follows from what clinics sent, and how far the log was then.
-#[derive(Clone, Copy, Default)]
-struct Looked {
-    when: i64,
-    head: u64,
 }
 
 /// What is under way with a node.
@@ -175,29 +162,12 @@ impl Exchange {
         }))
     }
 
-    /// Looks at what follows from what clinics sent: people whom two clinics have registered or merged apart; and once a
-    /// minute, where anything was written, conflicts that somebody has settled.
+    /// Looks at what follows from what clinics sent.
     ///
     /// # Errors
     /// [`Untaken`]; the next look tries again.
     pub fn look_after(&self, engine: &Engine) -> Result<(), Untaken> {
-        // Notes are few, and most contacts leave none.
-        untangle(engine, LOOKED_AT)?;
-        look_up_newcomers(engine, LOOKED_AT)?;
-        let (when, head) = (now(), engine.store.head());
-        {
-            let mut looked = locked(&self.looked);
-            if head == looked.head || when - looked.when < LOOK_EVERY {
-                return Ok(());
-            }
-            *looked = Looked { when, head };
-        }
-        let looked = settle_conflicts(engine, LOOKED_AT).and_then(|_| settle_contradictions(engine, LOOKED_AT));
-        if looked.is_err() {
-            // The next look begins where nothing was seen yet.
-            locked(&self.looked).head = 0;
-        }
-        looked.map(|_| ())
+        self.after.look(engine)
     }
 
     /// How far a node is.

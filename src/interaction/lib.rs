@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod acts_tests;
 pub mod address;
+mod after;
 pub mod analyzers;
 pub mod answer_node;
 mod apart;

@@ -22,6 +22,8 @@ use crate::{Caller, Method, Request};
 
 /// What the keys of the notes begin with.
 const NOTES: &str = "newcomer/";
+/// Newcomers whose notes are taken away in one unit.
+const FORGOTTEN_AT_ONCE: usize = 256;
 /// Likely duplicates of one patient that are put on the worklist.
 const LIKELY_MAX: usize = 5;
 /// The base of the address by which a merge is asked for; nobody sees it.
@@ -39,22 +41,25 @@ pub(crate) fn note(engine: &Engine, id: &Id) -> Option<Note> {
 /// Those of the store and of the register of patients, which may not be read yet: asking again goes on.
 pub fn look_up_newcomers(engine: &Engine, most: usize) -> Result<usize, Untaken> {
     let noted = engine.store.notes(NOTES, most)?;
-    for (key, _) in &noted {
-        if let Some(id) = key.strip_prefix(NOTES).and_then(Id::new) {
-            look_up(engine, &id)?;
+    // Who was looked up and not forgotten, because the power failed, is looked up again: that changes nothing.
+    for noted in noted.chunks(FORGOTTEN_AT_ONCE) {
+        for (key, _) in noted {
+            if let Some(id) = key.strip_prefix(NOTES).and_then(Id::new) {
+                look_up(engine, &id)?;
+            }
         }
-        forget(engine, key)?;
+        forget(engine, noted.iter().map(|(key, _)| key.as_str()))?;
     }
     Ok(noted.len())
 }
 
-/// Takes a note away.
+/// Takes notes away.
 ///
 /// # Errors
 /// Those of the store.
-pub(crate) fn forget(engine: &Engine, key: &str) -> Result<(), Untaken> {
+pub(crate) fn forget<'a>(engine: &Engine, keys: impl Iterator<Item = &'a str>) -> Result<(), Untaken> {
     let unit = Unit {
-        notes: vec![Note::without(key)],
+        notes: keys.map(Note::without).collect(),
         ..Unit::default()
     };
     engine.store.submit(unit).map(drop).map_err(Untaken::Refused)

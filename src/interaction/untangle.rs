@@ -96,7 +96,7 @@ pub fn untangle(engine: &Engine, most: usize) -> Result<usize, Untaken> {
         if let Some(id) = key.strip_prefix(NOTES).and_then(Id::new) {
             one(engine, &id, &others)?;
         }
-        forget(engine, key)?;
+        forget(engine, std::iter::once(key.as_str()))?;
     }
     Ok(noted.len())
 }

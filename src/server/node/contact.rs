@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
+use actix_web::rt::task::spawn_blocking;
 use actix_web::web::{self, Bytes, Payload};
 use futures_core::Stream;
 use interaction::Generations;
@@ -125,6 +126,7 @@ async fn answer(
     outgoing: Outgoing,
 ) -> Result<(), Refused> {
     let (pieces, coming) = mpsc::channel(PIECES_WAITING);
+    let after = (Arc::clone(&exchange), Arc::clone(&contact.generations));
     let work = web::block(move || work(&exchange, &register, &contact, coming, &outgoing));
     let feed = async move {
         while let Ok(Some(piece)) = incoming.next().await {
@@ -139,7 +141,19 @@ async fn answer(
         ended = &mut work => ended,
         () = feed => work.await,
     };
-    ended.unwrap_or_else(|_| Err(refused(500, "A fault of the program ended the contact.")))
+    let ended = ended.unwrap_or_else(|_| Err(refused(500, "A fault of the program ended the contact.")));
+    if ended.is_ok() {
+        // The node has its answer, and does not wait for what follows from what it sent.
+        drop(spawn_blocking(move || look_after(&after.0, &after.1)));
+    }
+    ended
+}
+
+/// Looks at what follows from what nodes sent; trouble is told to whoever runs the centre.
+fn look_after(exchange: &Exchange, generations: &Generations) {
+    if let Err(untaken) = exchange.look_after(&generations.now()) {
+        eprintln!("epis: what follows from a contact: {untaken}");
+    }
 }
 
 /// What holds of a node for whoever answers it.
@@ -186,12 +200,7 @@ fn work(
     };
     while let Some(piece) = coming.blocking_recv() {
         if let Some(frames) = answering.hear(&piece).map_err(failed)? {
-            let sent = sent(&frames, outgoing);
-            drop(answering);
-            if let Err(untaken) = exchange.look_after(&engine) {
-                eprintln!("epis: what follows from a contact: {untaken}");
-            }
-            return sent;
+            return sent(&frames, outgoing);
         }
     }
     Err(refused(400, "The request broke off; what came is kept."))
