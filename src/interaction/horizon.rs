@@ -219,7 +219,10 @@ impl Horizons {
         if person.gewog != gewog || person.moved == 0 {
             if person.moved > 0 {
                 person.left.retain(|(left, _)| *left != person.gewog);
-                person.left.truncate(LEFT_MAX - 1);
+                if person.left.len() >= LEFT_MAX {
+                    // The home of longest ago.
+                    person.left.remove(0);
+                }
                 person.left.push((person.gewog, version.seq));
                 person.left_at = hour(version.updated);
             }
@@ -260,37 +263,24 @@ impl Horizons {
 
     /// Since which place of the log a person is in a node's horizon, by herself or by who was merged with her; `None` where
     /// she is not.
-    fn since(&self, whom: &Whom<'_>, person: &Whose) -> Option<u64> {
+    fn since(&self, whom: &Whom<'_>, by: &By, person: &Whose) -> Option<u64> {
         let merged = person.merged.iter().filter_map(|(other, at)| {
-            let since = self.own_since(whom, &self.people[*other as usize])?;
+            let since = own_since(whom, by, &self.people[*other as usize])?;
             Some(since.max(*at))
         });
-        self.own_since(whom, person).into_iter().chain(merged).min()
+        own_since(whom, by, person).into_iter().chain(merged).min()
     }
 
-    fn own_since(&self, whom: &Whom<'_>, person: &Whose) -> Option<u64> {
-        let gewogs = &whom.catchment.gewogs;
-        let lives = gewogs.get(&person.gewog).map(|added| person.moved.max(*added));
-        let seen = whom.catchment.stays(&mut self.seen(whom, person), hour(whom.now));
-        lives.into_iter().chain(seen).min()
-    }
-
-    /// The stretches in which a person was seen at a node's clinic, or referred to it.
-    fn seen(&self, whom: &Whom<'_>, person: &Whose) -> Vec<Stretch> {
+    /// By whom a person is seen who is seen at a node's clinic, or referred to it.
+    fn by(&self, whom: &Whom<'_>) -> By {
         let place = |place: &str| self.places.get(place).copied();
         let clinic = whom.catchment.clinic.as_ref();
-        let clinic = clinic.and_then(|(clinic, added)| Some((place(clinic)?, *added)));
-        let device = |number: &u32| place(&format!("Device/node-{number}"));
-        let of = |(by, stretch): &(u32, Stretch)| match clinic {
-            Some((place, added)) if place == *by => Some(stretch.from(added)),
-            _ if *by & PLACE == 0 => whom.numbers.contains(by).then_some(*stretch),
-            _ => whom
-                .numbers
-                .iter()
-                .any(|number| device(number) == Some(*by))
-                .then_some(*stretch),
-        };
-        person.seen.iter().filter_map(of).collect()
+        let devices = whom.numbers.iter().map(|number| format!("Device/node-{number}"));
+        let devices = devices.filter_map(|device| place(&device));
+        By {
+            clinic: clinic.and_then(|(clinic, added)| Some((place(clinic)?, *added))),
+            others: whom.numbers.iter().copied().chain(devices).collect(),
+        }
     }
 
     /// Where it was said that a person moved away from a node's catchment; of one who is not in its horizon.
@@ -319,7 +309,7 @@ impl Horizons {
         };
         let since = match current.whose {
             NOBODY => Some(0),
-            _ => self.since(whom, person),
+            _ => self.since(whom, &self.by(whom), person),
         };
         let at = lanes.get(usize::from(current.lane));
         since
@@ -338,7 +328,8 @@ impl Horizons {
     pub fn places(&self, whom: &Whom<'_>) -> Vec<u64> {
         let nobody = self.people.first().into_iter();
         let people = self.people.iter().skip(1);
-        let people = people.filter(|person| self.since(whom, person).is_some());
+        let by = self.by(whom);
+        let people = people.filter(|person| self.since(whom, &by, person).is_some());
         let records = nobody.chain(people).flat_map(|person| &person.records);
         let current = records.map(|record| &self.records[*record as usize]);
         let sent = current.filter(|current| usize::from(current.lane) < LANES);
@@ -354,10 +345,11 @@ impl Horizons {
         let Some(person) = person else {
             return Standing::Unknown;
         };
-        if self.since(whom, person).is_some() {
+        let by = self.by(whom);
+        if self.since(whom, &by, person).is_some() {
             return Standing::Held;
         }
-        let seen = self.seen(whom, person).iter().map(|stretch| stretch.last).max();
+        let seen = by.seen(person).iter().map(|stretch| stretch.last).max();
         let left = self.left(whom, person).map(|_| person.left_at);
         let last = seen.into_iter().chain(left).max();
         last.map_or(Standing::Unknown, |hour| Standing::Left(i64::from(hour) * HOUR))
@@ -375,26 +367,25 @@ impl Horizons {
                 each(usize::from(current.lane), Due { place, seq });
             }
         };
+        let by = self.by(whom);
         for (number, person) in (0..).zip(&self.people) {
-            let since = if number == NOBODY {
-                Some(0)
-            } else {
-                self.since(whom, person)
+            let since = match number {
+                NOBODY => Some(0),
+                _ => self.since(whom, &by, person),
             };
-            match (since, self.left(whom, person)) {
-                (Some(since), _) if person.changed.max(since) >= least => {
-                    let place = |changed: u64| Place::of(changed, since);
-                    person.records.iter().for_each(|record| add(*record, &place));
-                }
+            if person.changed.max(since.unwrap_or(0)) < least {
+                continue;
+            }
+            if let Some(since) = since {
+                let place = |changed: u64| Place::of(changed, since);
+                person.records.iter().for_each(|record| add(*record, &place));
+            } else if let Some(left) = self.left(whom, person) {
                 // That she left, with what changed before, so that all is there as of then.
-                (None, Some(left)) if person.changed >= least => {
-                    let place = |changed: u64| Place {
-                        at: changed.min(left),
-                        within: changed,
-                    };
-                    person.records.iter().for_each(|record| add(*record, &place));
-                }
-                _ => {}
+                let place = |changed: u64| Place {
+                    at: changed.min(left),
+                    within: changed,
+                };
+                person.records.iter().for_each(|record| add(*record, &place));
             }
         }
     }
@@ -412,6 +403,31 @@ fn merged_with(patient: Node<'_>) -> Vec<Id> {
         _ => None,
     });
     ids.collect()
+}
+
+/// By whom somebody is seen for a node: the numbers of its clinic's record, and since when it is that, of the node and of its
+/// machines. Worked out once for all people.
+struct By {
+    clinic: Option<(u32, u64)>,
+    others: Vec<u32>,
+}
+
+impl By {
+    /// The stretches in which a person was seen at the clinic, or referred to it.
+    fn seen(&self, person: &Whose) -> Vec<Stretch> {
+        let of = |(by, stretch): &(u32, Stretch)| match self.clinic {
+            Some((place, added)) if place == *by => Some(stretch.from(added)),
+            _ => self.others.contains(by).then_some(*stretch),
+        };
+        person.seen.iter().filter_map(of).collect()
+    }
+}
+
+fn own_since(whom: &Whom<'_>, by: &By, person: &Whose) -> Option<u64> {
+    let gewogs = &whom.catchment.gewogs;
+    let lives = gewogs.get(&person.gewog).map(|added| person.moved.max(*added));
+    let seen = whom.catchment.stays(&mut by.seen(person), hour(whom.now));
+    lives.into_iter().chain(seen).min()
 }
 
 impl Whose {
