@@ -84,6 +84,10 @@ impl Clinic {
         let rewrite = |name: &str, text: &str| match name {
             "reference" => self.ids.get(text).cloned(),
             "code" if is_gewog(text) => self.gewog.clone(),
+            // Nations of other seeds hand out the same numbers to others: at one centre each person has her own.
+            "value" if self.gewog.is_some() && is_citizen_number(text) => {
+                Some(format!("{:03}{:08}", 100 + self.node, self.count))
+            }
             _ => None,
         };
         let counter = self.count;
@@ -104,6 +108,11 @@ impl Clinic {
             body: body::store_rewritten(document.root(), &rewrite),
         }
     }
+}
+
+/// Whether a value is a citizen number: 11 digits.
+fn is_citizen_number(value: &str) -> bool {
+    value.len() == 11 && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a code is a gewog's, like `BT0501`.
