@@ -11,6 +11,9 @@ use store::Operation;
 use sync::Change;
 use synth::nation::{Entry, Nation, Plan};
 
+/// Letters of a gewog's code, like `BT0501`.
+const GEWOG: usize = 6;
+
 /// What one clinic wrote: its people's records, then their visits in the order of time. Where a gewog is named, all live
 /// there.
 pub fn clinic(node: u32, seed: u64, people: u64, gewog: Option<&str>) -> (Vec<Change>, Vec<Vec<Change>>) {
@@ -83,7 +86,7 @@ impl Clinic {
         self.ids.insert(format!("{kind}/{old}"), format!("{kind}/{new}"));
         let rewrite = |name: &str, text: &str| match name {
             "reference" => self.ids.get(text).cloned(),
-            "code" if is_gewog(text) => self.gewog.clone(),
+            "code" if is_in_gewog(text) => Some(format!("{}{}", self.gewog.as_ref()?, &text[GEWOG..])),
             // Nations of other seeds hand out the same numbers to others: at one centre each person has her own.
             "value" if self.gewog.is_some() && is_citizen_number(text) => {
                 Some(format!("{:03}{:08}", 100 + self.node, self.count))
@@ -115,8 +118,8 @@ fn is_citizen_number(value: &str) -> bool {
     value.len() == 11 && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a code is a gewog's, like `BT0501`.
-fn is_gewog(code: &str) -> bool {
-    code.strip_prefix("BT")
-        .is_some_and(|digits| digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+/// Whether a code is a gewog's, like `BT0501`, or a chiwog's, like `BT050102`, which begins with that.
+fn is_in_gewog(code: &str) -> bool {
+    let digits = code.strip_prefix("BT").unwrap_or_default();
+    code.len() >= GEWOG && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
