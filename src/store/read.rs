@@ -38,12 +38,14 @@ impl Shared {
         Ok(number)
     }
 
+    /// A kind and a version's name as the columns have them; `None` where there can be no such row.
+    fn columns(&self, kind: &Kind, name: VersionId) -> Option<(i16, i32, i64)> {
+        let number = self.kinds().number(kind)?;
+        Some((number, name.node.try_into().ok()?, name.counter.try_into().ok()?))
+    }
+
     pub(crate) fn one_version(&self, kind: &Kind, id: &Id, name: VersionId) -> Result<Option<Version>, Trouble> {
-        let (Some(number), Ok(node), Ok(counter)) = (
-            self.kinds().number(kind),
-            i32::try_from(name.node),
-            i64::try_from(name.counter),
-        ) else {
+        let Some((number, node, counter)) = self.columns(kind, name) else {
             return Ok(None);
         };
         let row = self.readers.read(|db| named(db, number, id, node, counter))?;
@@ -70,11 +72,7 @@ impl Shared {
     }
 
     pub(crate) fn place_at(&self, kind: &Kind, id: &Id, name: VersionId) -> Result<Option<u64>, Trouble> {
-        let (Some(number), Ok(node), Ok(counter)) = (
-            self.kinds().number(kind),
-            i32::try_from(name.node),
-            i64::try_from(name.counter),
-        ) else {
+        let Some((number, node, counter)) = self.columns(kind, name) else {
             return Ok(None);
         };
         let place: Option<i64> = self.readers.read(|db| {
