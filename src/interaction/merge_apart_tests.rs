@@ -8,6 +8,7 @@ use fhir::parse::Limits;
 use store::testing::Fresh;
 use store::{Expect, Operation, Unit};
 
+use crate::after::After;
 use crate::newcomers::look_up_newcomers;
 use crate::policy::Newcomers;
 use crate::site::{Site, name};
@@ -28,6 +29,28 @@ fn who_may_be_known_is_put_on_the_worklist() {
     for site in &network.sites {
         let tasks = site.tasks("requested");
         assert_eq!(tasks.len(), 1, "{tasks:#?}");
+    }
+}
+
+#[test]
+fn what_comes_while_somebody_looks_is_looked_at() {
+    for seed in 0..8 {
+        let network = Network::new(Fresh::sqlite(), 1);
+        let (centre, after) = (network.sites[0].engine(), After::default());
+        std::thread::scope(|scope| {
+            for number in 0..12 {
+                network.sites[1].put(
+                    &format!("Patient/p{number}"),
+                    &format!(r#""birthDate":"19{}""#, 10 + number),
+                );
+                network.push(1);
+                scope.spawn(|| after.look(&centre).unwrap());
+                if number % 3 == seed % 3 {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        assert_eq!(look_up_newcomers(&centre, 100).unwrap(), 0, "nobody is left");
     }
 }
 
