@@ -148,7 +148,7 @@ mod tests {
         let mut sorter = Sorter::new(scratch.unwrap());
         std::fs::remove_file(path).unwrap();
         let count = 3 * RUN as u64 / 2;
-        let code = |at: u64| (at * 2_654_435_761) % 1_000 << 40;
+        let code = |at: u64| ((at * 2_654_435_761) % 1_000) << 40;
         for at in 0..count {
             sorter.push(code(at), (at % 700) as u32).unwrap();
         }
