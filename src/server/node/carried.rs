@@ -275,10 +275,8 @@ impl Carried {
                 Ok(())
             })?;
         }
-        let others = self.folder.at_rest().into_iter().filter(|to| *to != self.rested);
-        others
-            .map(|to| remove(&self.folder.rest(to)))
-            .collect::<Result<(), _>>()?;
+        let mut others = self.folder.at_rest().into_iter().filter(|to| *to != self.rested);
+        others.try_for_each(|to| remove(&self.folder.rest(to)))?;
         let useful = self.useful(&links, reached);
         self.folder.remove(links.iter().filter(|link| !useful.contains(link)))
     }
