@@ -147,6 +147,7 @@ pub mod take_states;
 mod take_tests;
 mod terminology_call;
 mod terminology_capabilities;
+mod told;
 pub mod translate;
 mod turns;
 pub mod unmerge;

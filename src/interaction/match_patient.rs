@@ -1,6 +1,7 @@
 //! `Patient/$match` (<https://hl7.org/fhir/R4/patient-operation-match.html>): who somebody may be, how surely, and why.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use fhir::document::Node;
 use fhir::identity::{Id, Kind};
@@ -11,6 +12,8 @@ use crate::engine::{Engine, now};
 use crate::inputs::Inputs;
 use crate::operation::Call;
 use crate::page::{Graded, Page};
+use crate::people::Everybody;
+use crate::record;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::request::{Caller, Request};
@@ -46,13 +49,15 @@ pub fn match_patient(
             "The patient has neither name, birth date, identifier nor telephone: nobody can be found by what is left.";
         remarks.push(Issue::information(Code::Informational, text));
     }
-    let mut found: Vec<Who> = engine
-        .who(&person, engine.limits.page_max)?
-        .into_iter()
-        .map(|found| Who { found, here: true })
-        .collect();
+    let mut found = engine.who_then(&person, engine.limits.page_max, |everybody, found| {
+        let here = |found: Found| Who {
+            place: everybody.place(&found.id),
+            found,
+        };
+        found.into_iter().map(here).collect::<Vec<Who>>()
+    })?;
     let (beyond, said) = engine.who_beyond(&person, engine.limits.page_max)?;
-    found.extend(beyond.into_iter().map(|found| Who { found, here: false }));
+    found.extend(beyond.into_iter().map(|found| Who { found, place: None }));
     found.sort_by(|a, b| b.likelihood().partial_cmp(&a.likelihood()).unwrap_or(Ordering::Equal));
     found.truncate(engine.limits.page_max);
     remarks.extend(said);
@@ -78,8 +83,8 @@ pub fn match_patient(
 /// Somebody found.
 struct Who {
     found: Found,
-    /// Whether the record is here; otherwise the country's list has her.
-    here: bool,
+    /// The place of her record in the log; where it is not here, the country's list has her.
+    place: Option<u64>,
 }
 
 impl Who {
@@ -111,9 +116,10 @@ fn page(
 ) -> Result<Vec<u8>, Refusal> {
     let address = format!("{}/{kind}/$match", request.base);
     let mut page = Page::start("searchset", now(), Some(found.len() as u64), &[("self", address)]);
-    for Who { found, here } in found.iter().take(count) {
-        let id = Id::new(&found.id).ok_or_else(|| Refusal::broken("A register has an id that is none."))?;
-        let Some(json) = json(engine, kind, &id, *here)? else {
+    let found = &found[..count.min(found.len())];
+    let records = records(engine, found)?;
+    for (Who { found, .. }, json) in found.iter().zip(records) {
+        let (Some(id), Some(json)) = (Id::new(&found.id), json) else {
             continue;
         };
         let why = if explain { explanation(found) } else { Vec::new() };
@@ -128,18 +134,17 @@ fn page(
     Ok(page.finish())
 }
 
-/// What is shown of somebody: her record, or what the country's list has; `None` where that went while the question was
-/// answered.
-fn json(engine: &Engine, kind: &Kind, id: &Id, here: bool) -> Result<Option<Vec<u8>>, Refusal> {
-    if !here {
-        let country = engine.country.read();
-        return Ok(country.known().map(|known| known.patient(id.as_str()).to_bytes()));
-    }
-    match engine.record(kind, id) {
-        Ok(record) => Ok(Some(record.json.to_vec())),
-        Err(refusal) if matches!(refusal.status, 404 | 410) => Ok(None),
-        Err(refusal) => Err(refusal),
-    }
+/// What is shown of those found, in their order: the versions that were compared, read in one go, or what the country's list
+/// has; `None` where there is nothing any more.
+fn records(engine: &Engine, found: &[Who]) -> Result<Vec<Option<Arc<[u8]>>>, Refusal> {
+    let places: Vec<u64> = found.iter().filter_map(|who| who.place).collect();
+    let mut here = record::at_places(engine, &places, &engine.clock(false))?.into_iter();
+    let country = engine.country.read();
+    let shown = found.iter().map(|who| match who.place {
+        Some(_) => here.next().flatten(),
+        None => Some(country.known()?.patient(&who.found.id).to_bytes().into()),
+    });
+    Ok(shown.collect())
 }
 
 /// What every feature adds, in bits, and what held the grade down.
@@ -159,14 +164,26 @@ impl Engine {
     /// # Errors
     /// 503 while the patients are being read into memory; those of the store and of a search.
     pub fn who(&self, person: &Person, most: usize) -> Result<Vec<Found>, Refusal> {
+        self.who_then(person, most, |_, found| found)
+    }
+
+    /// As [`Engine::who`], and what everybody has to say of them then.
+    fn who_then<T>(
+        &self,
+        person: &Person,
+        most: usize,
+        then: impl FnOnce(&Everybody, Vec<Found>) -> T,
+    ) -> Result<T, Refusal> {
         let weights = self.match_weights()?;
         let country = self.country.read();
         let wider = country.known().and_then(|known| known.frequencies());
-        self.people
-            .ask(&self.store, self.limits.search_time, |everybody| match wider {
+        self.people.ask(&self.store, self.limits.search_time, |everybody| {
+            let found = match wider {
                 // A clinic's few people say little of how common a name is.
                 Some(wider) => everybody.best_by(wider, person, &weights, most),
                 None => everybody.best(person, &weights, most),
-            })
+            };
+            then(everybody, found)
+        })
     }
 }

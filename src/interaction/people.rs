@@ -4,26 +4,22 @@
 //! meanwhile waits for that, up to its time. From then on a write only notes which record it changed; the next question reads those again before it
 //! is answered, so it sees every write before it. Where more changed than is worth that, all is thrown away and read anew.
 
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use fhir::document::{Document, Node};
-use fhir::identity::{Id, Kind, Reference};
-use fhir::parse::Limits;
+use fhir::identity::{Id, Kind};
 use person::find::Sighting;
 use person::{Asked, Found, Person, Register, Weights};
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::{Appended, Follower, Store, Trouble, Version};
 use text::{Analysis, Spellings};
 
-use crate::card;
-use crate::engine::spliced;
 use crate::refusal::{Reason, Refusal};
+use crate::told::{Note, PATIENT, Told, told_by};
 
-/// The kind of record whose particulars are kept.
-const PATIENT: &str = "Patient";
 /// Records read from the log at once.
 const CHUNK: usize = 1_000;
 /// Records that replace each other, followed from one to the next.
@@ -127,7 +123,12 @@ impl Everybody {
 
     /// What is shown of a record, packed; nothing where there is none.
     pub(crate) fn card(&self, id: &str) -> &[u8] {
-        self.register.note(id).unwrap_or_default()
+        self.register.note(id).map_or(&[], |note| Note::read(note).card)
+    }
+
+    /// The place in the log of the version of a record that is known.
+    pub(crate) fn place(&self, id: &str) -> Option<u64> {
+        Some(Note::read(self.register.note(id)?).place)
     }
 
     /// The particulars of all records, also of those that others replace.
@@ -154,6 +155,21 @@ impl Everybody {
         });
     }
 
+    /// The ids of those whom nobody replaces, from after one on and in their order, at most `most`. All ids are gone through.
+    pub(crate) fn ids_after(&self, after: &str, most: usize) -> Vec<Id> {
+        let mut next: BinaryHeap<&str> = BinaryHeap::with_capacity(most + 1);
+        self.register.each_id(&mut |id| {
+            let is_next = id > after && (next.len() < most || next.peek().is_some_and(|last| id < *last));
+            if is_next && !self.replaced.contains_key(id) {
+                next.push(id);
+                if next.len() > most {
+                    next.pop();
+                }
+            }
+        });
+        next.into_sorted_vec().into_iter().filter_map(Id::new).collect()
+    }
+
     /// The ids of the records that others replace.
     pub(crate) fn replaced(&self) -> impl Iterator<Item = &str> {
         self.replaced.keys().map(String::as_str)
@@ -178,7 +194,7 @@ impl Everybody {
             self.register.remove(id.as_str());
             return;
         };
-        self.register.put_noting(id.as_str(), &told.person, &told.card);
+        self.register.put_noting(id.as_str(), &told.person, &told.note);
         if let Some(other) = told.replaced_by {
             self.replaced.insert(id.as_str().to_owned(), other.as_str().to_owned());
         }
@@ -355,6 +371,8 @@ impl People {
                     drop(state);
                     self.begin(store)?;
                     state = self.lock();
+                    // They may be read by now, and nobody rings again.
+                    continue;
                 }
                 Progress::Failed(why) => {
                     let refusal = Refusal::broken(why);
@@ -464,7 +482,7 @@ fn read_all(store: &Store, names: &Spellings, reached: &AtomicU64) -> Result<Eve
                 // One after the other: unpacked, everybody together would take several times the memory.
                 let Some(told) = told_by(version, names) else { continue };
                 let id = version.id.as_str();
-                all.register.add_unsorted(id, &told.person, &told.card);
+                all.register.add_unsorted(id, &told.person, &told.note);
                 let other = told.replaced_by.map(|other| other.as_str().to_owned());
                 all.replaced.extend(other.map(|other| (id.to_owned(), other)));
                 reached.fetch_add(1, Ordering::Relaxed);
@@ -500,44 +518,4 @@ fn send_pages(store: &Store, pages: &SyncSender<Result<Vec<Version>, String>>) {
 /// As [`everybody`].
 pub fn register(store: &Store, names: &Spellings) -> Result<Register, String> {
     Ok(everybody(store, names)?.register)
-}
-
-/// The particulars in a version of a Patient; `None` for a deletion.
-pub fn person_of(version: &Version, names: &Spellings) -> Option<Person> {
-    Some(told_by(version, names)?.person)
-}
-
-/// What a version of a Patient says.
-struct Told {
-    person: Person,
-    /// What is shown of her, packed.
-    card: Vec<u8>,
-    /// The record that replaces this one.
-    replaced_by: Option<Id>,
-}
-
-/// What a version of a Patient says; `None` for a deletion.
-fn told_by(version: &Version, names: &Spellings) -> Option<Told> {
-    if !version.operation.is_live() {
-        return None;
-    }
-    let document = Document::parse(&spliced(version), Limits::default()).ok()?;
-    let patient = document.root();
-    Some(Told {
-        person: Person::read(patient, names),
-        card: card::packed(patient),
-        replaced_by: replaced_by(patient),
-    })
-}
-
-/// The record that a patient's link names as replacing hers.
-fn replaced_by(patient: Node<'_>) -> Option<Id> {
-    let links = patient.get("link").into_iter().flat_map(|links| links.each());
-    let mut others = links
-        .filter(|link| link.string("type").is_some_and(|kind| kind == "replaced-by"))
-        .filter_map(|link| link.get("other")?.string("reference"));
-    others.find_map(|reference| match Reference::parse(&reference) {
-        Reference::Literal { kind: PATIENT, id, .. } => Id::new(id),
-        _ => None,
-    })
 }

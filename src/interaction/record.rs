@@ -48,41 +48,53 @@ pub(crate) fn parsed(json: &[u8]) -> Result<Document, Refusal> {
         .map_err(|e| Refusal::broken(format!("a stored record cannot be read. {e}")))
 }
 
-/// The records that were hit, in their order. What was answered lately is at hand; the rest is read in one go.
+/// The records that were hit, in their order.
 ///
 /// # Errors
 /// Those of the store and of the clock.
 pub fn fetch(engine: &Engine, hits: &[Hit], clock: &Clock) -> Result<Vec<Record>, Refusal> {
-    clock.check(hits.len() as u64 * STEPS_PER_HIT)?;
-    let at_hand = |hit: &Hit| match hit.seq {
+    let stored = hits.iter().map(|hit| hit.seq).filter(|seq| *seq != search_index::UNDER);
+    let mut stored = at_places(engine, &stored.collect::<Vec<u64>>(), clock)?.into_iter();
+    let mut json = |hit: &Hit| match hit.seq {
         search_index::UNDER => built_in::record(&hit.kind, &hit.id).map(|record| record.json),
-        seq => engine.versions.get(seq),
+        _ => stored.next().flatten(),
     };
-    let mut found: Vec<Option<Arc<[u8]>>> = hits.iter().map(at_hand).collect();
-    let missing = hits.iter().zip(&found).filter(|(_, json)| json.is_none());
-    let missing: Vec<u64> = missing.map(|(hit, _)| hit.seq).collect();
-    if !missing.is_empty() {
-        clock.wait()?;
-        let mut read: FxHashMap<u64, Arc<[u8]>> = FxHashMap::default();
-        for version in engine.store.by_seq(&missing)? {
-            let json: Arc<[u8]> = spliced(&version).into();
-            engine.versions.insert(version.seq, Arc::clone(&json));
-            read.insert(version.seq, json);
-        }
-        for (hit, json) in hits.iter().zip(&mut found) {
-            if json.is_none() {
-                *json = read.remove(&hit.seq);
-            }
-        }
-    }
-    let record = |(hit, json): (&Hit, Option<Arc<[u8]>>)| {
+    let record = |hit: &Hit| {
         Some(Record {
+            json: json(hit)?,
             kind: hit.kind.clone(),
             id: hit.id.clone(),
-            json: json?,
             inside: None,
             score: hit.score,
         })
     };
-    Ok(hits.iter().zip(found).filter_map(record).collect())
+    Ok(hits.iter().filter_map(record).collect())
+}
+
+/// The JSON of the versions at some places in the log, in their order; `None` where there is none. What was answered lately
+/// is at hand; the rest is read in one go.
+///
+/// # Errors
+/// Those of the store and of the clock.
+pub(crate) fn at_places(engine: &Engine, places: &[u64], clock: &Clock) -> Result<Vec<Option<Arc<[u8]>>>, Refusal> {
+    clock.check(places.len() as u64 * STEPS_PER_HIT)?;
+    let mut found: Vec<Option<Arc<[u8]>>> = places.iter().map(|place| engine.versions.get(*place)).collect();
+    let missing = places.iter().zip(&found).filter(|(_, json)| json.is_none());
+    let missing: Vec<u64> = missing.map(|(place, _)| *place).collect();
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    clock.wait()?;
+    let mut read: FxHashMap<u64, Arc<[u8]>> = FxHashMap::default();
+    for version in engine.store.by_seq(&missing)? {
+        let json: Arc<[u8]> = spliced(&version).into();
+        engine.versions.insert(version.seq, Arc::clone(&json));
+        read.insert(version.seq, json);
+    }
+    for (place, json) in places.iter().zip(&mut found) {
+        if json.is_none() {
+            *json = read.get(place).cloned();
+        }
+    }
+    Ok(found)
 }

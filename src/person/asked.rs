@@ -12,6 +12,7 @@ use text::names::SYLLABLES_MAX;
 use text::{Spellings, fold};
 
 use crate::birth::Birth;
+use crate::person::{CITIZEN_DIGITS, TELEPHONE_DIGITS};
 use crate::places;
 
 /// Words that count; the rest is left out.
@@ -44,7 +45,7 @@ const COUNTRY: &str = "975";
 /// Words of a place's name, at most.
 const PLACE_WORDS: usize = 3;
 /// Digits of a telephone number and of a citizen number.
-const DIGITS: [usize; 2] = [8, 11];
+const DIGITS: [usize; 2] = [TELEPHONE_DIGITS, CITIZEN_DIGITS];
 
 /// Everything that was typed.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,6 +5,7 @@ use crate::feature::{Feature, level};
 use crate::frequency::Frequencies;
 use crate::keys::is_mistyped;
 use crate::person::{Name, Person, Sex, same_tokens};
+use crate::places::Place;
 use crate::sound::similar;
 
 /// Systems of which somebody may have several numbers: another number says nothing.
@@ -22,7 +23,11 @@ pub struct Agreement {
 }
 
 /// Compares what both have. A feature that one of them lacks is left out: it says nothing.
-pub fn compare(a: &Person, b: &Person, frequencies: &dyn Frequencies) -> Vec<Agreement> {
+pub fn compare<A: AsRef<str>, B: AsRef<str>>(
+    a: &Person<A>,
+    b: &Person<B>,
+    frequencies: &dyn Frequencies,
+) -> Vec<Agreement> {
     let mut agreements = Vec::with_capacity(Feature::ALL.len());
     let mut add = |feature: Feature, found: Option<(u8, f64)>| {
         if let Some((level, frequency)) = found {
@@ -48,8 +53,8 @@ pub fn compare(a: &Person, b: &Person, frequencies: &dyn Frequencies) -> Vec<Agr
     let mothers = a.mother.as_ref().zip(b.mother.as_ref());
     add(
         Feature::Mother,
-        mothers.map(|(a, b)| match a.value == b.value {
-            true => (level::SAME, frequencies.mother(a)),
+        mothers.map(|(a, b)| match a.value.as_ref() == b.value.as_ref() {
+            true => (level::SAME, frequencies.mother(a.value.as_ref())),
             false => (level::DIFFERENT, 1.0),
         }),
     );
@@ -58,25 +63,29 @@ pub fn compare(a: &Person, b: &Person, frequencies: &dyn Frequencies) -> Vec<Agr
         Feature::Telephone,
         telephones(&a.telephones, &b.telephones, frequencies),
     );
-    add(Feature::Place, places(a, b, frequencies));
+    add(Feature::Place, places(&a.place, &b.place, frequencies));
     agreements
 }
 
 /// The best agreement of any two names.
-fn names(a: &[Name], b: &[Name], frequencies: &dyn Frequencies) -> Option<(u8, f64)> {
+fn names<A: AsRef<str>, B: AsRef<str>>(
+    a: &[Name<A>],
+    b: &[Name<B>],
+    frequencies: &dyn Frequencies,
+) -> Option<(u8, f64)> {
     let pairs = a.iter().flat_map(|a| b.iter().map(move |b| (a, b)));
     let found = pairs.map(|(a, b)| one_name(a, b, frequencies));
     found.min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)))
 }
 
-fn one_name(a: &Name, b: &Name, frequencies: &dyn Frequencies) -> (u8, f64) {
-    let mut left: Vec<&String> = b.iter().collect();
-    let mut pair = |token: &String, fits: &dyn Fn(&str, &str) -> bool| {
+fn one_name<A: AsRef<str>, B: AsRef<str>>(a: &[A], b: &[B], frequencies: &dyn Frequencies) -> (u8, f64) {
+    let mut left: Vec<&str> = b.iter().map(AsRef::as_ref).collect();
+    let mut pair = |token: &str, fits: &dyn Fn(&str, &str) -> bool| {
         let at = left.iter().position(|other| fits(token, other))?;
         Some(left.remove(at))
     };
     let (mut frequency, mut exact, mut rest) = (1.0, 0, Vec::new());
-    for token in a {
+    for token in a.iter().map(AsRef::as_ref) {
         match pair(token, &|a, b| a == b) {
             Some(_) => {
                 frequency *= frequencies.token(token);
@@ -137,24 +146,36 @@ fn citizens(a: u64, b: u64, frequencies: &dyn Frequencies) -> (u8, f64) {
 }
 
 /// Numbers of a system are for one person, as far as anybody knows.
-fn identifiers(a: &Person, b: &Person, frequencies: &dyn Frequencies) -> Option<(u8, f64)> {
-    if a.identifiers
+fn identifiers<A: AsRef<str>, B: AsRef<str>>(
+    a: &Person<A>,
+    b: &Person<B>,
+    frequencies: &dyn Frequencies,
+) -> Option<(u8, f64)> {
+    let pairs = a
+        .identifiers
         .iter()
-        .any(|identifier| b.identifiers.contains(identifier))
-    {
-        return Some((level::SAME, frequencies.own_number()));
+        .flat_map(|a| b.identifiers.iter().map(move |b| (a, b)));
+    let of_one_system = pairs.filter(|(a, b)| a.system.as_ref() == b.system.as_ref());
+    let mut differ = false;
+    for (a, b) in of_one_system {
+        if a.value.as_ref() == b.value.as_ref() {
+            return Some((level::SAME, frequencies.own_number()));
+        }
+        let system = a.system.as_ref();
+        differ |= !system.is_empty() && !OF_SEVERAL.iter().any(|end| system.ends_with(end));
     }
-    let single = |system: &str| !system.is_empty() && !OF_SEVERAL.iter().any(|end| system.ends_with(end));
-    let systems = a.identifiers.iter().map(|identifier| &identifier.system);
-    let mut shared = systems.filter(|system| b.identifiers.iter().any(|other| other.system == **system));
-    shared.any(|system| single(system)).then_some((level::DIFFERENT, 1.0))
+    differ.then_some((level::DIFFERENT, 1.0))
 }
 
 fn orders(a: u32, b: u32) -> Option<(u8, f64)> {
     (a > 0 && b > 0).then_some((u8::from(a != b), 1.0))
 }
 
-fn parents(a: &Person, b: &Person, frequencies: &dyn Frequencies) -> Option<(u8, f64)> {
+fn parents<A: AsRef<str>, B: AsRef<str>>(
+    a: &Person<A>,
+    b: &Person<B>,
+    frequencies: &dyn Frequencies,
+) -> Option<(u8, f64)> {
     let known = a
         .parents
         .iter()
@@ -192,12 +213,11 @@ fn telephones(a: &[u64], b: &[u64], frequencies: &dyn Frequencies) -> Option<(u8
     )
 }
 
-fn places(a: &Person, b: &Person, frequencies: &dyn Frequencies) -> Option<(u8, f64)> {
-    let (a, b) = (&a.place, &b.place);
+fn places(a: &Place, b: &Place, frequencies: &dyn Frequencies) -> Option<(u8, f64)> {
     if a.is_unknown() || b.is_unknown() {
         return None;
     }
-    let agree = |of: fn(&crate::Place) -> u32| of(a) > 0 && of(a) == of(b);
+    let agree = |of: fn(&Place) -> u32| of(a) > 0 && of(a) == of(b);
     Some(if a.house > 0 && a.house == b.house {
         (level::HOUSE, frequencies.house(a.house))
     } else if agree(|place| place.chiwog) {

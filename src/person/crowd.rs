@@ -44,14 +44,6 @@ impl List {
         self.bits.shrink_to_fit();
     }
 
-    /// They as a set of its own.
-    pub fn into_set(self) -> Set<'static> {
-        match self.bits.is_empty() {
-            true => Set::Few(Cow::Owned(self.people)),
-            false => Set::Many(Cow::Owned(self.bits)),
-        }
-    }
-
     /// They as a set.
     pub fn set(&self) -> Set<'_> {
         match self.bits.is_empty() {
@@ -114,11 +106,6 @@ impl<'a> Set<'a> {
         people.sort_unstable();
         people.dedup();
         Set::Few(Cow::Owned(people))
-    }
-
-    /// Those whose bits are set.
-    pub fn of_bits(bits: Vec<u64>) -> Set<'static> {
-        Set::Many(Cow::Owned(bits))
     }
 
     /// Those in any of the sets.

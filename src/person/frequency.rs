@@ -1,7 +1,6 @@
 //! How often particulars occur among the people a person is looked for in.
 
 use crate::birth::Birth;
-use crate::person::Identifier;
 
 /// How often particulars occur, each as a share of everybody, above 0 and at most 1.
 pub trait Frequencies {
@@ -24,7 +23,7 @@ pub trait Frequencies {
     /// People with a number of another system that gives everybody another.
     fn own_number(&self) -> f64;
     /// People who have a mother of that number.
-    fn mother(&self, mother: &Identifier) -> f64;
+    fn mother(&self, number: &str) -> f64;
 }
 
 /// Counts with a little of what is usual everywhere mixed in, so that what was never seen is rare, not impossible.

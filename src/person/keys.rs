@@ -13,18 +13,29 @@ pub(crate) type Key = u32;
 
 /// A hash of some words for a purpose; the same in every process of one build.
 pub(crate) fn hash(purpose: &str, words: &[&str]) -> u64 {
+    hasher(purpose, words).finish()
+}
+
+fn hasher(purpose: &str, words: &[&str]) -> FxHasher {
     let mut hasher = FxHasher::default();
     hasher.write(purpose.as_bytes());
     for word in words {
         hasher.write_u8(0xff);
         hasher.write(word.as_bytes());
     }
-    hasher.finish()
+    hasher
 }
 
 fn key(purpose: &str, words: &[&str]) -> Key {
     // The hasher's best bits are the lowest.
     hash(purpose, words) as Key
+}
+
+/// The key of some words and a number.
+fn numbered(purpose: &str, words: &[&str], number: u64) -> Key {
+    let mut hasher = hasher(purpose, words);
+    hasher.write_u64(number);
+    hasher.finish() as Key
 }
 
 /// The key of a record's id.
@@ -34,12 +45,12 @@ pub(crate) fn of_id(id: &str) -> Key {
 
 /// The key of a citizen number.
 pub(crate) fn of_citizen(number: u64) -> Key {
-    key("citizen", &[&number.to_string()])
+    numbered("citizen", &[], number)
 }
 
 /// The key of a telephone number.
 pub(crate) fn of_telephone(number: u64) -> Key {
-    key("telephone", &[&number.to_string()])
+    numbered("telephone", &[], number)
 }
 
 fn of_identifier(identifier: &Identifier) -> Key {
@@ -47,17 +58,18 @@ fn of_identifier(identifier: &Identifier) -> Key {
 }
 
 /// The key of the mother's number, shared by her children.
-pub(crate) fn of_mother(mother: &Identifier) -> Key {
-    key("mother", &[&mother.value])
+pub(crate) fn of_mother(number: &str) -> Key {
+    key("mother", &[number])
 }
 
 /// The key of a house.
 pub(crate) fn of_house(house: u64) -> Key {
-    key("house", &[&house.to_string()])
+    numbered("house", &[], house)
 }
 
-fn of_token(token: &str, year: u32) -> Key {
-    key("token", &[&sound(token), &year.to_string()])
+/// The key of how a token of a name sounds, in people born in a year; 0 where that is not known.
+fn of_sound(sound: &str, year: u32) -> Key {
+    numbered("token", &[sound], u64::from(year))
 }
 
 fn of_name(name: &Name) -> Key {
@@ -68,11 +80,12 @@ fn of_name(name: &Name) -> Key {
 }
 
 fn of_mother_s_name(name: &Name, year: u32) -> Key {
-    of_name(name) ^ key("mother's name", &[&year.to_string()])
+    of_name(name) ^ numbered("mother's name", &[], u64::from(year))
 }
 
 fn of_day(birth: &Birth) -> Key {
-    key("day", &[&format!("{}-{}-{}", birth.year, birth.month, birth.day)])
+    let [year, month, day] = [birth.year, birth.month, birth.day].map(u64::from);
+    numbered("day", &[], year << 16 | month << 8 | day)
 }
 
 /// The key of the day of birth, where it is known.
@@ -84,7 +97,7 @@ pub(crate) fn of_days(person: &Person) -> Vec<Key> {
 pub(crate) fn kept(person: &Person) -> Vec<Key> {
     let mut keys = exact(person);
     let year = person.birth.map_or(0, |birth| birth.year);
-    keys.extend(person.names.iter().flatten().map(|token| of_token(token, year)));
+    keys.extend(person.names.iter().flatten().map(|token| of_sound(&sound(token), year)));
     keys.extend(of_days(person));
     if !person.parents[0].is_empty() && year > 0 {
         keys.push(of_mother_s_name(&person.parents[0], year));
@@ -94,40 +107,18 @@ pub(crate) fn kept(person: &Person) -> Vec<Key> {
     keys
 }
 
-/// What all keys of somebody come to who has everything: another number where they are made otherwise.
-pub(crate) fn probe() -> u64 {
-    let of = |value: &str| Identifier {
-        system: "book".to_owned(),
-        value: value.to_owned(),
-    };
-    let person = Person {
-        names: vec![vec!["tshering".to_owned(), "dorji".to_owned()]],
-        birth: Some(Birth {
-            year: 1987,
-            month: 4,
-            day: 9,
-        }),
-        citizen: Some(11_404_000_581),
-        identifiers: vec![of("B1")],
-        mother: Some(of("M1")),
-        parents: [vec!["pema".to_owned()], Vec::new()],
-        telephones: vec![17_123_456],
-        place: crate::Place {
-            house: 7,
-            ..crate::Place::default()
-        },
-        ..Person::default()
-    };
-    let keys = kept(&person).into_iter().chain([of_id("0-17")]);
-    keys.fold(0, |all, key| all.rotate_left(7) ^ u64::from(key))
+/// The keys of her own numbers.
+pub(crate) fn of_numbers(person: &Person) -> Vec<Key> {
+    let mut keys: Vec<Key> = person.citizen.map(of_citizen).into_iter().collect();
+    keys.extend(person.identifiers.iter().map(of_identifier));
+    keys.extend(person.telephones.iter().map(|number| of_telephone(*number)));
+    keys
 }
 
 /// The keys that do not depend on the date of birth.
 fn exact(person: &Person) -> Vec<Key> {
-    let mut keys: Vec<Key> = person.citizen.map(of_citizen).into_iter().collect();
-    keys.extend(person.identifiers.iter().map(of_identifier));
-    keys.extend(person.mother.as_ref().map(of_mother));
-    keys.extend(person.telephones.iter().map(|number| of_telephone(*number)));
+    let mut keys = of_numbers(person);
+    keys.extend(person.mother.iter().map(|mother| of_mother(&mother.value)));
     keys.extend(person.names.iter().map(of_name));
     if person.place.house > 0 {
         keys.push(of_house(person.place.house));
@@ -145,15 +136,12 @@ pub(crate) fn sought(person: &Person) -> Vec<Key> {
             .flat_map(|number| mistyped(*number))
             .map(of_citizen),
     );
-    let tokens = || person.names.iter().flatten();
+    let sounds: Vec<String> = person.names.iter().flatten().map(|token| sound(token)).collect();
+    let sounding = |year: u32| sounds.iter().map(move |sound| of_sound(sound, year));
     match person.birth {
         Some(birth) => {
             let years = birth.year.saturating_sub(2)..=birth.year.saturating_add(2);
-            keys.extend(
-                years
-                    .chain([0])
-                    .flat_map(|year| tokens().map(move |token| of_token(token, year))),
-            );
+            keys.extend(years.chain([0]).flat_map(sounding));
             keys.extend(
                 [Some(birth), birth.swapped()]
                     .into_iter()
@@ -165,49 +153,47 @@ pub(crate) fn sought(person: &Person) -> Vec<Key> {
                 keys.push(of_mother_s_name(&person.parents[0], birth.year));
             }
         }
-        None => keys.extend(tokens().map(|token| of_token(token, 0))),
+        None => keys.extend(sounding(0)),
     }
     keys.sort_unstable();
     keys.dedup();
     keys
 }
 
+/// Digits of a citizen number.
+const DIGITS: u32 = 11;
+/// Citizen numbers are below this. A hash, in a register without readable particulars, is not: it is no number that can be
+/// mistyped.
+const NUMBERS: u64 = 10_u64.pow(DIGITS);
+
+/// The digit of a number at a place, the last at 0.
+fn digit(number: u64, at: u32) -> u64 {
+    number / 10_u64.pow(at) % 10
+}
+
 /// The citizen numbers that one mistyped digit makes of a number, or two swapped.
 pub(crate) fn mistyped(number: u64) -> impl Iterator<Item = u64> {
-    let digits: Vec<u8> = format!("{number:011}").into_bytes();
-    // A hash, in a register without readable particulars, is no number that can be mistyped.
-    let length = if digits.len() == 11 { 11 } else { 0 };
-    let value = |digits: &[u8]| {
-        digits
-            .iter()
-            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))
-    };
-    let changed = (0..length).flat_map(|at| (b'0'..=b'9').map(move |digit| (at, digit)));
-    let mut found: Vec<u64> = Vec::new();
-    for (at, digit) in changed {
-        let mut other = digits.clone();
-        other[at] = digit;
-        found.push(value(&other));
-    }
-    for at in 1..length {
-        let mut other = digits.clone();
-        other.swap(at - 1, at);
-        found.push(value(&other));
-    }
-    found.retain(|other| *other != number);
-    found.into_iter()
+    let places = if number < NUMBERS { DIGITS } else { 0 };
+    let with = move |at: u32, digits: u64, other: u64| number - digits * 10_u64.pow(at) + other * 10_u64.pow(at);
+    let changed = (0..places).flat_map(move |at| (0..10).map(move |other| with(at, digit(number, at), other)));
+    let swapped = (1..places).map(move |at| {
+        let (low, high) = (digit(number, at - 1), digit(number, at));
+        with(at - 1, 10 * high + low, 10 * low + high)
+    });
+    changed.chain(swapped).filter(move |other| *other != number)
 }
 
 /// Whether one mistyped digit, or two swapped, make one citizen number of the other.
 pub(crate) fn is_mistyped(a: u64, b: u64) -> bool {
-    let (a, b) = (format!("{a:011}").into_bytes(), format!("{b:011}").into_bytes());
-    if a.len() != 11 || b.len() != 11 {
+    if a >= NUMBERS || b >= NUMBERS {
         return false;
     }
-    let differ: Vec<usize> = (0..11).filter(|at| a[*at] != b[*at]).collect();
-    match differ[..] {
-        [_] => true,
-        [first, second] => second == first + 1 && a[first] == b[second] && a[second] == b[first],
+    let mut differ = (0..DIGITS).filter(|at| digit(a, *at) != digit(b, *at));
+    match (differ.next(), differ.next(), differ.next()) {
+        (Some(_), None, _) => true,
+        (Some(low), Some(high), None) => {
+            high == low + 1 && digit(a, low) == digit(b, high) && digit(a, high) == digit(b, low)
+        }
         _ => false,
     }
 }

@@ -12,11 +12,13 @@ pub const CITIZEN: &str = "http://id.gov.bt/citizen";
 const EXTENSIONS: &str = "http://fhir.moh.gov.bt/StructureDefinition/";
 /// Of each kind of particular so many are looked at: whoever has more is told by those.
 const EACH_MAX: usize = 8;
+/// Digits of a citizen number.
+pub const CITIZEN_DIGITS: usize = 11;
 /// Digits of a telephone number that count: without the country's code.
-const TELEPHONE_DIGITS: usize = 8;
+pub const TELEPHONE_DIGITS: usize = 8;
 
 /// The tokens of one name, in no order, each as it counts.
-pub type Name = Vec<String>;
+pub type Name<T = String> = Vec<T>;
 
 /// What is known of the sex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,18 +36,18 @@ pub enum Sex {
 
 /// A number of some system.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Identifier {
+pub struct Identifier<T = String> {
     /// The system's address; empty where none is named.
-    pub system: String,
+    pub system: T,
     /// The number, without spaces.
-    pub value: String,
+    pub value: T,
 }
 
-/// The particulars of a person.
+/// The particulars of a person; her texts are her own, or lent by the register that has her.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Person {
+pub struct Person<T = String> {
     /// Her names: one, or several where she has changed it or it is written in two scripts.
-    pub names: Vec<Name>,
+    pub names: Vec<Name<T>>,
     /// The date of birth.
     pub birth: Option<Birth>,
     /// The sex.
@@ -53,11 +55,11 @@ pub struct Person {
     /// The citizen number, as digits.
     pub citizen: Option<u64>,
     /// Other numbers.
-    pub identifiers: Vec<Identifier>,
+    pub identifiers: Vec<Identifier<T>>,
     /// The number the mother is known by.
-    pub mother: Option<Identifier>,
+    pub mother: Option<Identifier<T>>,
     /// The names of mother and father.
-    pub parents: [Name; 2],
+    pub parents: [Name<T>; 2],
     /// Telephone numbers, as their last eight digits.
     pub telephones: Vec<u64>,
     /// Where she lives.
@@ -99,6 +101,13 @@ impl Person {
     pub fn is_unknown(&self) -> bool {
         let numbers = self.citizen.is_some() || !self.identifiers.is_empty() || !self.telephones.is_empty();
         self.names.is_empty() && self.birth.is_none() && !numbers && self.mother.is_none()
+    }
+
+    /// Whether a number of hers is one of another's: the citizen number, one of the same system, a telephone.
+    pub(crate) fn shares_number(&self, other: &Person) -> bool {
+        let citizen = self.citizen.is_some() && self.citizen == other.citizen;
+        let identifier = self.identifiers.iter().any(|own| other.identifiers.contains(own));
+        citizen || identifier || self.telephones.iter().any(|own| other.telephones.contains(own))
     }
 
     /// Takes in what another record of the same person has more: names, numbers, telephones, and what is not known of her.
@@ -201,10 +210,33 @@ impl Person {
     }
 }
 
+impl Person<&str> {
+    /// She, with texts of her own.
+    pub(crate) fn to_own(&self) -> Person {
+        let name = |name: &Name<&str>| name.iter().map(|token| (*token).to_owned()).collect::<Name>();
+        let identifier = |it: &Identifier<&str>| Identifier {
+            system: it.system.to_owned(),
+            value: it.value.to_owned(),
+        };
+        Person {
+            names: self.names.iter().map(name).collect(),
+            birth: self.birth,
+            sex: self.sex,
+            citizen: self.citizen,
+            identifiers: self.identifiers.iter().map(identifier).collect(),
+            mother: self.mother.as_ref().map(identifier),
+            parents: self.parents.each_ref().map(name),
+            telephones: self.telephones.clone(),
+            place: self.place,
+            birth_order: self.birth_order,
+        }
+    }
+}
+
 /// A citizen number as digits; `None` where it is none.
 pub fn citizen(value: &str) -> Option<u64> {
     let digits: String = value.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
-    (digits.len() == 11 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
+    (digits.len() == CITIZEN_DIGITS && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 /// A telephone number as its last eight digits; `None` where it has fewer than six.
@@ -215,8 +247,9 @@ pub fn telephone(value: &str) -> Option<u64> {
 }
 
 /// Whether two names have the same tokens, in whatever order.
-pub(crate) fn same_tokens(a: &[String], b: &[String]) -> bool {
-    a.len() == b.len() && a.iter().all(|token| b.contains(token))
+pub(crate) fn same_tokens<A: AsRef<str>, B: AsRef<str>>(a: &[A], b: &[B]) -> bool {
+    let has = |token: &A| b.iter().any(|other| other.as_ref() == token.as_ref());
+    a.len() == b.len() && a.iter().all(has)
 }
 
 fn each<'a>(node: Node<'a>, name: &str) -> impl Iterator<Item = Node<'a>> + use<'a> {

@@ -1,25 +1,19 @@
-//! Many people's particulars, found by what two records of one person are likely to share.
+//! Many people's particulars in memory, found by what two records of one person are likely to share.
 //!
-//! They are in memory, or most of them at rest in a file ([`Register::open`]), with those in memory who changed since. A person
-//! in memory is a few dozen bytes in one arena, and eight or nine keys of eight bytes. Keys lie sorted; those of lately
+//! A person is a few dozen bytes in one arena, and eight or nine keys of eight bytes. Keys lie sorted; those of lately
 //! changed people lie beside, until there are so many that all are sorted anew. Whoever changes is appended again and
 //! the old bytes are given up, until half of the arena is that.
 
-use std::borrow::Cow;
-use std::fs::File;
-
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::birth::Birth;
-use crate::counts::Counts;
 use crate::frequency::{Frequencies, Smoothed, USUAL_DAY, USUAL_TOKEN, USUAL_YEAR, usual_place};
 use crate::keys::{self, Key};
-use crate::lookup::{By, Lookup};
+use crate::lookup::Lookup;
 use crate::pack::{self, Lexicon};
 use crate::person::{Identifier, Person};
-use crate::roster::{Head, Unreadable};
+use crate::places::Place;
 use crate::score::{Grade, Score, score};
-use crate::settled::{Held, Settled};
 use crate::weights::Weights;
 
 /// Of the people a key leads to, so many are looked at: a key of more says next to nothing.
@@ -28,6 +22,8 @@ const OF_A_KEY: usize = 20_000;
 const REACHED: usize = 2_000;
 /// So many of them are compared in full, those with the rarest keys in common.
 const COMPARED: usize = 80;
+/// Systems of numbers that are known by name; a country has a dozen.
+const SYSTEMS_MAX: usize = 64;
 /// Keys of so many lately changed people are looked through unsorted, or a sixteenth of all.
 const LATELY: usize = 4_096;
 
@@ -87,22 +83,32 @@ impl Sorted {
     }
 }
 
-/// The numbers of the people under a key.
-struct Under<'r> {
-    at_rest: Option<Held<'r>>,
-    sorted: &'r [u64],
-    lately: &'r [u32],
+/// Says at once of most numbers that they were not put in: most people under a common key were reached by no rarer one.
+struct Sieve([u64; 1 << SIEVE_BITS >> 6]);
+
+/// As many places as take few kilobytes and are mostly free when all who are reached are in.
+const SIEVE_BITS: usize = 16;
+
+impl Default for Sieve {
+    fn default() -> Sieve {
+        Sieve([0; 1 << SIEVE_BITS >> 6])
+    }
 }
 
-impl Under<'_> {
-    fn len(&self) -> usize {
-        self.at_rest.as_ref().map_or(0, Held::len) + self.sorted.len() + self.lately.len()
+impl Sieve {
+    fn place(number: u32) -> (usize, u64) {
+        let place = number as usize & ((1 << SIEVE_BITS) - 1);
+        (place >> 6, 1 << (place & 63))
     }
 
-    fn numbers(&self) -> impl Iterator<Item = u32> {
-        let at_rest = self.at_rest.as_ref().map(Held::numbers).unwrap_or_default();
-        let sorted = self.sorted.iter().map(|entry| *entry as u32);
-        at_rest.into_iter().chain(sorted).chain(self.lately.iter().copied())
+    fn put(&mut self, number: u32) {
+        let (word, bit) = Sieve::place(number);
+        self.0[word] |= bit;
+    }
+
+    fn may_have(&self, number: u32) -> bool {
+        let (word, bit) = Sieve::place(number);
+        self.0[word] & bit != 0
     }
 }
 
@@ -110,64 +116,24 @@ impl Under<'_> {
 #[derive(Default)]
 pub struct Register {
     arena: Vec<u8>,
-    /// Where the bytes begin of each number after those at rest.
+    /// Where each number's bytes begin.
     starts: Vec<u32>,
-    /// Whether such a number's person changed or went since.
+    /// Whether a number's person changed or went since.
     gone: Vec<bool>,
-    /// Those at rest who changed or went since.
-    gone_at_rest: FxHashSet<u32>,
     living: usize,
     lexicon: Lexicon,
     sorted: Sorted,
-    /// How many people in memory `sorted` is about.
-    in_order: usize,
+    /// How many numbers `sorted` is about.
+    settled: usize,
     lately: FxHashMap<Key, Vec<u32>>,
-    counts: Counts,
+    years: FxHashMap<u32, u32>,
+    days: FxHashMap<Birth, u32>,
+    places: FxHashMap<u32, u32>,
     lookup: Lookup,
+    systems: Vec<String>,
 }
 
 impl Register {
-    /// The people at rest in a file that [`Settler`](crate::Settler) wrote, and what they are. They take a few megabytes of
-    /// memory, of which 8 MiB are what was read last; the file must stay as it is.
-    ///
-    /// # Errors
-    /// [`Unreadable`] where it is none, of another release, or damaged where all of it is described.
-    pub fn open(file: File) -> Result<(Register, Head), Unreadable> {
-        let (settled, directory) = Settled::open(file)?;
-        let register = Register {
-            living: settled.count() as usize,
-            lookup: Lookup::of(settled, &directory.lexicon),
-            lexicon: directory.lexicon,
-            counts: directory.counts,
-            ..Register::default()
-        };
-        Ok((register, directory.head))
-    }
-
-    /// Whether a part of the file could not be read: answers since then may lack somebody, and it is to be made anew.
-    pub fn has_failed(&self) -> bool {
-        self.at_rest().is_some_and(|settled| settled.pages.failed())
-    }
-
-    /// How many people are in memory, those who are gone again among them.
-    pub fn in_memory(&self) -> usize {
-        self.starts.len()
-    }
-
-    fn at_rest(&self) -> Option<&Settled> {
-        self.lookup.settled()
-    }
-
-    /// The number of the first person in memory.
-    fn first(&self) -> u32 {
-        self.at_rest().map_or(0, Settled::count)
-    }
-
-    /// The numbers of all who are or were here.
-    fn numbers(&self) -> std::ops::Range<u32> {
-        0..self.first() + self.starts.len() as u32
-    }
-
     /// How many people there are.
     pub fn len(&self) -> usize {
         self.living
@@ -198,26 +164,21 @@ impl Register {
         let Some((number, person)) = self.get(id) else {
             return;
         };
-        match number.checked_sub(self.first()) {
-            Some(own) => self.gone[own as usize] = true,
-            None => {
-                self.gone_at_rest.insert(number);
-            }
-        }
+        self.gone[number as usize] = true;
         self.living -= 1;
-        self.counts.add(&person, -1, &mut self.lexicon);
+        self.count(&person, -1);
     }
 
     /// A person and her number, by id.
     fn get(&self, id: &str) -> Option<(u32, Person)> {
         let number = self.number(id)?;
-        Some((number, pack::person(&self.bytes(number), &self.lexicon)?))
+        Some((number, pack::person(self.bytes(number), &self.lexicon)?.to_own()))
     }
 
     fn number(&self, id: &str) -> Option<u32> {
         let mut found = None;
         self.each_of(keys::of_id(id), &mut |number| {
-            if pack::id(&self.bytes(number)) == Some(id) {
+            if pack::id(self.bytes(number)) == Some(id) {
                 found = Some(number);
             }
         });
@@ -234,31 +195,41 @@ impl Register {
         self.number(id).is_some()
     }
 
-    /// What was noted of a record; of those at rest nothing is.
+    /// What was noted of a record.
     pub fn note(&self, id: &str) -> Option<&[u8]> {
-        pack::note(self.own_bytes(self.number(id)?)?)
+        pack::note(self.bytes(self.number(id)?))
     }
 
     /// Everybody, in the order they came or last changed.
     pub fn each(&self, each: &mut dyn FnMut(&str, &Person)) {
-        for number in self.numbers().filter(|number| self.lives(*number)) {
-            if let Some((id, person)) = self.of_number(number) {
+        let living = (0..self.starts.len()).filter(|number| !self.gone[*number]);
+        for number in living {
+            if let Some((id, person)) = pack::read(self.bytes(number as u32), &self.lexicon) {
                 each(&id, &person);
             }
         }
     }
 
+    /// Calls `each` with the ids of everybody, in the order they came or last changed.
+    pub fn each_id<'a>(&'a self, each: &mut dyn FnMut(&'a str)) {
+        let living = (0..self.starts.len() as u32).filter(|number| self.lives(*number));
+        living.filter_map(|number| self.id_of(number)).for_each(each);
+    }
+
     /// The ids of everybody, in the order they came or last changed.
     pub fn ids(&self) -> Vec<String> {
-        let living = self.numbers().filter(|number| self.lives(*number));
-        living.filter_map(|number| self.id_of(number)).collect()
+        let mut ids = Vec::with_capacity(self.living);
+        self.each_id(&mut |id| ids.push(id.to_owned()));
+        ids
     }
 
     /// At most `most` people, evenly spread over the order they came in.
     pub(crate) fn sample(&self, most: usize) -> Vec<Person> {
-        let step = (self.numbers().len() / most.max(1)).max(1);
-        let numbers = self.numbers().step_by(step).filter(|number| self.lives(*number));
-        let read = |number: u32| pack::person(&self.bytes(number), &self.lexicon);
+        let step = (self.starts.len() / most.max(1)).max(1);
+        let numbers = (0..self.starts.len())
+            .step_by(step)
+            .filter(|number| !self.gone[*number]);
+        let read = |number: usize| Some(pack::person(self.bytes(number as u32), &self.lexicon)?.to_own());
         numbers.filter_map(read).take(most).collect()
     }
 
@@ -269,9 +240,9 @@ impl Register {
         most: usize,
         each: &mut dyn FnMut(&Person, &Person),
     ) {
-        let read = |number: u32| pack::person(&self.bytes(number), &self.lexicon);
+        let read = |number: u32| Some(pack::person(self.bytes(number), &self.lexicon)?.to_own());
         let mut left = most;
-        for number in self.numbers().filter(|number| self.lives(*number)) {
+        for number in (0..self.starts.len() as u32).filter(|number| !self.gone[*number as usize]) {
             let Some(person) = read(number) else { continue };
             for key in keys(&person) {
                 let mut others = Vec::new();
@@ -300,11 +271,10 @@ impl Register {
         most: usize,
     ) -> Vec<Found> {
         let scored = self.candidates(person).into_iter().filter_map(|number| {
-            let bytes = self.bytes(number);
-            let other = pack::person(&bytes, &self.lexicon)?;
+            let other = pack::person(self.bytes(number), &self.lexicon)?;
             let score = score(person, &other, frequencies, weights);
             let likely = score.grade > Grade::CertainlyNot;
-            let id = pack::id(&bytes).filter(|_| likely)?.to_owned();
+            let id = self.id_of(number).filter(|_| likely)?.to_owned();
             Some(Found { id, score })
         });
         let mut found: Vec<Found> = scored.collect();
@@ -320,6 +290,27 @@ impl Register {
         found
     }
 
+    /// The ids of those who have a number of this person exactly, at most `most`.
+    pub fn holders_of(&self, numbers: &Person, most: usize) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for key in keys::of_numbers(numbers) {
+            self.each_of(key, &mut |number| {
+                let holder = self.of_number(number).filter(|_| found.len() < most);
+                if let Some((id, _)) = holder.filter(|(_, person)| person.shares_number(numbers))
+                    && !found.contains(&id)
+                {
+                    found.push(id);
+                }
+            });
+        }
+        found
+    }
+
+    /// The systems of its people's numbers, those that were met first.
+    pub fn systems(&self) -> impl Iterator<Item = &str> {
+        self.systems.iter().map(String::as_str)
+    }
+
     /// How likely a record is of this person; `None` where there is no such record.
     pub fn explain(&self, person: &Person, id: &str, weights: &Weights) -> Option<Score> {
         Some(score(person, &self.person(id)?, self, weights))
@@ -327,20 +318,31 @@ impl Register {
 
     /// The numbers of those who share keys with a person; where they are many, those who share the rarest.
     fn candidates(&self, person: &Person) -> Vec<u32> {
-        let mut lists: Vec<Under<'_>> = keys::sought(person).into_iter().map(|key| self.under(key)).collect();
-        lists.retain(|list| list.len() > 0);
-        lists.sort_by_key(Under::len);
+        let of = |key: Key| {
+            (
+                self.sorted.of(key),
+                self.lately.get(&key).map_or(&[][..], Vec::as_slice),
+            )
+        };
+        let keys = keys::sought(person).into_iter().map(of);
+        let length = |(sorted, lately): &(&[u64], &[u32])| sorted.len() + lately.len();
+        let mut lists: Vec<(&[u64], &[u32])> = keys.filter(|list| length(list) > 0).collect();
+        lists.sort_by_key(length);
         let people = self.living.max(2) as f32;
         let mut reached: FxHashMap<u32, f32> = FxHashMap::default();
+        let mut sieve = Sieve::default();
         for list in lists {
-            let rarity = (people / list.len() as f32).log2().max(0.1);
-            let numbers = list.numbers();
-            for number in numbers.filter(|number| self.lives(*number)).take(OF_A_KEY) {
-                // Who shares none of the rarer keys is not among those who share the rarest.
-                if let Some(sum) = reached.get_mut(&number) {
+            let rarity = (people / length(&list) as f32).log2().max(0.1);
+            let numbers = list.0.iter().map(|entry| *entry as u32).chain(list.1.iter().copied());
+            for number in numbers.take(OF_A_KEY) {
+                if sieve.may_have(number)
+                    && let Some(sum) = reached.get_mut(&number)
+                {
                     *sum += rarity;
-                } else if reached.len() < REACHED {
+                } else if reached.len() < REACHED && self.lives(number) {
+                    // Later, who shares none of the rarer keys is not among those who share the rarest.
                     reached.insert(number, rarity);
+                    sieve.put(number);
                 }
             }
         }
@@ -353,37 +355,24 @@ impl Register {
         reached.into_iter().map(|(number, _)| number).collect()
     }
 
-    fn under(&self, key: Key) -> Under<'_> {
-        Under {
-            at_rest: self.at_rest().and_then(|settled| settled.under(By::Key(key))),
-            sorted: self.sorted.of(key),
-            lately: self.lately.get(&key).map_or(&[][..], Vec::as_slice),
-        }
-    }
-
     fn append(&mut self, id: &str, person: &Person, note: &[u8]) -> u32 {
-        let number = self.numbers().end;
+        let number = self.starts.len() as u32;
         self.starts.push(self.arena.len() as u32);
         self.gone.push(false);
         pack::write(&mut self.arena, (id, note), person, &mut self.lexicon);
         self.lookup.add(person, &self.lexicon);
+        for Identifier { system, .. } in &person.identifiers {
+            if self.systems.len() < SYSTEMS_MAX && !self.systems.contains(system) {
+                self.systems.push(system.clone());
+            }
+        }
         self.living += 1;
-        self.counts.add(person, 1, &mut self.lexicon);
+        self.count(person, 1);
         number
     }
 
-    /// Somebody packed; nothing where she is at rest and cannot be read.
-    fn bytes(&self, number: u32) -> Cow<'_, [u8]> {
-        match self.own_bytes(number) {
-            Some(bytes) => Cow::Borrowed(bytes),
-            None => Cow::Owned(self.at_rest().map(|settled| settled.packed(number)).unwrap_or_default()),
-        }
-    }
-
-    /// The bytes from where somebody in memory begins.
-    fn own_bytes(&self, number: u32) -> Option<&[u8]> {
-        let own = number.checked_sub(self.first())?;
-        Some(&self.arena[self.starts[own as usize] as usize..])
+    fn bytes(&self, number: u32) -> &[u8] {
+        &self.arena[self.starts[number as usize] as usize..]
     }
 
     /// What people are looked up by.
@@ -393,10 +382,7 @@ impl Register {
 
     /// Whether the person of a number is there.
     pub(crate) fn lives(&self, number: u32) -> bool {
-        match number.checked_sub(self.first()) {
-            Some(own) => !self.gone[own as usize],
-            None => !self.gone_at_rest.contains(&number),
-        }
+        !self.gone[number as usize]
     }
 
     /// The number of a token, where somebody has or had it.
@@ -405,21 +391,28 @@ impl Register {
     }
 
     /// Somebody's id, by her number.
-    pub(crate) fn id_of(&self, number: u32) -> Option<String> {
-        pack::id(&self.bytes(number)).map(str::to_owned)
+    pub(crate) fn id_of(&self, number: u32) -> Option<&str> {
+        pack::id(self.bytes(number))
     }
 
     /// Somebody by her number, with her id.
     pub(crate) fn of_number(&self, number: u32) -> Option<(String, Person)> {
-        pack::read(&self.bytes(number), &self.lexicon)
+        pack::read(self.bytes(number), &self.lexicon)
     }
 
     /// Calls `each` with every living number under a key.
     pub(crate) fn each_of(&self, key: Key, each: &mut dyn FnMut(u32)) {
-        self.under(key)
-            .numbers()
-            .filter(|number| self.lives(*number))
-            .for_each(each);
+        let mut living = |number: u32| {
+            if !self.gone[number as usize] {
+                each(number);
+            }
+        };
+        self.sorted.of(key).iter().for_each(|entry| living(*entry as u32));
+        self.lately
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .for_each(|number| living(*number));
     }
 
     fn holders(&self, key: Key) -> u32 {
@@ -428,14 +421,40 @@ impl Register {
         count
     }
 
+    /// Counts a person's particulars up or down.
+    fn count(&mut self, person: &Person, people: i32) {
+        fn add<K: std::hash::Hash + Eq>(counts: &mut FxHashMap<K, u32>, key: K, people: i32) {
+            let count = counts.entry(key).or_default();
+            *count = count.saturating_add_signed(people);
+        }
+        let mut tokens: Vec<&String> = person.names.iter().flatten().collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens.into_iter().for_each(|token| self.lexicon.add(token, people));
+        if let Some(birth) = person.birth {
+            add(&mut self.years, birth.year, people);
+            if birth.tells_day() {
+                add(&mut self.days, birth, people);
+            }
+        }
+        let Place {
+            dzongkhag,
+            gewog,
+            chiwog,
+            ..
+        } = person.place;
+        for number in [dzongkhag, gewog, chiwog].into_iter().filter(|number| *number > 0) {
+            add(&mut self.places, number, people);
+        }
+    }
+
     /// Sorts all keys where too many lie unsorted, and gives up the bytes of those who are gone.
     fn settle(&mut self) {
-        let lately = self.starts.len() - self.in_order;
-        if lately < LATELY.max(self.in_order / 16) {
+        let lately = self.starts.len() - self.settled;
+        if lately < LATELY.max(self.settled / 16) {
             return;
         }
-        // Where people are at rest, whoever brought them there does so again before there are many.
-        if self.at_rest().is_none() && self.starts.len() > 2 * self.living + LATELY {
+        if self.starts.len() > 2 * self.living + LATELY {
             self.compact();
             return;
         }
@@ -447,13 +466,13 @@ impl Register {
         });
         self.sorted.entries.extend(entries);
         self.sorted.settle();
-        self.in_order = self.starts.len();
+        self.settled = self.starts.len();
     }
 
     fn compact(&mut self) {
         let mut fresh = Register::default();
-        for number in self.numbers().filter(|number| self.lives(*number)) {
-            let note = self.own_bytes(number).and_then(pack::note).unwrap_or_default();
+        for number in (0..self.starts.len() as u32).filter(|number| self.lives(*number)) {
+            let note = pack::note(self.bytes(number)).unwrap_or_default();
             if let Some((id, person)) = self.of_number(number) {
                 fresh.add_unsorted(&id, &person, note);
             }
@@ -473,7 +492,7 @@ impl Register {
     /// The register with all keys sorted.
     pub fn sorted_anew(mut self) -> Register {
         self.sorted.settle();
-        self.in_order = self.starts.len();
+        self.settled = self.starts.len();
         self.lookup.settle();
         self
     }
@@ -507,19 +526,17 @@ impl Frequencies for Register {
 
     fn year(&self, year: u32) -> f64 {
         self.smoothed()
-            .share(self.counts.years.get(&year).copied().unwrap_or(0), USUAL_YEAR)
+            .share(self.years.get(&year).copied().unwrap_or(0), USUAL_YEAR)
     }
 
     fn day(&self, birth: &Birth) -> f64 {
         self.smoothed()
-            .share(self.counts.days.get(birth).copied().unwrap_or(0), USUAL_DAY)
+            .share(self.days.get(birth).copied().unwrap_or(0), USUAL_DAY)
     }
 
     fn place(&self, number: u32) -> f64 {
-        self.smoothed().share(
-            self.counts.places.get(&number).copied().unwrap_or(0),
-            usual_place(number),
-        )
+        self.smoothed()
+            .share(self.places.get(&number).copied().unwrap_or(0), usual_place(number))
     }
 
     fn house(&self, house: u64) -> f64 {
@@ -538,7 +555,7 @@ impl Frequencies for Register {
         self.smoothed().holders(self.holders(keys::of_telephone(number)))
     }
 
-    fn mother(&self, mother: &Identifier) -> f64 {
+    fn mother(&self, mother: &str) -> f64 {
         self.smoothed().holders(self.holders(keys::of_mother(mother)))
     }
 }

@@ -115,7 +115,12 @@ pub struct Score {
 }
 
 /// Scores two records.
-pub fn score(a: &Person, b: &Person, frequencies: &dyn Frequencies, weights: &Weights) -> Score {
+pub fn score<A: AsRef<str>, B: AsRef<str>>(
+    a: &Person<A>,
+    b: &Person<B>,
+    frequencies: &dyn Frequencies,
+    weights: &Weights,
+) -> Score {
     of_agreements(&compare(a, b, frequencies), frequencies.people(), weights)
 }
 

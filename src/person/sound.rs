@@ -106,7 +106,14 @@ pub fn similar(a: &str, b: &str) -> bool {
         4..8 => 1,
         _ => 2,
     };
-    allowed > 0 && edits(a, b, allowed) <= allowed
+    // An edit brings or takes at most two letters: most words are told apart without looking at their order.
+    let near = (letter_bits(a) ^ letter_bits(b)).count_ones() as usize <= 2 * allowed;
+    allowed > 0 && near && edits(a, b, allowed) <= allowed
+}
+
+/// One bit for each letter of a word.
+pub(crate) fn letter_bits(word: &str) -> u32 {
+    word.chars().fold(0, |bits, c| bits | 1 << (c as u32 % 32))
 }
 
 /// Letters to insert, remove, change or swap with the next to make one of the other; more than `most` counts as one more.

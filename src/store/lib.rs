@@ -159,6 +159,14 @@ impl Store {
         self.shared.current(kind, id)
     }
 
+    /// The current versions of some records of a kind, deletions too, in no order; of those that never were there is none.
+    ///
+    /// # Errors
+    /// As [`Store::current`].
+    pub fn currents(&self, kind: &Kind, ids: &[&Id]) -> Result<Vec<Version>, Trouble> {
+        self.shared.currents(kind, ids)
+    }
+
     /// The number of a record, a deleted one too; `None` where there never was one. It stays the same for ever.
     ///
     /// # Errors

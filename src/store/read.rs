@@ -24,6 +24,14 @@ impl Shared {
         row.map(|row| self.opened(row)).transpose()
     }
 
+    pub(crate) fn currents(&self, kind: &Kind, ids: &[&Id]) -> Result<Vec<Version>, Trouble> {
+        let Some(number) = self.kinds().number(kind) else {
+            return Ok(Vec::new());
+        };
+        let rows = self.readers.read(|db| latest_of(db, number, ids))?;
+        rows.into_iter().map(|row| self.opened(row)).collect()
+    }
+
     pub(crate) fn number(&self, kind: &Kind, id: &Id) -> Result<Option<u64>, Trouble> {
         if let Some(number) = self.numbers.get(kind, id) {
             return Ok(Some(number));
@@ -135,6 +143,26 @@ fn latest(db: &mut Db, kind: i16, id: &Id) -> QueryResult<Option<Row>> {
         .select(columns!())
         .get_result(c)
         .optional())
+}
+
+fn latest_of(db: &mut Db, kind: i16, ids: &[&Id]) -> QueryResult<Vec<Row>> {
+    // As in `at_places`.
+    if let Db::Sqlite(_) = db {
+        let rows = ids.iter().map(|id| latest(db, kind, id));
+        return rows.filter_map(Result::transpose).collect();
+    }
+    let mut rows = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(CHUNK) {
+        let chunk: Vec<&str> = chunk.iter().map(|id| id.as_str()).collect();
+        let more: Vec<Row> = both!(db, c => record::table
+            .inner_join(version::table.on(version::seq.eq(record::seq)))
+            .filter(record::kind.eq(kind))
+            .filter(record::id.eq_any(chunk))
+            .select(columns!())
+            .load(c))?;
+        rows.extend(more);
+    }
+    Ok(rows)
 }
 
 fn number(db: &mut Db, kind: i16, id: &Id) -> QueryResult<Option<i64>> {
