@@ -9,7 +9,8 @@ use store::Trouble;
 
 use crate::engine::{Engine, now};
 use crate::generations::House;
-use crate::review::Review;
+use crate::refusal::Refusal;
+use crate::review::{Review, Reviewed, Standing};
 use crate::upkeep::{ReviewState, Upkeep};
 
 /// How long to wait after a build that failed; doubled each time.
@@ -23,8 +24,8 @@ const STRIDE: Duration = Duration::from_millis(500);
 /// Of so many records the patrol compares one in all the index keeps of it.
 const DEEP_ONE_IN: u64 = 16;
 
-/// People who are looked for in one step of a review: some ten milliseconds.
-const REVIEWED_AT_ONCE: usize = 32;
+/// People who are looked for in one step of a review: some ten milliseconds, and one write to the disk.
+const REVIEWED_AT_ONCE: usize = 128;
 
 /// Starts the thread.
 ///
@@ -58,6 +59,7 @@ struct Keeper {
 impl Keeper {
     fn run(&mut self) {
         let upkeep = Arc::clone(&self.house.upkeep);
+        self.remember_review(&upkeep);
         while !upkeep.stops() {
             self.house.look_at_tables();
             let engine = self.house.now();
@@ -108,33 +110,60 @@ impl Keeper {
         }
     }
 
-    /// Goes on with the review of duplicates, until it is done or a build waits.
+    /// What is known of the last review: where it was interrupted, it goes on.
+    fn remember_review(&self, upkeep: &Upkeep) {
+        let state = match Reviewed::noted(&self.house.now()) {
+            Ok(None) => return,
+            Ok(Some(last)) if last.standing == Standing::UnderWay => ReviewState::Waiting(last.left()),
+            Ok(Some(last)) => ReviewState::Ended(last),
+            Err(refusal) => self.broke_off(&refusal),
+        };
+        let review = &mut upkeep.lock().review;
+        if *review == ReviewState::None {
+            *review = state;
+        }
+    }
+
+    /// Goes on with the review of duplicates for a while.
     fn review(&mut self, upkeep: &Upkeep) {
         let mut pacing = Pacing::new(upkeep, self.house.pace.percent.clamp(1, 100));
+        let until = Instant::now() + LOOK;
         loop {
-            let engine = self.house.now();
-            let stepped = match self.review.take() {
-                None => Review::begin(&engine, REST_MAX).map(|review| (review, true)),
-                Some(mut review) => review.step(&engine, REVIEWED_AT_ONCE).map(|more| (review, more)),
+            let state = match self.reviewed(&self.house.now(), upkeep) {
+                Ok(reached) if reached.standing == Standing::UnderWay => ReviewState::Running(reached),
+                Ok(reached) => ReviewState::Ended(reached),
+                Err(refusal) => self.broke_off(&refusal),
             };
-            let (state, more) = match stepped {
-                Ok((review, true)) => {
-                    let reached = review.reached();
-                    self.review = Some(review);
-                    (ReviewState::Running(reached), true)
-                }
-                Ok((review, false)) => (ReviewState::Done(review.reached()), false),
-                Err(refusal) => {
-                    let why = refusal.issues.first().map_or("", |issue| issue.text.as_str());
-                    self.house.notice(&format!("The review of duplicates broke off: {why}"));
-                    (ReviewState::Failed(why.to_owned()), false)
-                }
-            };
+            let goes_on = matches!(state, ReviewState::Running(_));
             upkeep.lock().review = state;
-            if !more || !pacing.go_on() || upkeep.waits() {
+            if !goes_on {
+                self.review = None;
+                return;
+            }
+            if !pacing.go_on() || upkeep.waits() || Instant::now() > until {
                 return;
             }
         }
+    }
+
+    /// One step of the review, or its beginning.
+    fn reviewed(&mut self, engine: &Engine, upkeep: &Upkeep) -> Result<Reviewed, Refusal> {
+        if let Some(review) = &mut self.review {
+            review.step(engine, REVIEWED_AT_ONCE)?;
+            return Ok(review.reached().clone());
+        }
+        let most = match upkeep.review() {
+            ReviewState::Waiting(most) => most,
+            _ => None,
+        };
+        let review = self.review.insert(Review::begin(engine, REST_MAX, most)?);
+        Ok(review.reached().clone())
+    }
+
+    fn broke_off(&self, refusal: &Refusal) -> ReviewState {
+        let why = refusal.issues.first().map_or("", |issue| issue.text.as_str());
+        self.house.notice(&format!("The review of duplicates broke off: {why}"));
+        ReviewState::Failed(why.to_owned())
     }
 
     /// One step of the patrol; how long to rest after it.

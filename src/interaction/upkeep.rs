@@ -136,15 +136,15 @@ pub struct Rounds {
 /// How a review of duplicates stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ReviewState {
-    /// Nobody asked for one since the server was started.
+    /// Nobody ever asked for one.
     #[default]
     None,
-    /// Its turn comes.
-    Waiting,
+    /// Its turn comes; it is to put so many pairs on the worklist, or as many as there are.
+    Waiting(Option<usize>),
     /// So far it is.
     Running(Reviewed),
-    /// It came to its end.
-    Done(Reviewed),
+    /// It came to its end, or as far as it was to go for now.
+    Ended(Reviewed),
     /// It broke off; why, a sentence.
     Failed(String),
 }
@@ -199,11 +199,12 @@ impl Upkeep {
         Some(job)
     }
 
-    /// Asks for a review of duplicates; where one is waiting or under way already, that is the one.
-    pub fn ask_for_review(&self) -> ReviewState {
+    /// Asks for a review of duplicates, which pauses when `most` pairs are new on the worklist; where one is waiting or under
+    /// way already, that is the one.
+    pub fn ask_for_review(&self, most: Option<usize>) -> ReviewState {
         let mut state = self.lock();
-        if !matches!(state.review, ReviewState::Waiting | ReviewState::Running(_)) {
-            state.review = ReviewState::Waiting;
+        if !matches!(state.review, ReviewState::Waiting(_) | ReviewState::Running(_)) {
+            state.review = ReviewState::Waiting(most);
             self.bell.notify_all();
         }
         state.review.clone()
@@ -216,7 +217,7 @@ impl Upkeep {
 
     /// Whether a review waits or is under way.
     pub(crate) fn reviews(&self) -> bool {
-        matches!(self.lock().review, ReviewState::Waiting | ReviewState::Running(_))
+        matches!(self.lock().review, ReviewState::Waiting(_) | ReviewState::Running(_))
     }
 
     /// What the patrol has seen.
@@ -257,7 +258,7 @@ impl Upkeep {
     pub(crate) fn rest(&self, most: Duration) {
         let state = self.lock();
         let builds = |state: &State| state.current.as_ref().is_some_and(|job| job.state == JobState::Waiting);
-        let waiting = |state: &State| builds(state) || state.review == ReviewState::Waiting;
+        let waiting = |state: &State| builds(state) || matches!(state.review, ReviewState::Waiting(_));
         if !state.stop && !waiting(&state) {
             drop(self.bell.wait_timeout(state, most));
         }

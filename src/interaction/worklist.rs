@@ -6,7 +6,7 @@
 use fhir::identity::{Id, VersionId};
 use fhir::moment;
 use fhir::tree::Tree;
-use person::Score;
+use person::{Grade, Score};
 use query::values::hash;
 use store::{Expect, Operation, Refused, Unit, Write};
 
@@ -58,6 +58,11 @@ impl Pair {
         }
     }
 
+    /// The record whose id comes first.
+    pub(crate) fn first(&self) -> &Id {
+        &self.first
+    }
+
     /// The id of its Task.
     pub fn id(&self) -> Id {
         let named = |salt: &[u8]| {
@@ -107,11 +112,24 @@ impl Pair {
     /// # Errors
     /// Those of the store; 422 where the policy refuses such Tasks.
     pub fn proposed(&self, engine: &Engine, score: &Score) -> Result<Option<Write>, Refusal> {
-        if self.task(engine)?.is_some() {
-            return Ok(None);
+        match self.task(engine)? {
+            Some(_) => Ok(None),
+            None => self.proposal(engine, score).map(Some),
         }
+    }
+
+    /// The write that puts it on the worklist where it never was: certain ones as urgent, the others as routine.
+    ///
+    /// # Errors
+    /// 422 where the policy refuses such Tasks.
+    pub(crate) fn proposal(&self, engine: &Engine, score: &Score) -> Result<Write, Refusal> {
         let mut task = self.fresh();
         task.set("status", Tree::string("requested"));
+        let priority = match score.grade {
+            Grade::Certain => "urgent",
+            _ => "routine",
+        };
+        task.set("priority", Tree::string(priority));
         let input = |code: &str, member: &str, value: Tree| Tree::object([("type", concept(code)), (member, value)]);
         let mut inputs = vec![
             input("grade", "valueCode", Tree::string(score.grade.code())),
@@ -128,7 +146,7 @@ impl Pair {
             .chain(score.held.map(str::to_owned));
         inputs.extend(features.map(|text| input("feature", "valueString", Tree::string(text))));
         task.set("input", Tree::Array(inputs));
-        self.write(engine, &task, Expect::Absent).map(Some)
+        self.write(engine, &task, Expect::Absent)
     }
 
     /// The write that says what was decided, by whom and why, on its Task or a new one; `None` where there is none and

@@ -61,9 +61,13 @@ pub(crate) enum What {
     },
     /// Looks for everybody among all others and puts pairs that may be one person on the worklist, a Task each.
     ///
-    /// A pair that is or was on it is left alone, whatever was decided. No server may be running on the same data; where one
-    /// is, POST Patient/$review-duplicates has it do the same beside its work.
+    /// A pair that is or was on it is left alone, whatever was decided. A review that was interrupted, or wanted only so many
+    /// pairs, is gone on with. No server may be running on the same data; where one is, POST Patient/$review-duplicates has it
+    /// do the same beside its work.
     Review {
+        /// Ends when so many pairs are new on the worklist; the next review goes on from there.
+        #[arg(long, value_name = "NUMBER")]
+        pairs: Option<usize>,
         #[command(flatten)]
         set: Set,
     },
@@ -143,7 +147,7 @@ pub(crate) fn matching(what: What) -> Result<ExitCode, String> {
             };
             match_report::report(people, seed, [twice_one_in.max(1), one_in.max(1)], &weights, &to)?;
         }
-        What::Review { set } => match_review::review(&set)?,
+        What::Review { pairs, set } => match_review::review(&set, pairs)?,
         What::Roster {
             to,
             after,
