@@ -77,8 +77,15 @@ fn every_script_in_xml() {
         .map(|file| file.path());
     let mut ran = 0;
     // What is malformed as JSON cannot be said in XML, what is about XML, tables or content says its formats
-    // itself, and what is about duplicates wants a server of its own.
-    let own = ["binary.txt", "malformed.txt", "views.txt", "xml.txt", "duplicates.txt"];
+    // itself, and what is about duplicates or who may merge wants a server of its own.
+    let own = [
+        "binary.txt",
+        "malformed.txt",
+        "views.txt",
+        "xml.txt",
+        "duplicates.txt",
+        "merging.txt",
+    ];
     for path in scripts.filter(|path| !own.iter().any(|name| path.ends_with(name))) {
         run_in_xml(
             &World::new(Engine::Sqlite),
@@ -112,6 +119,11 @@ fn matching(engine: Engine) {
 fn duplicates(engine: Engine) {
     let world = World::with(engine, &["--duplicates", "refuse"]);
     run(&world, include_str!("scripts/duplicates.txt"));
+}
+
+fn merging(engine: Engine) {
+    let world = World::with(engine, &["--merging", "named"]);
+    run(&world, include_str!("scripts/merging.txt"));
 }
 
 fn built_in(engine: Engine) {
@@ -148,6 +160,7 @@ on_both!(
     codes,
     hierarchy,
     merge,
+    merging,
     filter,
     validate,
     views,

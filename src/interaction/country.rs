@@ -9,11 +9,12 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockE
 use fhir::moment;
 use fhir::outcome::{Code, Issue};
 use fhir::tree::Tree;
+use person::asked::Meaning;
 use person::carry::Moment;
-use person::find::Sighting;
+use person::find::{How, Match, Sighting};
 use person::hidden::Key;
-use person::person::CITIZEN;
-use person::{Asked, Found, Person, Place, Register, Sex, Weights};
+use person::person::{CITIZEN, CITIZEN_DIGITS, TELEPHONE_DIGITS};
+use person::{Asked, Found, Identifier, Person, Place, Register, Sex, Weights};
 use text::Spellings;
 
 use crate::engine::Engine;
@@ -99,16 +100,6 @@ impl Country {
         changed
     }
 
-    /// Whether a part of the list could not be read from the disk: it is to be made anew.
-    pub fn has_failed(&self) -> bool {
-        self.read().known().is_some_and(|known| known.register.has_failed())
-    }
-
-    /// How many changed since people came to rest, and are in memory.
-    pub fn in_memory(&self) -> usize {
-        self.read().known().map_or(0, |known| known.register.in_memory())
-    }
-
     /// Calls `each` with everybody who is known, in the order they came or last changed.
     pub fn each(&self, each: &mut dyn FnMut(&str, &Person)) {
         if let State::Known(known) = &*self.read() {
@@ -170,17 +161,12 @@ impl State {
             }
             State::Known(known) => known,
         };
-        if known.register.has_failed() {
-            return Some(
-                "Of people whose records are not here some may be missing: the list of everybody is damaged on this clinic's \
-                 disk, and is being made anew.",
-            );
-        }
         match known.lock {
             Lock::Open => None,
             Lock::Keyed(_) => typed.then_some(
-                "Only people whose records are here were looked for: the centre's list of everybody is hidden, and only \
-                 Patient/$match finds in it.",
+                "The centre's list of everybody is hidden here: people whose records are not here are found by a whole number \
+                 as it is written (citizen's, telephone, any other), not by name, date, place or part of a number; \
+                 Patient/$match finds them by all of these together.",
             ),
             Lock::Shut => Some(
                 "Only people whose records are here were looked for: the centre's list of everybody is hidden, and the \
@@ -230,18 +216,20 @@ impl Known {
         found
     }
 
-    /// Those whom what was typed may mean and whose records are not here, the best first, at most `most`; `None` where that
-    /// would take looking at more than so many people.
+    /// Those whom what was `typed` may mean and whose records are not here, the best first, at most `most`; `None` where that
+    /// would take looking at more than so many people. In a hidden list only whole numbers are found.
     pub(crate) fn find(
         &self,
         here: &Everybody,
-        asked: &Asked,
+        (asked, typed): (&Asked, &str),
         names: &Spellings,
         most: usize,
         looked_at: usize,
     ) -> Option<Vec<Sighting>> {
-        if !matches!(self.lock, Lock::Open) {
-            return Some(Vec::new());
+        match &self.lock {
+            Lock::Open => {}
+            Lock::Keyed(key) => return Some(self.find_numbers(here, (asked, typed), key, most)),
+            Lock::Shut => return Some(Vec::new()),
         }
         let mut found = Vec::new();
         for times in TIMES {
@@ -254,6 +242,58 @@ impl Known {
         }
         found.truncate(most);
         Some(found)
+    }
+
+    /// Those who have a number that was typed, whole.
+    fn find_numbers(&self, here: &Everybody, (asked, typed): (&Asked, &str), key: &Key, most: usize) -> Vec<Sighting> {
+        let mut found: Vec<Sighting> = Vec::new();
+        for (at, term) in asked.terms.iter().enumerate() {
+            let numbers = term.meanings.iter().filter_map(|meaning| match meaning {
+                Meaning::Number(number) => Some(number.as_str()),
+                _ => None,
+            });
+            let written = typed.get(term.at.clone()).unwrap_or_default();
+            for number in numbers {
+                let holder = key.hide(&self.holder(number, written));
+                for id in self.register.holders_of(&holder, most) {
+                    let known = found.iter().any(|sighting| sighting.id == id);
+                    if !known && !here.register().has(&id) {
+                        let mut matches = vec![None; asked.terms.len()];
+                        matches[at] = Some(Match {
+                            how: How::Number,
+                            token: None,
+                        });
+                        let score = 1.0 / asked.terms.len() as f64;
+                        found.push(Sighting { id, score, matches });
+                    }
+                }
+            }
+        }
+        found.truncate(most);
+        found
+    }
+
+    /// Somebody who has a number, whatever it is a number of: read as letters and digits alone, and as it was written.
+    fn holder(&self, number: &str, written: &str) -> Person {
+        let digits: Option<u64> = number
+            .parse()
+            .ok()
+            .filter(|_| number.bytes().all(|b| b.is_ascii_digit()));
+        let of_length = |length: usize| digits.filter(|_| number.len() == length);
+        let written: String = written.chars().filter(|c| !c.is_whitespace()).collect();
+        let ways = [number.to_owned(), written.to_uppercase(), written];
+        let identifiers = self.register.systems().flat_map(|system| {
+            ways.iter().map(|value| Identifier {
+                system: system.to_owned(),
+                value: value.clone(),
+            })
+        });
+        Person {
+            citizen: of_length(CITIZEN_DIGITS),
+            telephones: of_length(TELEPHONE_DIGITS).into_iter().collect(),
+            identifiers: identifiers.collect(),
+            ..Person::default()
+        }
     }
 
     /// What the list has of somebody, as a Patient that says of itself that it is not whole.

@@ -27,7 +27,7 @@ use crate::format;
 use crate::limits::Limits;
 use crate::match_weights::KeptWeights;
 use crate::people::People;
-use crate::policy::{self, Duplicates, Judging, Newcomers, Policy};
+use crate::policy::{self, Duplicates, Judging, Merging, Newcomers, Policy};
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
 use crate::upkeep::{Pace, Upkeep};
@@ -66,6 +66,8 @@ pub struct Settings {
     pub duplicates: Duplicates,
     /// What is done about patients whom clinics registered.
     pub newcomers: Newcomers,
+    /// Who may merge patients.
+    pub merging: Merging,
     /// How the index is kept in order.
     pub pace: Pace,
 }
@@ -86,6 +88,7 @@ impl Settings {
             policy: Policy::default(),
             duplicates: Duplicates::default(),
             newcomers: Newcomers::default(),
+            merging: Merging::default(),
             pace: Pace::default(),
         }
     }
@@ -112,6 +115,8 @@ pub struct Engine {
     pub(crate) duplicates: Duplicates,
     /// What is done about patients whom clinics registered.
     pub(crate) newcomers: Newcomers,
+    /// Who may merge patients.
+    pub(crate) merging: Merging,
     /// How much one request may ask for.
     pub limits: Limits,
     /// The zone that holds where none is named, in minutes east of Greenwich.
@@ -207,6 +212,7 @@ impl Engine {
             policy: Arc::new(settings.policy),
             duplicates: settings.duplicates,
             newcomers: settings.newcomers,
+            merging: settings.merging,
             definitions,
             limits,
             gate,
@@ -243,6 +249,7 @@ impl Engine {
             policy: Arc::clone(&self.policy),
             duplicates: self.duplicates,
             newcomers: self.newcomers,
+            merging: self.merging,
             limits: self.limits.clone(),
             zone: self.zone,
             gate: self.gate.clone(),

@@ -105,7 +105,7 @@ impl<'e> Question<'e> {
         let found = everybody.find(&self.asked, self.names, most, looked_at)?;
         let mut found: Vec<Shown<'_>> = found.into_iter().map(Shown::Here).collect();
         if let Some(known) = country.known() {
-            let beyond = known.find(everybody, &self.asked, self.names, most, looked_at)?;
+            let beyond = known.find(everybody, (&self.asked, &wish.text), self.names, most, looked_at)?;
             found.extend(beyond.into_iter().map(|sighting| Shown::Beyond(known, sighting)));
             // Of equals those whose records are here come first.
             found.sort_by(|a, b| b.score().total_cmp(&a.score()));

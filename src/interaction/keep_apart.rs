@@ -5,7 +5,7 @@ use store::{Refused, Unit};
 use crate::conditional::{self, Attempt};
 use crate::engine::Engine;
 use crate::inputs::Inputs;
-use crate::merge_event::who;
+use crate::merge_event::{permit, who};
 use crate::merge_party::{Party, refused};
 use crate::operation::Call;
 use crate::refusal::{Refusal, of_refused};
@@ -16,10 +16,11 @@ use crate::worklist::{Decision, Pair};
 /// Remembers it: 200 with the Task of the pair, completed. The pair is never proposed again, and registering does not bring it up.
 ///
 /// # Errors
-/// 400 for parameters that are missing or cannot be read; 422 where a record is not here, both are the same, or they are
+/// 400 for parameters that are missing or cannot be read; 403 where the caller may not; 422 where a record is not here, both are the same, or they are
 /// merged.
 pub fn keep_apart(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
+    permit(engine, &inputs)?;
     let one = match call.id {
         Some(id) => Party::read(engine, id)?,
         None => Party::named(engine, &inputs, "patient", None)?,

@@ -22,12 +22,13 @@ use crate::request::{Caller, Request};
 /// written; so it is in a preview.
 ///
 /// # Errors
-/// 400 for parameters that are missing or cannot be read; 422 where a record is not here or deleted, is no Patient, is the
+/// 400 for parameters that are missing or cannot be read; 403 where the caller may not; 422 where a record is not here or deleted, is no Patient, is the
 /// same, is merged already or would close a circle, and where the result does not conform; 409 for a unique identifier
 /// that another record holds.
 pub fn merge(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
     let event = Event::read(MERGE, &inputs)?;
+    event.permit(engine)?;
     conditional::persist(engine, || attempt(engine, &inputs, &event))
 }
 

@@ -1,5 +1,7 @@
 //! What merging patients and undoing it have in common: the Provenance that tells of it, one unit of writes, the answer.
 
+use std::borrow::Cow;
+
 use fhir::identity::{Id, Kind};
 use fhir::moment;
 use fhir::outcome::{Code, Issue, write_outcome};
@@ -51,6 +53,17 @@ impl<'a> Event<'a> {
             key: key.transpose()?,
             preview: inputs.flag("preview")?.unwrap_or(false),
         })
+    }
+
+    /// Whether the caller may do this; everybody may look at a preview.
+    ///
+    /// # Errors
+    /// 403 with the reason.
+    pub(crate) fn permit(&self, engine: &Engine) -> Result<(), Refusal> {
+        match self.preview {
+            true => Ok(()),
+            false => permit(engine, self.inputs),
+        }
     }
 
     /// The target where it happened already, by its key; `None` where it did not, or there is no key.
@@ -200,6 +213,19 @@ impl<'a> Event<'a> {
         all.push(outputs::resource("result", result));
         outputs::reply(all)
     }
+}
+
+/// Whether the caller may decide who is one person and who is not.
+///
+/// # Errors
+/// 403 with the reason.
+pub(crate) fn permit(engine: &Engine, inputs: &Inputs) -> Result<(), Refusal> {
+    let given = |text: Option<Cow<'_, str>>| text.is_some_and(|text| !text.trim().is_empty());
+    let agent = inputs.object("agent");
+    let names = |part: &str| given(agent.and_then(|agent| agent.string(part)));
+    let is_named =
+        names("display") || names("reference") || agent.is_some_and(|agent| agent.get("identifier").is_some());
+    engine.merging.permit(is_named, given(inputs.text("reason")))
 }
 
 /// Who did it.

@@ -11,6 +11,8 @@ use fhir::identity::Kind;
 use fhir::outcome::{Code, Issue, Severity};
 use fhirpath::model::Model;
 
+use crate::refusal::{Reason, Refusal};
+
 /// What is done about what is not structure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Judging {
@@ -77,6 +79,52 @@ impl Newcomers {
             "link" => Ok(Newcomers::Link),
             other => Err(format!("is {other:?}; it is off, queue or link")),
         }
+    }
+}
+
+/// Who may say here that two records are one person, or that they are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Merging {
+    /// Nobody: it is decided elsewhere.
+    Nobody,
+    /// Whoever is named, with a reason.
+    Named,
+    /// Anybody who may ask at all.
+    #[default]
+    Anybody,
+}
+
+impl Merging {
+    /// Reads the word of a setting.
+    ///
+    /// # Errors
+    /// The end of a sentence that begins with the setting's name.
+    pub fn read(word: &str) -> Result<Merging, String> {
+        match word {
+            "nobody" => Ok(Merging::Nobody),
+            "named" => Ok(Merging::Named),
+            "anybody" => Ok(Merging::Anybody),
+            other => Err(format!("is {other:?}; it is nobody, named or anybody")),
+        }
+    }
+
+    /// Whether somebody may, who is named or not and says why or does not.
+    ///
+    /// # Errors
+    /// 403 with the reason.
+    pub(crate) fn permit(self, is_named: bool, says_why: bool) -> Result<(), Refusal> {
+        let text = match self {
+            Merging::Nobody => {
+                "Nobody merges patients here, undoes that or keeps them apart (the setting merging is nobody): leave it to \
+                 the centre, where the pair can be put on the worklist. A preview is answered."
+            }
+            Merging::Named if !is_named || !says_why => {
+                "Whoever decides that records are of one person or of two has to be named, and to say why (the setting merging \
+                 is named): give agent, a reference with a display, and reason, a text."
+            }
+            _ => return Ok(()),
+        };
+        Err(Refusal::because(Reason::Forbidden, text))
     }
 }
 
@@ -168,6 +216,24 @@ mod tests {
         assert_eq!(Newcomers::read("queue"), Ok(Newcomers::Queue));
         assert_eq!(Newcomers::read("link"), Ok(Newcomers::default()));
         assert!(Newcomers::read("merge").unwrap_err().contains("merge"));
+    }
+
+    #[test]
+    fn who_may_merge_is_one_of_three_words() {
+        let table = [
+            // who: neither, named, named with a reason
+            ("nobody", [false, false, false]),
+            ("named", [false, false, true]),
+            ("anybody", [true, true, true]),
+        ];
+        for (word, allowed) in table {
+            let merging = Merging::read(word).unwrap();
+            let told = [(false, false), (true, false), (true, true)];
+            let permitted = told.map(|(is_named, says_why)| merging.permit(is_named, says_why).is_ok());
+            assert_eq!(permitted, allowed, "{word}");
+        }
+        assert_eq!(Merging::Nobody.permit(true, true).unwrap_err().status, 403);
+        assert!(Merging::read("clerks").unwrap_err().contains("clerks"));
     }
 
     #[test]

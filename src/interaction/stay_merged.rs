@@ -12,6 +12,7 @@ use store::{Appended, Expect, Guard, Write};
 
 use crate::engine::Engine;
 use crate::merge_party::refused;
+use crate::policy::Merging;
 use crate::record::parsed;
 use crate::refusal::Refusal;
 
@@ -48,26 +49,28 @@ impl Engine {
     }
 
     fn check(&self, write: &Write, after: &[Id]) -> Result<(), Refusal> {
-        if !self.index.has_replaced() {
+        // A plain write says neither who decided it nor why.
+        let merges = self.merging != Merging::Anybody && !after.is_empty();
+        if !merges && !self.index.has_replaced() {
             return Ok(());
         }
-        let current = match self.record(&write.kind, &write.id) {
-            Ok(current) => current,
-            Err(gone) if matches!(gone.status, 404 | 410) => return Ok(()),
+        let before = match self.record(&write.kind, &write.id) {
+            Ok(current) if matches!(write.expect, Expect::Version(version) if version != current.version) => {
+                return Ok(());
+            }
+            Ok(current) => of(&self.registry.extract(&write.kind, parsed(&current.json)?.root())),
+            Err(gone) if matches!(gone.status, 404 | 410) => Vec::new(),
             Err(refusal) => return Err(refusal),
         };
-        if matches!(write.expect, Expect::Version(version) if version != current.version) {
-            return Ok(());
-        }
-        let document = parsed(&current.json)?;
-        let before = self.registry.extract(&write.kind, document.root());
-        let mut before = replaced::replacing(&write.kind, &before);
-        match before.find(|other| !after.contains(other)) {
-            None => Ok(()),
-            Some(other) => Err(refused(format!(
+        if let Some(other) = before.iter().find(|other| !after.contains(other)) {
+            return Err(refused(format!(
                 "Patient/{} was merged into Patient/{other}; keep it with its link of type replaced-by, or undo the merge with $unmerge.",
                 write.id
-            ))),
+            )));
+        }
+        match merges && after.iter().any(|other| !before.contains(other)) {
+            true => self.merging.permit(false, false),
+            false => Ok(()),
         }
     }
 }

@@ -31,11 +31,12 @@ const VERSIONS_MAX: usize = 10_000;
 /// was merged into another, or the one in the address.
 ///
 /// # Errors
-/// 400 for parameters that are missing or cannot be read; 422 where the source is not merged, or into another than the
+/// 400 for parameters that are missing or cannot be read; 403 where the caller may not; 422 where the source is not merged, or into another than the
 /// target named, where the target was itself merged since, or where what comes out does not conform.
 pub fn unmerge(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
     let inputs = Inputs::read(engine, request, call)?;
     let event = Event::read(UNMERGE, &inputs)?;
+    event.permit(engine)?;
     conditional::persist(engine, || attempt(engine, &inputs, call.id, &event))
 }
 

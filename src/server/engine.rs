@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interaction::limits::Limits;
-use interaction::policy::{Duplicates, Newcomers, Policy};
+use interaction::policy::{Duplicates, Merging, Newcomers, Policy};
 use interaction::upkeep::Pace;
 use interaction::{Generations, engine};
 
@@ -39,6 +39,7 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     wanted.duplicates =
         Duplicates::read(&settings.duplicates).map_err(|why| format!("The setting `duplicates` {why}."))?;
     wanted.newcomers = Newcomers::read(&settings.newcomers).map_err(|why| format!("The setting `newcomers` {why}."))?;
+    wanted.merging = Merging::read(&settings.merging).map_err(|why| format!("The setting `merging` {why}."))?;
     wanted.pace = Pace {
         background,
         percent: settings.index_build_percent,

@@ -118,6 +118,10 @@ settings! {
     /// What a centre does about patients whom clinics registered and who may be people it knows: off, nothing; queue, put
     /// them on the worklist of duplicates; link, merge who is certainly one other, and queue the rest.
     newcomers: String = "link".to_owned();
+    /// Who may say here that two records are one person, take that back, or keep them apart: nobody, as at a clinic that
+    /// leaves it to the centre (a centre with nobody links no newcomers either); named, whoever gives agent and reason;
+    /// anybody, whoever may ask at all.
+    merging: String = "anybody".to_owned();
     /// The folder with tables of your own by which texts are broken into words (names.tsv, synonyms.tsv, words.tsv,
     /// elements.tsv); empty for the folder analyzers in the data folder. Changes are heard of while the server runs.
     analyzers: String = String::new();

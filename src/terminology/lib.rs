@@ -7,7 +7,6 @@
 //! answers with, or with [`Unable`] and its findings. Nothing here knows HTTP, the store or the clock.
 
 mod built_in;
-mod by_name;
 mod display;
 mod ecl;
 mod ecl_description;
@@ -31,7 +30,6 @@ mod members;
 mod membership;
 mod names;
 pub mod packed;
-mod packed_names;
 mod pins;
 mod recorded;
 pub mod release;
