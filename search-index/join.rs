@@ -25,6 +25,14 @@ const MARKED_MIN: usize = 65_536;
 /// So many bodies are read at once.
 const BODIES: usize = 256;
 
+/// The records that a chain leads to.
+struct Chained {
+    targets: Vec<Kind>,
+    /// The condition on them, resolved.
+    inner: Predicate,
+    set: Arc<RecordSet>,
+}
+
 impl Run<'_> {
     /// The predicate with every join replaced by the records it stands for, and references to records read as references
     /// to persons.
@@ -35,20 +43,21 @@ impl Run<'_> {
         if predicate.joins().is_empty() {
             return self.of_persons(predicate.clone());
         }
+        let mut known = Vec::new();
         let resolved = predicate.clone().resolve(&mut |join| {
             let join = join.try_map(&mut |inner| self.of_persons(inner))?;
             let Some(watch) = self.clock.watch() else {
-                return self.look_up(join);
+                return self.look_up(join, &mut known);
             };
             watch.join(&join, self.clock.steps());
-            let resolved = self.look_up(join)?;
+            let resolved = self.look_up(join, &mut known)?;
             watch.joined(&resolved, self.clock.steps());
             Ok(resolved)
         })?;
         self.of_persons(resolved)
     }
 
-    fn look_up(&self, join: Join) -> Result<Predicate, Trouble> {
+    fn look_up(&self, join: Join, known: &mut Vec<Chained>) -> Result<Predicate, Trouble> {
         match join {
             Join::Chain {
                 param,
@@ -56,7 +65,7 @@ impl Run<'_> {
                 inner,
                 canonical,
             } => {
-                let set = Arc::new(self.records(&targets, &inner)?);
+                let set = self.chained(&targets, &inner, known)?;
                 let mut found = vec![Predicate::RefersTo { param, set }];
                 if canonical {
                     let set = Arc::new(self.addresses(&targets, &inner)?);
@@ -102,6 +111,28 @@ impl Run<'_> {
                 Ok(Predicate::RefersTo { param, set })
             }
         }
+    }
+
+    /// The records that chains lead to, looked for once where several ask for the same: compartments of all patients do.
+    fn chained(
+        &self,
+        targets: &[Kind],
+        inner: &Predicate,
+        known: &mut Vec<Chained>,
+    ) -> Result<Arc<RecordSet>, Trouble> {
+        let same = known
+            .iter()
+            .find(|chained| chained.targets == targets && chained.inner == *inner);
+        if let Some(same) = same {
+            return Ok(Arc::clone(&same.set));
+        }
+        let set = Arc::new(self.records(targets, inner)?);
+        known.push(Chained {
+            targets: targets.to_vec(),
+            inner: inner.clone(),
+            set: Arc::clone(&set),
+        });
+        Ok(set)
     }
 
     /// The records of a hierarchy, level by level. One that goes round in a circle ends where it has been.

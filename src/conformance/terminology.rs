@@ -53,6 +53,15 @@ pub trait Terminology: Send + Sync {
         Err(Unanswered::NotLoaded(text))
     }
 
+    /// All codes of systems at hand of which a name ([`names`](Terminology::names)) begins with a text, both folded as the
+    /// texts of a search are. By default none are known by their names.
+    ///
+    /// # Errors
+    /// [`Unanswered::TooCostly`] beyond [`CODES_MAX`]; [`Unanswered::NotLoaded`] where the names cannot be read.
+    fn starting(&self, _start: &str) -> Result<Codes, Unanswered> {
+        Ok(Codes::default())
+    }
+
     /// The CodeSystem that defines a system by its canonical address, where it is at hand as a resource.
     fn system(&self, _url: &str) -> Option<Arc<Document>> {
         None

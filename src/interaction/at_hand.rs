@@ -15,7 +15,7 @@ const STEPS_MAX: u64 = 16_384;
 /// How long it may take where the machine is slow, or has to fetch parts of the index from the disk.
 const TIME_MAX: Duration = Duration::from_millis(5);
 /// Modifiers that are answered from terminology, whose records may have to be read.
-const MODIFIERS_ELSEWHERE: [&str; 4] = ["in", "not-in", "above", "below"];
+const MODIFIERS_ELSEWHERE: [&str; 5] = ["in", "not-in", "above", "below", "text"];
 /// Parameters that may ask the same, read whole texts, or tell what the long way does.
 const PARAMETERS_ELSEWHERE: [&str; 6] = ["_filter", "_list", "_text", "_content", "_contained", "__explain"];
 
@@ -49,6 +49,7 @@ mod tests {
             ("patient.gender:not-in", false),
             ("_has:Observation:patient:code:below", false),
             ("code:above", false),
+            ("code:text", false),
             ("_filter", false),
             ("_list", false),
             ("_content", false),

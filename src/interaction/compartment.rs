@@ -53,17 +53,30 @@ impl Compartments {
         self.list.iter().map(|members| &members.center)
     }
 
+    /// All records that belong to any record of a kind.
+    ///
+    /// # Errors
+    /// 404 where the kind has no compartment.
+    pub fn of_any(&self, center: &Kind) -> Result<Belonging, Refusal> {
+        Ok(self.around(center)?.belonging(None))
+    }
+
+    fn around(&self, center: &Kind) -> Result<&Members, Refusal> {
+        let found = self.list.iter().find(|members| members.center == *center);
+        found.ok_or_else(|| {
+            let text = format!("{center} has no compartment; Patient, Practitioner, Encounter, Device have.");
+            Refusal::because(Reason::NoSuchPath, text)
+        })
+    }
+
     /// All records of one kind, or of every kind (`*`), that belong to a record.
     ///
     /// # Errors
     /// 404 where the kind has no compartment, or the other kind never belongs to it.
     pub fn of(&self, registry: &Registry, center: &Kind, id: &Id, kind: Option<&Kind>) -> Result<Belonging, Refusal> {
-        let Some(members) = self.list.iter().find(|members| members.center == *center) else {
-            let text = format!("{center} has no compartment; Patient, Practitioner, Encounter, Device have.");
-            return Err(Refusal::because(Reason::NoSuchPath, text));
-        };
+        let members = self.around(center)?;
         match kind {
-            None => Ok(members.belonging(id)),
+            None => Ok(members.belonging(Some(id))),
             Some(kind) => match registry.compartment(center.as_str(), id, kind) {
                 Some(predicate) => Ok(Belonging {
                     kinds: vec![kind.clone()],
@@ -79,9 +92,14 @@ impl Compartments {
 }
 
 impl Members {
-    fn belonging(&self, id: &Id) -> Belonging {
+    /// What belongs to the record of that id, or to any of the kind.
+    fn belonging(&self, id: Option<&Id>) -> Belonging {
         let kinds = self.groups.iter().flat_map(|group| group.kinds.iter().cloned());
-        let groups = self.groups.iter().map(|group| group.condition(&self.center, id));
+        let condition = |group: &Group| match id {
+            Some(id) => group.condition(&self.center, id),
+            None => group.any_condition(&self.center),
+        };
+        let groups = self.groups.iter().map(condition);
         Belonging {
             kinds: kinds.collect(),
             predicate: Predicate::any(groups.collect()),
@@ -105,6 +123,21 @@ impl Group {
             choices.push(Predicate::Is(vec![id.clone()]));
         }
         Predicate::Kind(self.kinds.clone()).and(Predicate::any(choices))
+    }
+
+    /// The condition that the centre is any record of its kind.
+    fn any_condition(&self, center: &Kind) -> Predicate {
+        let own = Predicate::Kind(self.kinds.clone());
+        if self.kinds.contains(center) {
+            return own;
+        }
+        let refers = |param: &ParamId| Predicate::Chain {
+            param: *param,
+            targets: vec![center.clone()],
+            inner: Box::new(Predicate::All),
+            canonical: false,
+        };
+        own.and(Predicate::any(self.params.iter().map(refers).collect()))
     }
 }
 

@@ -1,14 +1,15 @@
-//! `$everything` of a patient or an encounter: the records that belong to it, and what those refer to.
+//! `$everything` of a patient, of all patients or of an encounter: the records that belong to them, and what those refer to.
 //!
 //! <https://hl7.org/fhir/R4/patient-operation-everything.html>,
 //! <https://hl7.org/fhir/R4/encounter-operation-everything.html>.
 
-use fhir::identity::Kind;
+use fhir::identity::{Id, Kind};
 use fhir::moment::{self, Stretch};
 use fhir::outcome::{Code, Issue};
 use query::predicate::{Predicate, Test};
 use query::{Span, Total, Window};
 
+use crate::compartment::Belonging;
 use crate::cursor::{self, Token, link};
 use crate::engine::{Engine, now};
 use crate::inputs::Inputs;
@@ -62,23 +63,69 @@ struct Asked {
     question: Vec<(String, String)>,
 }
 
+/// Whose records are asked for.
+struct Center<'a> {
+    kind: &'a Kind,
+    /// None for all of the kind.
+    id: Option<&'a Id>,
+    /// Whose records may come along.
+    circle: Circle,
+}
+
+impl<'a> Center<'a> {
+    /// Whose records the address names.
+    ///
+    /// # Errors
+    /// 404, 410 where there is no such record.
+    fn of(engine: &Engine, request: &Request<'_>, call: &Call<'a>) -> Result<Center<'a>, Refusal> {
+        let kind = call.kind.expect("it is asked of kinds and records only");
+        let record = call.id.map(|id| engine.record(kind, id)).transpose()?;
+        let circle = match record {
+            Some(record) if !is_patient(kind) => Circle::of(parsed(&record.json)?.root(), "subject", request.base),
+            // All that is of patients matches by itself.
+            _ => Circle(None),
+        };
+        let id = call.id;
+        Ok(Center { kind, id, circle })
+    }
+
+    /// What belongs to it.
+    fn belonging(&self, engine: &Engine) -> Result<Belonging, Refusal> {
+        match self.id {
+            Some(id) => engine.compartments.of(&engine.registry, self.kind, id, None),
+            None => engine.compartments.of_any(self.kind),
+        }
+    }
+
+    /// Its address.
+    fn path(&self) -> String {
+        match self.id {
+            Some(id) => format!("{}/{id}/$everything", self.kind),
+            None => format!("{}/$everything", self.kind),
+        }
+    }
+}
+
+fn is_patient(kind: &Kind) -> bool {
+    kind.as_str() == "Patient"
+}
+
 /// The records of the compartment as matches, page by page where `_count` is smaller or there are very many; beside
 /// them, as included, what they refer to and no other patient's compartment has.
 ///
 /// # Errors
 /// 404, 410 where there is no such record; 400 for parameters that are not understood.
 pub fn everything(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let (kind, id) = call.record();
-    let center = engine.record(kind, id)?;
+    let center = Center::of(engine, request, call)?;
     let asked = read(engine, request, call)?;
-    let own = format!("{kind}/{id}/$everything");
+    let own = center.path();
     let path = format!("{}/{own}", request.base);
     let question = link(&own, &asked.question, None);
     let token = asked.token.as_deref();
     let token = token
         .map(|text| Token::read(text, &question, engine.head()))
         .transpose()?;
-    let belonging = engine.compartments.of(&engine.registry, kind, id, None)?;
+    let belonging = center.belonging(engine)?;
     let mut kinds = belonging.kinds;
     kinds.retain(|kind| asked.wants(kind));
     let clock = engine.clock(false);
@@ -90,22 +137,22 @@ pub fn everything(engine: &Engine, _caller: &Caller, request: &Request<'_>, call
         kinds: &kinds,
         sort: &[],
         limit: asked.count,
-        total: Total::Accurate,
+        // What all patients have is not counted for each page of it.
+        total: match center.id.is_some() || asked.count == 0 {
+            true => Total::Accurate,
+            false => Total::None,
+        },
         clock: clock.clone(),
     };
     let matches = find(engine, &wanted, token.as_ref())?;
     let records = record::fetch(engine, &matches.hits, &clock)?;
-    let circle = match kind.as_str() {
-        // All that is of the patient matches by itself.
-        "Patient" => Circle(None),
-        _ => Circle::of(parsed(&center.json)?.root(), "subject", request.base),
-    };
+    let one = center.id.map(|id| (center.kind, id));
     let related = Gathering {
         engine,
         base: request.base,
-        circle: &circle,
-        center: (kind.as_str() != "Patient").then_some((kind, id)),
-        apart: Some((kind, id)),
+        circle: &center.circle,
+        center: one.filter(|(kind, _)| !is_patient(kind)),
+        apart: one,
         at: matches.at,
         clock: &clock,
     };

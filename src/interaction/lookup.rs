@@ -18,9 +18,14 @@ pub fn lookup(engine: &Engine, _caller: &Caller, request: &Request<'_>, call: &C
         let text = |name: &str| asked.inputs.text(name).map(|text| text.into_owned());
         let given = asked.inputs.object("coding").map(coding).unwrap_or_default();
         let need = || needs("a code: code and system, or a coding");
+        let record = asked.record()?;
+        let own = |name: &str| Some(record.as_ref()?.root().string(name)?.into_owned());
         let sought = Sought {
-            system: text("system").or(given.system).ok_or_else(need)?,
-            version: text("version").or(given.version),
+            system: own("url")
+                .or_else(|| text("system"))
+                .or(given.system)
+                .ok_or_else(need)?,
+            version: own("version").or_else(|| text("version")).or(given.version),
             code: text("code")
                 .or_else(|| Some(given.code).filter(|code| !code.is_empty()))
                 .ok_or_else(need)?,

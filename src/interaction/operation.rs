@@ -92,9 +92,9 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "closure",
         definition: Some("http://hl7.org/fhir/OperationDefinition/ConceptMap-closure"),
-        text: "",
+        text: "At ConceptMap/$closure as well, where R4's page on terminology services has it.",
         system: true,
-        kinds: &[],
+        kinds: &["ConceptMap"],
         records: &[],
         safe: false,
         answer: closure::closure,
@@ -134,10 +134,10 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "everything",
         definition: Some("http://hl7.org/fhir/OperationDefinition/Patient-everything"),
-        text: "Of one patient: the compartment as matches; as included, what those refer to and no other patient's \
-               compartment has.",
+        text: "The compartments as matches; as included, what those refer to and no other patient's compartment has. Of all \
+               patients it comes in pages, without a total.",
         system: false,
-        kinds: &[],
+        kinds: &["Patient"],
         records: &["Patient"],
         safe: true,
         answer: everything::everything,
@@ -218,10 +218,10 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "lookup",
         definition: Some("http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"),
-        text: "",
+        text: "Of one CodeSystem as well, as R4's page on terminology services has it.",
         system: false,
         kinds: &["CodeSystem"],
-        records: &[],
+        records: &["CodeSystem"],
         safe: true,
         answer: lookup::lookup,
     },
@@ -462,6 +462,8 @@ mod tests {
             ("reindex", At::System, false),
             ("$everything", At::Record("Patient"), true),
             ("$everything", At::Record("Observation"), false),
+            ("$everything", At::Kind("Patient"), true),
+            ("$everything", At::Kind("Encounter"), false),
             ("$everything", At::System, false),
             ("$everything", At::Version("Patient"), false),
             ("$meta", At::Version("Patient"), true),

@@ -76,6 +76,12 @@ impl Records for OfEngine<'_> {
         Ok(maps.iter().filter(|map| !closure::is_table(map)).cloned().collect())
     }
 
+    fn systems(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        let kind = self.engine.kind("CodeSystem");
+        let read = kind.and_then(|kind| self.engine.all_definitions(&kind));
+        Ok(self.or_why(read)?.to_vec())
+    }
+
     fn generation(&self) -> u64 {
         self.engine.definitions_written()
     }
@@ -106,6 +112,11 @@ impl Records for OfHouse {
     fn maps(&self) -> Result<Vec<Arc<Document>>, Unread> {
         self.engine()
             .map_or(Ok(Vec::new()), |engine| OfEngine::new(&engine).maps())
+    }
+
+    fn systems(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        self.engine()
+            .map_or(Ok(Vec::new()), |engine| OfEngine::new(&engine).systems())
     }
 
     fn generation(&self) -> u64 {

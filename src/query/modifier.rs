@@ -132,7 +132,7 @@ impl Reader<'_> {
     fn token(&self, asked: &Asked<'_>, text: &str) -> Result<Predicate, Problem> {
         match asked.modifier {
             None | Some("not") => asked.read(literal::token(text), Test::Token),
-            Some("text") => asked.read(literal::folded(text), Test::TokenText),
+            Some("text") => self.named(asked, text),
             Some("of-type") => asked.read(literal::of_type(text), |[system, code, value]| Test::OfType {
                 system,
                 code,
@@ -152,6 +152,18 @@ impl Reader<'_> {
                 self.among(asked, found)
             }
             Some(_) => Err(asked.unsupported(":not, :text, :of-type, :in, :not-in, :above, :below and :missing")),
+        }
+    }
+
+    /// A coded value by a text: one that the record has beside it, or a name that its code has in its system
+    /// (<https://hl7.org/fhir/R4/search.html#modifiers>).
+    fn named(&self, asked: &Asked<'_>, text: &str) -> Result<Predicate, Problem> {
+        let start = literal::folded(text).map_err(|why| wrong(&asked.name(), &why))?;
+        let known = self.registry.terminology().starting(&start);
+        let written = asked.is(Test::TokenText(start));
+        match known {
+            Ok(codes) if codes.codes.is_empty() => Ok(written),
+            known => Ok(Predicate::any(vec![written, self.among(asked, known)?])),
         }
     }
 

@@ -7,6 +7,7 @@
 //! answers with, or with [`Unable`] and its findings. Nothing here knows HTTP, the store or the clock.
 
 mod built_in;
+mod by_name;
 mod display;
 mod ecl;
 mod ecl_description;
@@ -30,6 +31,7 @@ mod members;
 mod membership;
 mod names;
 pub mod packed;
+mod packed_names;
 mod pins;
 mod recorded;
 pub mod release;

@@ -51,6 +51,12 @@ pub trait Records {
     /// [`Unread`].
     fn maps(&self) -> Result<Vec<Arc<Document>>, Unread>;
 
+    /// All CodeSystems.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    fn systems(&self) -> Result<Vec<Arc<Document>>, Unread>;
+
     /// A number that changes whenever such a record does.
     fn generation(&self) -> u64;
 }
@@ -64,6 +70,10 @@ impl Records for NoRecords {
     }
 
     fn maps(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        Ok(Vec::new())
+    }
+
+    fn systems(&self) -> Result<Vec<Arc<Document>>, Unread> {
         Ok(Vec::new())
     }
 
@@ -112,6 +122,11 @@ impl Library {
             loaded,
             kept: RwLock::default(),
         }
+    }
+
+    /// The systems that were loaded from their releases.
+    pub(crate) fn loaded(&self) -> Arc<[Arc<dyn System>]> {
+        self.loaded.present().systems
     }
 
     /// The systems that neither records nor the standard define.

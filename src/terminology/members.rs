@@ -1,12 +1,13 @@
 //! What a search and the validation of records ask of terminology, answered from the library.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use conformance::terminology::CODES_MAX;
 use conformance::{Codes, Terminology, Unanswered};
 use fhir::document::Document;
 
+use crate::by_name::ByName;
 use crate::entry::Member;
 use crate::expand::{Gathering, Wanted};
 use crate::finding::Unable;
@@ -20,12 +21,18 @@ use crate::value_set::ValueSet;
 pub struct Answers<R> {
     library: Arc<Library>,
     records: R,
+    /// The names that records give, and after how many changes of records there were these.
+    names: RwLock<Option<(u64, Arc<ByName>)>>,
 }
 
 impl<R: Records> Answers<R> {
     /// Answers from a library and records.
     pub fn new(library: Arc<Library>, records: R) -> Answers<R> {
-        Answers { library, records }
+        Answers {
+            library,
+            records,
+            names: RwLock::new(None),
+        }
     }
 
     fn session(&self) -> Session<'_> {
@@ -172,6 +179,30 @@ impl<R: Records + Send + Sync> Terminology for Answers<R> {
         Ok(names.display.into_iter().chain(others).collect())
     }
 
+    fn starting(&self, start: &str) -> Result<Codes, Unanswered> {
+        let pair = |(system, code): (&str, &str)| (Box::from(system), Box::from(code));
+        let recorded = self.recorded_names()?;
+        let known = ByName::standard().starting(start).chain(recorded.starting(start));
+        let mut codes: BTreeSet<(Box<str>, Box<str>)> = known.map(pair).collect();
+        for system in self.library.loaded().iter() {
+            let url = &*system.facts().url;
+            let unread = |_| Unanswered::NotLoaded(format!("The file with the names of {url} cannot be read"));
+            let places = system.starting(start, CODES_MAX).map_err(unread)?;
+            codes.extend(
+                places
+                    .into_iter()
+                    .map(|place| pair((url, &system.code(&Place::At(place))))),
+            );
+        }
+        if codes.len() > CODES_MAX {
+            let text =
+                format!("More than {CODES_MAX} codes have a name that begins with \"{start}\"; write more of it");
+            return Err(Unanswered::TooCostly(text));
+        }
+        let systems = BTreeSet::new();
+        Ok(Codes { systems, codes })
+    }
+
     fn system(&self, url: &str) -> Option<Arc<Document>> {
         let records = self.records.versions("CodeSystem", url).ok()?;
         records
@@ -191,6 +222,23 @@ fn enumerates_only(set: &ValueSet, system: &str) -> bool {
 }
 
 impl<R: Records> Answers<R> {
+    /// The names in the CodeSystems that are records.
+    fn recorded_names(&self) -> Result<Arc<ByName>, Unanswered> {
+        let generation = self.records.generation();
+        let kept = self.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((then, names)) = kept
+            && then == generation
+        {
+            return Ok(names);
+        }
+        let unread = |_| Unanswered::NotLoaded("The code systems that records define cannot be read".to_owned());
+        let records = self.records.systems().map_err(unread)?;
+        let costly = || Unanswered::TooCostly("The code systems that records define have too many names".to_owned());
+        let names = Arc::new(ByName::of(&records).ok_or_else(costly)?);
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = Some((generation, Arc::clone(&names)));
+        Ok(names)
+    }
+
     fn reached(&self, url: &str, code: &str, upwards: bool) -> Result<Codes, Unanswered> {
         let session = self.session();
         let known = session.systems(url).unwrap_or_else(|_| Arc::from([]));

@@ -11,6 +11,7 @@
 //! slots      u32: an open table from the hash of a code to its number + 1
 //! up, down   u32: where the list of each code ends, then the lists
 //! members    the same of reference sets and lists; files of version 1 have none
+//! names      two sections, `packed_names.rs`; files of versions 1 and 2 have none
 //! details    u64: where each ends; then JSON of each concept without code and display (these stay in the file)
 //! ```
 //!
@@ -25,14 +26,16 @@ use std::path::Path;
 use fhir::document::Document;
 use fhir::parse::Limits;
 use fhir::tree::Tree;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use text::fold;
 
+use crate::packed_names::{self, PackedNames};
 use crate::recorded::{details, facts};
 use crate::system::{Details, Facts, Place, State, System};
 
 const MAGIC: &[u8; 8] = b"EPISTERM";
-const VERSION: u32 = 2;
-const SECTIONS: usize = 12;
+const VERSION: u32 = 3;
+const SECTIONS: usize = 14;
 const HEAD: usize = 12 + SECTIONS * 16;
 /// What one concept's details may take, in bytes.
 const DETAILS_MAX: u64 = 4 << 20;
@@ -103,6 +106,7 @@ pub fn write(path: &Path, about: &Tree, entries: &[Entry]) -> io::Result<()> {
         detail_ends.extend(details.to_le_bytes());
     }
     let slots = slots(entries, count);
+    let [name_rows, name_texts] = packed_names::sections(entries).ok_or_else(too_large)?;
     let sections: [Vec<u8>; SECTIONS - 1] = [
         about.to_bytes(),
         codes,
@@ -115,6 +119,8 @@ pub fn write(path: &Path, about: &Tree, entries: &[Entry]) -> io::Result<()> {
         lists(&down),
         detail_ends,
         lists(&members),
+        name_rows,
+        name_texts,
     ];
     save(path, &sections, entries)
 }
@@ -191,6 +197,7 @@ pub struct Packed {
     up: Lists,
     down: Lists,
     members: Lists,
+    names: Option<PackedNames>,
     /// Where the details begin, and the ends of each.
     details: (u64, u64),
     detail_ends: u64,
@@ -247,7 +254,8 @@ impl Sections {
         let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let version = u32::from_le_bytes([begin[8], begin[9], begin[10], begin[11]]);
         let count = match version {
-            1 => SECTIONS - 1,
+            1 => SECTIONS - 3,
+            2 => SECTIONS - 2,
             VERSION => SECTIONS,
             _ => 0,
         };
@@ -303,13 +311,16 @@ impl Packed {
         };
         let (up, down) = (lists(7)?, lists(8)?);
         let details = sections.places[sections.places.len() - 1];
-        let members = match sections.places.len() {
-            SECTIONS => lists(10)?,
-            _ => Lists {
+        // The details come last, so that what was added since stands before them.
+        let has = |number: usize| number + 1 < sections.places.len();
+        let members = match has(10) {
+            true => lists(10)?,
+            false => Lists {
                 count: 0,
                 words: Vec::new(),
             },
         };
+        let names = has(12).then(|| PackedNames::at(sections.places[11], sections.places[12]));
         let mut packed = Packed {
             facts: facts(about.root()),
             codes: Texts {
@@ -328,6 +339,7 @@ impl Packed {
             up,
             down,
             members,
+            names,
             file,
         };
         if !packed.facts.case_sensitive {
@@ -376,6 +388,22 @@ impl Packed {
 
     fn concept(&self, number: u32) -> Option<Document> {
         Document::parse(&self.lying(number)?, Limits::default()).ok()
+    }
+
+    /// What a file with names in order finds by them, found in one without by looking at every code.
+    fn starting_by_looking(&self, start: &str, most: usize) -> FxHashSet<u32> {
+        let starts = |name: &str| fold(name).starts_with(start);
+        let named = |number: &u32| {
+            let place = Place::At(*number);
+            self.display(&place).is_some_and(|display| starts(&display))
+                || self
+                    .details(&place)
+                    .designations
+                    .iter()
+                    .any(|other| starts(&other.value))
+        };
+        let all = 0..self.flags.len() as u32;
+        all.filter(named).take(most + 1).collect()
     }
 }
 
@@ -438,6 +466,13 @@ impl System for Packed {
         let found = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).to_lowercase().contains(word);
         // What JSON writes otherwise than it is cannot be looked for like this.
         word.contains(['"', '\\']) || self.lying(*number).is_some_and(found)
+    }
+
+    fn starting(&self, start: &str, most: usize) -> io::Result<FxHashSet<u32>> {
+        match &self.names {
+            Some(names) => names.starting(&self.file, start, most),
+            None => Ok(self.starting_by_looking(start, most)),
+        }
     }
 
     fn count(&self) -> Option<u32> {

@@ -429,6 +429,39 @@ fn files_of_the_first_form_are_still_read() {
 }
 
 #[test]
+fn codes_are_found_by_the_beginnings_of_their_names() {
+    let folder = Folder::new("names");
+    let table = "LOINC_NUM,COMPONENT,PROPERTY,STATUS,SHORTNAME,LONG_COMMON_NAME,CONSUMER_NAME\n\
+                 8302-2,Body height,Len,ACTIVE,Bdy height,Body height,Tallness\n\
+                 29463-7,Body weight,Mass,ACTIVE,Weight,Body weight,\n";
+    let file = folder.file("Loinc.csv", table);
+    // The second form keeps no names in order.
+    let second = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/golden/form-2.terminology"));
+    for packed in [loaded(Kind::Loinc, &[file], &folder.0), Packed::open(second).unwrap()] {
+        for (start, expected) in [
+            ("body", "29463-7,8302-2"),
+            ("body h", "8302-2"),
+            ("tall", "8302-2"),
+            ("weight", "29463-7"),
+            ("height", ""),
+            ("bdz", ""),
+        ] {
+            let found = packed.starting(start, 10).unwrap();
+            let mut codes: Vec<String> = found
+                .into_iter()
+                .map(|place| packed.code(&Place::At(place)).into_owned())
+                .collect();
+            codes.sort();
+            assert_eq!(codes.join(","), expected, "{start}");
+        }
+        assert!(
+            !packed.starting("body", 0).unwrap().is_empty(),
+            "some, to tell that there are more"
+        );
+    }
+}
+
+#[test]
 fn a_release_is_heard_of_while_the_library_is_in_use() {
     let folder = Folder::new("heard");
     let library = Library::watching(&folder.0.join("loaded"), |_| {});

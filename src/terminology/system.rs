@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use fhir::tree::Tree;
@@ -230,6 +231,15 @@ pub trait System: Send + Sync {
     /// Whether a designation of a code may hold a word, given in lower case; no is certain, yes is not.
     fn may_name(&self, _place: &Place, _word: &str) -> bool {
         true
+    }
+
+    /// The codes of which a name begins with a folded text ([`text::fold`]): all, or some where there are more than `most`.
+    /// Asked of what was loaded; the names of others are kept together.
+    ///
+    /// # Errors
+    /// Where names lie in a file that cannot be read.
+    fn starting(&self, _start: &str, _most: usize) -> io::Result<FxHashSet<u32>> {
+        Ok(FxHashSet::default())
     }
 
     /// Whether the value of a filter is acceptable at all; `None` where the system knows no such filter.

@@ -41,6 +41,11 @@ impl Records for Held {
         Ok(Vec::new())
     }
 
+    fn systems(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        let is = |document: &&Arc<Document>| document.root().string("resourceType").as_deref() == Some("CodeSystem");
+        Ok(self.0.iter().filter(is).cloned().collect())
+    }
+
     fn generation(&self) -> u64 {
         1
     }
@@ -314,4 +319,35 @@ fn nearly_every_value_set_of_the_standard_can_be_listed() {
 fn a_fragment_does_not_bound_a_value_set() {
     let currencies = standard().members("http://hl7.org/fhir/ValueSet/currencies").unwrap();
     assert!(currencies.has("urn:iso:std:iso:4217", "XYZ") && currencies.codes.is_empty());
+}
+
+#[test]
+fn codes_are_found_by_names_of_records_supplements_and_the_standard() {
+    let care = r#"{"resourceType":"CodeSystem","url":"urn:care","status":"active","content":"complete","concept":[{"code":"in","display":"Ward (Ínpatient)","concept":[{"code":"icu","display":"Intensive care","designation":[{"value":"Ward, intensive"}]}]}]}"#;
+    let more = r#"{"resourceType":"CodeSystem","url":"urn:more","status":"active","content":"supplement","supplements":"urn:care|1","concept":[{"code":"icu","designation":[{"language":"dz","value":"ནང་ནད་"}]}]}"#;
+    let answers = Answers::new(
+        Arc::new(Library::new(Vec::new())),
+        Held::of(&[care, more, &numbers(30_000)]),
+    );
+    for (start, expected) in [
+        ("ward inp", "urn:care|in"),
+        ("ward", "urn:care|icu urn:care|in"),
+        ("ནང ནད", "urn:care|icu"),
+        ("number 17 ", ""),
+        ("divorc", "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus|D"),
+        ("bhutanese", "urn:iso:std:iso:4217|BTN"),
+    ] {
+        let found = answers.starting(start).unwrap();
+        let codes: Vec<String> = found
+            .codes
+            .iter()
+            .map(|(system, code)| format!("{system}|{code}"))
+            .collect();
+        assert!(
+            codes.join(" ").contains(expected) && found.systems.is_empty(),
+            "{start}: {codes:?}"
+        );
+        assert!(!expected.is_empty() || codes.is_empty(), "{start}: {codes:?}");
+    }
+    assert!(matches!(answers.starting("number"), Err(Unanswered::TooCostly(_))));
 }

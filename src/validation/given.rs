@@ -68,6 +68,10 @@ impl Records for Given {
         Ok(Vec::new())
     }
 
+    fn systems(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        Ok(Vec::new())
+    }
+
     fn generation(&self) -> u64 {
         self.number
     }

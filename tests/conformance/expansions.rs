@@ -11,24 +11,28 @@ use super::Tally;
 const EXPANSIONS: &[u8] = include_bytes!("../fixtures/expansions/expansions.ndjson.gz");
 
 const DEPRECATED: &str = "leaves out codes that are deprecated: \"Concepts that are deprecated but not inactive can \
-                          still be used, but their use is discouraged\" (R4, concept-properties)";
+                          still be used, but their use is discouraged\" \
+                          (https://hl7.org/fhir/R4/codesystem-concept-properties.html)";
 const ABSENT: &str = "draws on a system whose codes R4 does not publish: \"None of the concepts defined by the \
-                      code system are included in the code system resource\" (R4, codesystem-content-mode, \
-                      not-present), and with \"incomplete definitions\" a server \"SHALL return an error\" (R4, \
-                      ValueSet-expand)";
+                      code system are included in the code system resource\" \
+                      (https://hl7.org/fhir/R4/valueset-codesystem-content-mode.html, not-present), and with \
+                      \"incomplete definitions\" a server \"SHALL return an error\" \
+                      (https://hl7.org/fhir/R4/valueset-operation-expand.html)";
 const EXAMPLE: &str = "draws on a system with \"A few representative concepts\": \"it's not intended to be \
-                       workable\" (R4, codesystem-content-mode, example), and with \"incomplete definitions\" a \
-                       server \"SHALL return an error\" (R4, ValueSet-expand)";
+                       workable\" (https://hl7.org/fhir/R4/valueset-codesystem-content-mode.html, example), and with \
+                       \"incomplete definitions\" a server \"SHALL return an error\" \
+                       (https://hl7.org/fhir/R4/valueset-operation-expand.html)";
 const CHILD: &str = "leaves out codes that lie below another only by the property child: \"The concept identified \
-                     in this property is a child of the concept on which it is a property\" (R4, \
-                     concept-properties)";
+                     in this property is a child of the concept on which it is a property\" \
+                     (https://hl7.org/fhir/R4/codesystem-concept-properties.html)";
 const PINNED: &str = "asks for version 3.6.0 of a system that R4 has in version 4.0.1: \"When a server cannot \
                       correctly expand a value set because it does not fully understand the code systems (e.g. it \
-                      has the wrong version, or incomplete definitions) then it SHALL return an error\" (R4, \
-                      ValueSet-expand)";
+                      has the wrong version, or incomplete definitions) then it SHALL return an error\" \
+                      (https://hl7.org/fhir/R4/valueset-operation-expand.html)";
 const GRAMMAR: &str = "lists none or some of the codes of a system that a grammar makes without end: \"If the \
                        expansion is too large (at the discretion of the server), the server MAY return an error \
-                       (OperationOutcome with code too-costly)\" (R4, ValueSet-expand)";
+                       (OperationOutcome with code too-costly)\" \
+                       (https://hl7.org/fhir/R4/valueset-operation-expand.html)";
 const EXCUSES: &[(&str, &str)] = &[
     (
         "http://dicom.nema.org/medical/dicom/current/output/chtml/part16/sect_CID_29.html",

@@ -107,6 +107,18 @@ fn page(tallies: &[Tally]) -> String {
     out
 }
 
+/// Cases by their reasons, in the order in which the reasons come.
+fn by_reason<'a>(cases: &[(&'a str, &'a str)]) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (case, reason) in cases {
+        match found.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, cases)) => cases.push(case),
+            None => found.push((reason, vec![case])),
+        }
+    }
+    found
+}
+
 /// A chapter that lists cases of each suite that has some.
 fn list<'a>(out: &mut String, title: &str, tallies: &'a [Tally], cases: impl Fn(&'a Tally) -> Vec<(&'a str, &'a str)>) {
     let with_cases = tallies.iter().map(|tally| (tally.suite, cases(tally)));
@@ -117,13 +129,14 @@ fn list<'a>(out: &mut String, title: &str, tallies: &'a [Tally], cases: impl Fn(
     writeln!(out, "\n## {title}").expect("strings take all");
     for (suite, cases) in with_cases {
         writeln!(out, "\n{suite}:\n").expect("strings take all");
-        for (case, reason) in cases {
+        for (reason, cases) in by_reason(&cases) {
+            let names: Vec<String> = cases.iter().map(|case| format!("`{case}`")).collect();
             let reason = if reason.is_empty() {
                 String::new()
             } else {
                 format!(": {reason}")
             };
-            writeln!(out, "- `{case}`{reason}").expect("strings take all");
+            writeln!(out, "- {}{reason}", names.join(", ")).expect("strings take all");
         }
     }
 }
@@ -137,6 +150,13 @@ fn the_page_says_what_was_tallied() {
             .map(|thread| thread.join().expect("a suite that runs to its end"));
         joined.collect()
     });
+    for (case, reason) in tallies.iter().flat_map(|tally| &tally.excused) {
+        let quotes = reason.contains(['"', '`']) && reason.contains("https://");
+        assert!(
+            quotes,
+            "{case} is excused without the rule that says so, and its address: {reason}"
+        );
+    }
     let page = page(&tallies);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/conformance.md");
     if std::env::var_os("EPIS_BLESS").is_some() {

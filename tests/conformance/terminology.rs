@@ -13,13 +13,14 @@ use super::Tally;
 
 const SUITE: &[u8] = include_bytes!("../fixtures/terminology/suite.ndjson.gz");
 
-const LOCATION: &str = "expects an issue without `location`, which 99 cases require for the same issues, parameters \
-                        and operations: \"This element is deprecated because it is XML specific. It is replaced by \
-                        issue.expression\" (R4, OperationOutcome.issue.location), and nothing says when to leave it \
-                        out";
+const LOCATION: &str = "expects an issue without `location`, which the other 144 cases with such issues require: \"This \
+                        element is deprecated because it is XML specific. It is replaced by issue.expression\" \
+                        (https://hl7.org/fhir/R4/operationoutcome-definitions.html#OperationOutcome.issue.location); \
+                        both are given, and no rule tells when to leave it out";
 const DISPLAY: &str = "expects of version 2.0.0 the display `Display 2`, where that version of its own code system \
                        says `Display #2`: \"A human readable string that is the recommended default way to present \
-                       this concept to a user\" (R4, CodeSystem.concept.display)";
+                       this concept to a user\" \
+                       (https://hl7.org/fhir/R4/codesystem-definitions.html#CodeSystem.concept.display)";
 const EXCUSES: &[(&str, &str)] = &[
     ("notSelectable/notSelectable-prop-true-true-param-false", LOCATION),
     ("overload/expand-all-merged", DISPLAY),

@@ -23,7 +23,9 @@ const EXCUSES: &str = include_str!("../fixtures/validator/excuses.tsv");
 /// The case that a server cannot be asked: what it is judged by is no JSON of R4.
 const REFUSED: (&str, &str) = (
     "additional-bindings-observation-2 by profile",
-    "its profile has a text where R4 has true or false, so that a server refuses it",
+    "its profile has a text where R4 has true or false: \"integer, unsignedInt, positiveInt and decimal are represented as \
+     a JSON number, boolean as JSON boolean\" \
+     (https://hl7.org/fhir/R4/json.html#primitive), so that a server refuses it",
 );
 const VERSION: &str = "fhir-test-cases 2dee8a0, validator, open part";
 
