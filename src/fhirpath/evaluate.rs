@@ -84,6 +84,13 @@ pub(crate) fn evaluate<'a>(
     evaluated
 }
 
+/// Why an evaluation ends that would go on for too long.
+#[cold]
+pub(crate) fn exhausted(context: &Context<'_>) -> Failure {
+    let text = format!("The expression took more than {} steps", context.steps);
+    Failure::new(Reason::Limit, text)
+}
+
 impl<'a> Evaluator<'_, 'a> {
     /// Counts steps against the limit.
     #[inline]
@@ -93,14 +100,8 @@ impl<'a> Evaluator<'_, 'a> {
                 self.steps = left;
                 Ok(())
             }
-            None => Err(self.exhausted()),
+            None => Err(exhausted(self.context)),
         }
-    }
-
-    #[cold]
-    fn exhausted(&self) -> Failure {
-        let text = format!("The expression took more than {} steps", self.context.steps);
-        Failure::new(Reason::Limit, text)
     }
 
     /// Counts the memory that copies of items take, so that what doubles itself comes to an end.

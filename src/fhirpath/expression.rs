@@ -6,7 +6,7 @@ use crate::context::{Context, Failure};
 use crate::model::{Model, TypeId};
 use crate::syntax::Expr;
 use crate::value::{Element, Item};
-use crate::{check, evaluate, inspect, parse};
+use crate::{check, evaluate, inspect, parse, plain};
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ impl std::error::Error for Invalid {}
 pub struct Expression {
     source: Box<str>,
     compiled: Expr,
+    /// Whether it is a plain path.
+    plain: bool,
 }
 
 impl Expression {
@@ -40,9 +42,11 @@ impl Expression {
     /// Refuses what is no FHIRPath, unknown functions, wrong numbers of arguments, patterns that are no
     /// regular expressions, and texts that are too long or nested too deeply to be evaluated safely.
     pub fn parse(text: &str) -> Result<Expression, Invalid> {
+        let compiled = parse::parse(text)?;
         Ok(Expression {
             source: text.into(),
-            compiled: parse::parse(text)?,
+            plain: plain::is(&compiled),
+            compiled,
         })
     }
 
@@ -67,7 +71,10 @@ impl Expression {
         focus: Element<'a>,
         out: &mut Vec<Item<'a>>,
     ) -> Result<(), Failure> {
-        self.append_at(context, &[Item::Element(focus)], out)
+        match &self.compiled {
+            Expr::Path(path) if self.plain => plain::walk(context, &path.flow, focus, out),
+            _ => self.append_at(context, &[Item::Element(focus)], out),
+        }
     }
 
     /// As [`append`](Expression::append), with any items as `$this` and `%context`: computed ones, several, none.

@@ -29,6 +29,7 @@ mod numbers;
 mod operate;
 mod parse;
 pub mod place;
+mod plain;
 pub mod quantity;
 mod records;
 mod sets;
