@@ -1,13 +1,56 @@
-//! What full judgement costs: writing a national Patient plainly, asking `$validate`, and writing it under the policy `reject`.
+//! What judgement costs: judging what is imported, a national Patient written plainly and judged in full.
 
 use std::time::{Duration, Instant};
 
-use crate::phases::{Target, on_threads};
+use crate::phases::{Data, Target, import, on_threads};
 use crate::{Plan, Report};
+use conformance::{Definitions, RequiredCodes};
+use fhir::document::Document;
+use fhir::identity::Kind;
 use tests::client::Client;
+use tests::meters::cpu_seconds;
 
+/// How often the records of an import are judged by themselves.
+const JUDGED: usize = 20;
 const PROFILE: &str = "http://fhir.moh.gov.bt/StructureDefinition/bt-patient";
 const CLIENTS: usize = 8;
+
+/// What judging every write by structure, cardinalities, types and codes adds to the CPU of an import: the same records
+/// judged by themselves, beside an import without that.
+pub fn imports(plan: &Plan, data: &Data, target: &Target, report: &mut Report) {
+    let before = target.cpu();
+    let loaded = import(data, target, plan.resources / 5, None);
+    let import = (target.cpu() - before) * 1e6 / loaded as f64;
+    let judging = judged(data);
+    report.note("an import", format!("{import:.1} us CPU each"));
+    report.goal(
+        "judging what is imported",
+        format!("{judging:.2} us CPU each"),
+        judging / (import - judging),
+        "of the rest of the import",
+        "at most 0.10",
+    );
+}
+
+/// The CPU of judging one of the records, in microseconds.
+fn judged(data: &Data) -> f64 {
+    let definitions = Definitions::r4();
+    let codes = RequiredCodes::new(&definitions, terminology::standard());
+    let records: Vec<Document> = data.records();
+    let judge = || {
+        for record in &records {
+            let kind = record.root().string("resourceType").expect("a type");
+            let kind = Kind::new(&kind).expect("a kind");
+            let issues = conformance::judge_with_codes(&definitions, &codes, &kind, record.root());
+            std::hint::black_box(issues);
+        }
+    };
+    // What is looked up once is looked up before.
+    judge();
+    let before = cpu_seconds(std::process::id());
+    (0..JUDGED).for_each(|_| judge());
+    (cpu_seconds(std::process::id()) - before) * 1e6 / (JUDGED * records.len()) as f64
+}
 
 /// Measures the three on one server, started anew with the policy for the last.
 pub fn measure(plan: &Plan, target: &mut Target, report: &mut Report) {

@@ -1,5 +1,6 @@
 //! The benchmark: every figure as a ratio inside one run, with CPU seconds and bytes beside it.
 
+mod coded;
 mod cores;
 mod cramped;
 mod judged;
@@ -23,7 +24,7 @@ pub struct Plan {
     pub seconds: u64,
     /// Where the store's folder is made; the disk that is measured.
     pub place: PathBuf,
-    /// Whether only what judging costs is measured.
+    /// Whether only what judging costs is measured: of codes, of an import, of a record in full.
     pub judging: bool,
     /// With how much memory counts are measured once more, page cache included.
     pub memory_mib: Option<u64>,
@@ -38,7 +39,7 @@ usage: cargo run --release -p tests --bin bench -- [options]
   --postgres         measure on PostgreSQL; tests/bench/run starts one and calls this
   --seconds N        length of a measurement (default 5)
   --place FOLDER     where the store is made (default: the current folder)
-  --judging          measure only what judging a record in full costs beside writing it
+  --judging          measure only what judging costs: questions about codes, an import, a record judged in full
   --memory MIB       measure counts once more in a control group with so much memory (as root, embedded store)";
 
 fn plan() -> Result<Plan, String> {

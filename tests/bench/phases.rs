@@ -5,19 +5,35 @@ use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use fhir::document::Document;
+use fhir::parse::Limits;
 use tests::random::Random;
 use tests::world::{Engine, World};
 
 use crate::cores::Apart;
-use crate::{Plan, Report, cramped, judged, shapes};
+use crate::{Plan, Report, coded, cramped, judged, shapes};
 use tests::client::Client;
 use tests::meters::{cpu_seconds, folder_bytes, fsync_median, index_seconds, median, percentile, resident_mib};
 
 /// The bundles of the run, and what parsing them costs others.
-struct Data {
+pub(crate) struct Data {
     bundles: Vec<Vec<u8>>,
     /// CPU time of parsing one resource's bytes to `serde_json::Value`: the yardstick P.
     parse: Duration,
+}
+
+impl Data {
+    /// The records of some of the bundles, as they are posted.
+    pub(crate) fn records(&self) -> Vec<Document> {
+        let mut all = Vec::new();
+        for bundle in self.bundles.iter().take(20) {
+            let bundle = Document::parse(bundle, Limits::default()).expect("a bundle");
+            let entries = bundle.root().get("entry").into_iter().flat_map(|list| list.each());
+            let texts = entries.filter_map(|entry| Some(entry.get("resource")?.text()));
+            all.extend(texts.map(|text| Document::parse(text.as_bytes(), Limits::default()).expect("a record")));
+        }
+        all
+    }
 }
 
 /// The server under measurement.
@@ -53,10 +69,13 @@ impl Target {
 
 /// Runs everything.
 pub fn run(plan: &Plan, report: &mut Report) {
-    if plan.judging {
-        return judged::measure(plan, &mut start(plan), report);
-    }
     let data = read(plan, report);
+    if plan.judging {
+        let mut target = start(plan);
+        coded::measure(plan, &target, report);
+        judged::imports(plan, &data, &target, report);
+        return judged::measure(plan, &mut target, report);
+    }
     let fsync = fsync_median(&plan.place);
     report.note("F, one raw fsync on this disk", format!("{:.3} ms", millis(fsync)));
     let small = start(plan);
@@ -77,6 +96,7 @@ pub fn run(plan: &Plan, report: &mut Report) {
     hostage(plan, &data, &target, report);
     restart(&mut target, report);
     serving(plan, &target, loaded, report);
+    coded::measure(plan, &target, report);
     judged::measure(plan, &mut target, report);
     cramped::measure(plan, &mut target, report);
 }
@@ -155,7 +175,7 @@ fn postgres_process() -> u32 {
 }
 
 /// Posts bundles until that many resources are in, the first ones again when all have been posted.
-fn import(data: &Data, target: &Target, wanted: usize, report: Option<&mut Report>) -> usize {
+pub(crate) fn import(data: &Data, target: &Target, wanted: usize, report: Option<&mut Report>) -> usize {
     let next = AtomicUsize::new(0);
     let loaded = AtomicUsize::new(0);
     let (cpu, indexing, start) = (target.cpu(), index_seconds(target.process), Instant::now());
