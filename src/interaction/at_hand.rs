@@ -1,8 +1,8 @@
-//! Which searches are answered where they come in, on the thread that reads requests: short ones over what is in memory.
+//! Which requests are answered where they come in, on the thread that reads them: short searches over what is in memory, codes.
 //!
 //! Handing a request to another thread and back costs as much as a short search. Nobody knows beforehand which search is
 //! short, so each is begun on the spot, with a clock that ends it where it would take long or wait; the little that was
-//! done then is done again, at leisure.
+//! done then is done again, at leisure. So are questions about a code, as long as the library has kept what they need.
 
 use std::time::Duration;
 

@@ -79,7 +79,7 @@ impl Inputs {
     pub(crate) fn held(self, request: &Request<'_>, call: &Call<'_>) -> Result<Inputs, Refusal> {
         let prefers = request.prefer.handling;
         if let Some(known) = operation_parameters::known(call.operation, call.id.is_some(), prefers) {
-            self.only(call.operation.name, &known)?;
+            self.only(call.operation.name, known)?;
         }
         Ok(self)
     }

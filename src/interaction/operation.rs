@@ -24,6 +24,9 @@ const OF_OWN_FORMATS: [&str; 2] = ["run", "viewdefinition-run"];
 /// The operations that can be asked of one version of a record too, as well as of the record.
 const OF_VERSIONS: [&str; 3] = ["meta", "meta-add", "meta-delete"];
 
+/// The operations that are answered on the spot where that takes next to no work: asked by GET, of no record.
+const AT_HAND: [&str; 3] = ["lookup", "subsumes", "validate-code"];
+
 /// The operations that only a clinic answers: at the centre they are not listed, and refused.
 pub const AT_CLINICS: [&str; 1] = ["fetch"];
 
@@ -430,6 +433,11 @@ impl Operation {
     /// Whether the CapabilityStatement lists it under a kind.
     pub fn is_of(&self, kind: &str) -> bool {
         self.is_at(At::Kind(kind)) || self.is_at(At::Record(kind))
+    }
+
+    /// Whether it may be answered on the spot.
+    pub(crate) fn may_be_at_hand(&self) -> bool {
+        AT_HAND.contains(&self.name)
     }
 
     /// The methods it is asked for by, for `Allow`.

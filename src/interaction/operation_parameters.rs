@@ -101,7 +101,35 @@ fn standard(operation: &Operation) -> &'static [String] {
 
 /// The names that an operation takes at an address of a record, or at another; `None` where it takes any. What the caller
 /// prefers decides over what it does not know.
-pub(crate) fn known(operation: &Operation, of_record: bool, prefers: Option<Handling>) -> Option<Vec<&'static str>> {
+pub(crate) fn known(
+    operation: &Operation,
+    of_record: bool,
+    prefers: Option<Handling>,
+) -> Option<&'static [&'static str]> {
+    /// By name, definition, whether of a record, and what is preferred.
+    type All = HashMap<(&'static str, Option<&'static str>, bool, Option<bool>), Option<Vec<&'static str>>>;
+    static ALL: OnceLock<All> = OnceLock::new();
+    let key = |operation: &Operation, of_record: bool, prefers: Option<Handling>| {
+        let lenient = prefers.map(|handling| handling == Handling::Lenient);
+        (operation.name, operation.definition, of_record, lenient)
+    };
+    let all = ALL.get_or_init(|| {
+        let mut all = All::new();
+        for operation in OPERATIONS {
+            for of_record in [true, false] {
+                for prefers in [None, Some(Handling::Lenient), Some(Handling::Strict)] {
+                    let names = read(operation, of_record, prefers);
+                    all.insert(key(operation, of_record, prefers), names);
+                }
+            }
+        }
+        all
+    });
+    all.get(&key(operation, of_record, prefers))?.as_deref()
+}
+
+/// What [`known`] answers, from the rows and the definitions.
+fn read(operation: &Operation, of_record: bool, prefers: Option<Handling>) -> Option<Vec<&'static str>> {
     let mut own = own(operation.name);
     let has = |name: &str| own.iter().any(|parameter| parameter.name == name);
     let lenient = match prefers {

@@ -78,7 +78,7 @@ pub fn ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<
         return None;
     }
     if !request.query.is_empty() {
-        return search_ready(engine, caller, request);
+        return asked_ready(engine, caller, request);
     }
     let (kind, id) = request.path.split_once('/').filter(|_| !binary::is_at(request.path))?;
     // What a clinic says of a record takes a look at it.
@@ -93,30 +93,39 @@ pub fn ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<
     ))
 }
 
-/// The answer to a search, where it is at hand. Whatever else may be said to it takes the long way.
-fn search_ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<Reply> {
+/// The answer to a search or to a question about codes, where it is at hand. Whatever else may be said to it takes the
+/// long way.
+fn asked_ready(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Option<Reply> {
     let common = common(engine, request).ok()?;
     let plain = common.wanted.format == Format::Json && !common.wanted.pretty;
     if !plain || proxy::is_wanted(&common.rest) || !common.rest.iter().all(|(name, _)| at_hand::may_be(name)) {
         return None;
     }
-    let within = match place(engine, request.path).ok()? {
-        Place::Kind(kind) => Within::Kind(kind),
-        Place::Compartment(center, id, of, false) => Within::Compartment { center, id, of },
-        Place::Find => {
-            return Some(
-                common
-                    .wanted
-                    .write(&engine.definitions, find_people::ready(engine, &common.rest)?),
-            );
-        }
-        _ => return None,
-    };
-    let request = Request {
+    let request = &Request {
         at_hand: true,
         ..*request
     };
-    let reply = search::search(engine, caller, &request, &within, &common.rest).ok()?;
+    let search = |within| search::search(engine, caller, request, &within, &common.rest).ok();
+    let reply = match place(engine, request.path).ok()? {
+        Place::Kind(kind) => search(Within::Kind(kind))?,
+        Place::Compartment(center, id, of, false) => search(Within::Compartment { center, id, of })?,
+        Place::Find => {
+            let found = find_people::ready(engine, &common.rest)?;
+            return Some(common.wanted.write(&engine.definitions, found));
+        }
+        Place::Operation(operation, Some(kind), None, None) if operation.may_be_at_hand() => {
+            let call = Call {
+                operation,
+                kind: Some(&kind),
+                id: None,
+                version: None,
+                params: &common.rest,
+                format: None,
+            };
+            (operation.answer)(engine, caller, request, &call).ok()?
+        }
+        _ => return None,
+    };
     engine.upkeep.note();
     Some(common.wanted.write(&engine.definitions, reply))
 }

@@ -32,6 +32,8 @@ fn literal(kind: &Kind, address: &str) -> Option<Id> {
 /// The terminology records of an engine; where they cannot be read, why.
 pub(crate) struct OfEngine<'a> {
     engine: &'a Engine,
+    /// Whether they may be read at all; else only what the library has kept is known.
+    reads: bool,
     why: RefCell<Option<Refusal>>,
 }
 
@@ -39,8 +41,22 @@ impl<'a> OfEngine<'a> {
     pub(crate) fn new(engine: &'a Engine) -> OfEngine<'a> {
         OfEngine {
             engine,
+            reads: true,
             why: RefCell::new(None),
         }
+    }
+
+    /// As [`OfEngine::new`], for a request that is answered on the spot or not at all.
+    fn of(engine: &'a Engine, request: &Request<'_>) -> OfEngine<'a> {
+        OfEngine {
+            reads: !request.at_hand,
+            ..OfEngine::new(engine)
+        }
+    }
+
+    /// Refuses to read where nothing may be read.
+    fn may_read(&self) -> Result<(), Unread> {
+        if self.reads { Ok(()) } else { Err(Unread) }
     }
 
     fn by_id(&self, kind: &Kind, id: &Id) -> Result<Found, Refusal> {
@@ -61,6 +77,7 @@ impl<'a> OfEngine<'a> {
 
 impl Records for OfEngine<'_> {
     fn versions(&self, kind: &str, url: &str) -> Result<Vec<Arc<Document>>, Unread> {
+        self.may_read()?;
         let read = self.engine.kind(kind).and_then(|kind| match literal(&kind, url) {
             Some(id) => self.by_id(&kind, &id),
             None => self.engine.definitions_of(&kind, url),
@@ -69,6 +86,7 @@ impl Records for OfEngine<'_> {
     }
 
     fn maps(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        self.may_read()?;
         let kind = self.engine.kind("ConceptMap");
         let read = kind.and_then(|kind| self.engine.all_definitions(&kind));
         let maps = self.or_why(read)?;
@@ -77,6 +95,7 @@ impl Records for OfEngine<'_> {
     }
 
     fn systems(&self) -> Result<Vec<Arc<Document>>, Unread> {
+        self.may_read()?;
         let kind = self.engine.kind("CodeSystem");
         let read = kind.and_then(|kind| self.engine.all_definitions(&kind));
         Ok(self.or_why(read)?.to_vec())
@@ -172,7 +191,7 @@ pub(crate) fn answer(
         call,
         inputs: Inputs::read(engine, request, call)?,
     };
-    let records = OfEngine::new(engine);
+    let records = OfEngine::of(engine, request);
     let mut session = Session::new(&engine.library, &records);
     match asked.prepare(&mut session).and_then(|()| work(&asked, &mut session)) {
         Ok(tree) => Ok(Reply::json(200, tree.to_bytes())),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fhir::tree::Tree;
 use terminology::validate::{Coding, Subject, Terms, validate};
-use terminology::{Session, ValueSet};
+use terminology::{Session, Unable, ValueSet};
 
 use crate::engine::Engine;
 use crate::operation::Call;
@@ -33,6 +33,9 @@ pub fn of_value_set(
 pub(crate) fn in_value_set(asked: &Asked<'_>, session: &mut Session<'_>) -> Result<Tree, No> {
     let set = asked.value_set(session)?;
     let set = set.ok_or_else(|| needs("a value set: a url, or a valueSet that is sent along"))?;
+    if asked.request.at_hand && !set.is_light() {
+        return Err(Unable::Unread.into());
+    }
     for supplement in &set.supplements {
         session.supplement(supplement)?;
     }

@@ -93,6 +93,13 @@ impl Rule {
         self.places.get(code).map(|place| &self.concepts[*place])
     }
 
+    /// Whether a code is told to belong to it by a look or two: by the list, or by what stands above the code.
+    fn is_light(&self) -> bool {
+        const OF_HIERARCHY: [&str; 3] = ["is-a", "descendent-of", "is-not-a"];
+        let light = |filter: &Filter| OF_HIERARCHY.contains(&filter.op.as_str());
+        self.system.is_some() && self.sets.is_empty() && self.filters.iter().all(light)
+    }
+
     /// Whether it takes the codes of its system as they come.
     pub fn is_whole(&self) -> bool {
         self.concepts.is_empty() && self.filters.is_empty()
@@ -159,6 +166,11 @@ fn listed(node: Node<'_>) -> Option<Listed> {
 }
 
 impl ValueSet {
+    /// Whether it takes next to no work to tell whether a code belongs to it.
+    pub fn is_light(&self) -> bool {
+        self.includes.iter().chain(&self.excludes).all(Rule::is_light)
+    }
+
     /// Reads a record.
     pub fn read(document: Arc<Document>) -> ValueSet {
         let root = document.root();
