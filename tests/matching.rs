@@ -130,6 +130,9 @@ fn pairs_are_reviewed_once() {
         .get("Task?status=requested&_include=Task:focus&_include=Task:patient")
         .expect(200);
     assert_eq!((page.ids("match").len(), page.ids("include").len()), (1, 2));
+    // A registrar has a page for it, which needs nothing from elsewhere.
+    let drawn = world.get(&world.base.replace("/fhir", "/duplicates")).expect(200).body;
+    assert!(drawn.contains("$keep-apart") && !drawn.contains("http"), "{drawn}");
     let merge = r#"{"resourceType":"Parameters","parameter":[{"name":"source-patient","valueReference":{"reference":"Patient/b"}},
         {"name":"target-patient","valueReference":{"reference":"Patient/a"}}]}"#;
     world.post("Patient/$merge", merge).expect(200);

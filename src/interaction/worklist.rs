@@ -130,6 +130,9 @@ impl Pair {
             _ => "routine",
         };
         task.set("priority", Tree::string(priority));
+        let (first, second, grade) = (&self.first, &self.second, score.grade.code());
+        let text = format!("Patient/{first} and Patient/{second} may be one person: {grade}.");
+        task.set("description", Tree::string(text));
         let input = |code: &str, member: &str, value: Tree| Tree::object([("type", concept(code)), (member, value)]);
         let mut inputs = vec![
             input("grade", "valueCode", Tree::string(score.grade.code())),

@@ -50,7 +50,11 @@ fn sound_alike(a: &str, b: &str) -> bool {
 
 /// The sound of what is not in Latin letters.
 fn written_as_it_sounds(token: &str) -> Option<&str> {
-    match token.strip_prefix(HASHED) {
+    let hashes = match token.as_bytes().first() {
+        Some(first) if *first == HASHED as u8 => token.get(1..),
+        _ => None,
+    };
+    match hashes {
         Some(hashes) => Some(hashes.split_once('~').map_or(hashes, |(_, sound)| sound)),
         None => Some(token).filter(|token| !token.is_ascii()),
     }
@@ -98,7 +102,10 @@ pub fn similar(a: &str, b: &str) -> bool {
     if a == b || sound_alike(a, b) {
         return true;
     }
-    if a.starts_with(HASHED) || b.starts_with(HASHED) {
+    if [a, b]
+        .iter()
+        .any(|token| token.as_bytes().first() == Some(&(HASHED as u8)))
+    {
         return false;
     }
     let allowed = match a.len().min(b.len()) {

@@ -1,4 +1,4 @@
-//! The few pages beside FHIR: what this is, how it is, and a fixed answer to measure against.
+//! The few pages beside FHIR: what this is, how it is, the worklist of duplicates, and a fixed answer to measure against.
 
 use std::sync::Arc;
 
@@ -14,8 +14,12 @@ const WELCOME: &str = "epis keeps national patient records and speaks FHIR R4 (J
     /fhir/metadata   what it can do\n\
     /fhir/Patient    records of one kind\n\
     /find?q=sonam    people, by whatever is known of them\n\
+    /duplicates      patients who may be registered twice, to be decided\n\
     /health          whether it is well\n\
     /sync            how far clinics and the centre are\n";
+
+/// The worklist of possible duplicates for a registrar, drawn in the browser from what `/fhir` answers.
+const DUPLICATES: &str = include_str!("duplicates.html");
 
 /// The answer of `/ping`: about as long as a small record.
 const PING: &[u8] = b"{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"information\",\"code\":\"informational\",\"diagnostics\":\"This answer is fixed: it measures what HTTP itself costs here.\"}]}";
@@ -29,6 +33,10 @@ pub fn page(http: &HttpRequest, generations: &Generations, standing: &str) -> Op
         "/" => Some(text(
             "text/plain; charset=utf-8",
             Bytes::from_static(WELCOME.as_bytes()),
+        )),
+        "/duplicates" => Some(text(
+            "text/html; charset=utf-8",
+            Bytes::from_static(DUPLICATES.as_bytes()),
         )),
         "/ping" => Some(text("application/fhir+json; charset=utf-8", Bytes::from_static(PING))),
         "/health" => Some(text(
