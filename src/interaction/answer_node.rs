@@ -22,7 +22,7 @@ use crate::compare_records::{Inventory, Verified, packed};
 use crate::engine::{Engine, now};
 use crate::heard::Heard;
 use crate::horizon::{Due, Horizons, Whom};
-use crate::take_changes::{Acknowledged, UNIT_MAX, take_again, take_changes_knowing};
+use crate::take_changes::{UNIT_MAX, acknowledged, take_again, take_changes_knowing};
 use crate::turns::Turns;
 
 /// Records read from the log at a time.
@@ -175,7 +175,7 @@ impl Exchange {
     /// # Errors
     /// [`Failed`] where the log cannot be read.
     pub fn progress(&self, engine: &Engine, known: &Known) -> Result<Progress, Failed> {
-        let acknowledged = Acknowledged::of(&engine.store, known.number).map_err(trouble)?.counter;
+        let acknowledged = acknowledged(&engine.store, known.number).map_err(trouble)?.counter;
         let said = locked(&self.nodes)
             .get(&known.number)
             .and_then(|halfway| halfway.said.clone());
@@ -315,7 +315,7 @@ impl Drop for Desk<'_> {
 
 impl CentreLog for Desk<'_> {
     fn peer(&self, node: u32) -> Result<Option<Peer>, Failed> {
-        let acknowledged = Acknowledged::of(&self.engine.store, node).map_err(trouble)?;
+        let acknowledged = acknowledged(&self.engine.store, node).map_err(trouble)?;
         Ok(Some(Peer {
             acked: acknowledged.counter,
             seal: short(acknowledged.seal),
@@ -361,9 +361,7 @@ impl CentreLog for Desk<'_> {
 
     fn pack(&mut self, hello: &Hello, lanes: &Lanes, dictionary: u8) -> Result<Option<Packed>, Failed> {
         // What the states know of is read first: more may be there when they are read, never less.
-        let acked = Acknowledged::of(&self.engine.store, hello.node)
-            .map_err(trouble)?
-            .counter;
+        let acked = acknowledged(&self.engine.store, hello.node).map_err(trouble)?.counter;
         let due = {
             let mut horizons = locked(&self.exchange.horizons);
             horizons.follow(&self.engine.store).map_err(trouble)?;
@@ -388,7 +386,7 @@ impl CentreLog for Desk<'_> {
     }
 
     fn successor(&mut self, node: u32) -> Result<u32, Failed> {
-        let unheard = Acknowledged::of(&self.engine.store, self.known.number)
+        let unheard = acknowledged(&self.engine.store, self.known.number)
             .map_err(trouble)?
             .counter
             == 0;
@@ -419,9 +417,7 @@ impl CentreLog for Desk<'_> {
     }
 
     fn pack_records(&mut self, hello: &Hello, keys: &[u64], dictionary: u8) -> Result<Option<Packed>, Failed> {
-        let acked = Acknowledged::of(&self.engine.store, hello.node)
-            .map_err(trouble)?
-            .counter;
+        let acked = acknowledged(&self.engine.store, hello.node).map_err(trouble)?.counter;
         if self.inventory.is_none() {
             self.table(hello)?;
         }
@@ -496,7 +492,7 @@ impl Desk<'_> {
                 hello.node, self.known.number
             )));
         }
-        let acknowledged = Acknowledged::of(&self.engine.store, hello.node).map_err(trouble)?;
+        let acknowledged = acknowledged(&self.engine.store, hello.node).map_err(trouble)?;
         if self.said.as_ref().is_some_and(|(said, _)| said.node != hello.node) {
             // Under another number it counts anew.
             self.heard = Heard::default();

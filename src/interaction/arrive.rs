@@ -7,7 +7,8 @@ use fhir::document::Document;
 use fhir::identity::VersionId;
 use fhir::parse::Limits;
 use store::{Elsewhere, Made, Refused, Trouble, Write};
-use sync::Change;
+use sync::taking::NotNext;
+use sync::{Change, Unreadable};
 
 use crate::engine::Engine;
 use crate::refusal::Refusal;
@@ -54,6 +55,22 @@ impl std::error::Error for Untaken {}
 impl From<Trouble> for Untaken {
     fn from(trouble: Trouble) -> Untaken {
         Untaken::Refused(Refused::Trouble(trouble))
+    }
+}
+
+impl From<Unreadable> for Untaken {
+    fn from(Unreadable(version): Unreadable) -> Untaken {
+        Untaken::Unusable(version, "its body is no stored JSON".to_owned())
+    }
+}
+
+impl From<NotNext> for Untaken {
+    fn from(not: NotNext) -> Untaken {
+        match not {
+            NotNext::Gap { expected, found } => Untaken::Gap { expected, found },
+            NotNext::Other(version) => Untaken::Other(version),
+            NotNext::OutOfOrder(version, next) => Untaken::Unusable(version, format!("{next} comes next of its node")),
+        }
     }
 }
 

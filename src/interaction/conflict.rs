@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Range;
 
 use fhir::identity::{Id, Kind, VersionId};
 use fhir::tree::Tree;
@@ -21,6 +22,28 @@ use crate::refusal::Refusal;
 
 /// What the keys of the notes begin with.
 pub(crate) const NOTES: &str = "conflict/";
+
+/// The key of a record's note of what was open.
+fn key_once_open(kind: &Kind, id: &Id) -> String {
+    format!("conflicted/{kind}/{id}")
+}
+
+/// Between which places of the log conflicts of a record were open that are settled.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn once_open(engine: &Engine, kind: &Kind, id: &Id) -> Result<Option<Range<u64>>, Refusal> {
+    let note = engine.store.note(&key_once_open(kind, id))?;
+    Ok(note.and_then(|note| {
+        let (start, end) = std::str::from_utf8(&note).ok()?.split_once(' ')?;
+        Some(start.parse().ok()?..end.parse().ok()?)
+    }))
+}
+
+/// The note of it: two places.
+pub(crate) fn note_once_open(kind: &Kind, id: &Id, places: &Range<u64>) -> Note {
+    Note::new(key_once_open(kind, id), format!("{} {}", places.start, places.end))
+}
 
 /// The conflicts of one record that are open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

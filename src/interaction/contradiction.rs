@@ -12,7 +12,6 @@ use store::{Appended, HistoryRange, Note, Scope, Version, Write};
 use sync::Change;
 use sync::contradictions::{Contradiction, all, status};
 
-use crate::apart::version_of;
 use crate::arrive::Untaken;
 use crate::conditional;
 use crate::engine::Engine;
@@ -269,8 +268,7 @@ fn here(engine: &Engine, (kind, id): (&Kind, &Id)) -> Result<Option<(VersionId, 
 }
 
 fn read(change: &Change) -> Result<Option<Tree>, Untaken> {
-    let unusable = |why| Untaken::Unusable(change.version, why);
-    version_of(change).map(|version| version.body).map_err(unusable)
+    Ok(sync::Version::of(change)?.body)
 }
 
 /// The first of the versions that is such.

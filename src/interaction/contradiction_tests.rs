@@ -7,7 +7,6 @@ use fhir::tree::Tree;
 use store::{HistoryRange, Scope, Store, Version};
 use sync::Change;
 
-use crate::apart::version_of;
 use crate::take_tests::Network;
 
 /// A record as it was shown at a place of a log.
@@ -15,7 +14,7 @@ fn at(store: &Store, (kind, id): &(Kind, Id), place: u64) -> Option<Tree> {
     let scope = Scope::Record(kind.clone(), id.clone());
     let range = HistoryRange::current_before(place + 1, 1);
     let version = store.history(&scope, &range).unwrap().into_iter().next()?;
-    version_of(&Change::from(version)).unwrap().body
+    sync::Version::of(&Change::from(version)).unwrap().body
 }
 
 /// The versions of a record that a node made and brought between two places of the centre's log, oldest first, each with
@@ -39,7 +38,7 @@ fn made(
     let mut made: Vec<Version> = all(own).into_iter().filter(is_it).collect();
     made.sort_by_key(|version| version.seq);
     made.into_iter()
-        .map(|version| (version.seq, version_of(&Change::from(version)).unwrap().body))
+        .map(|version| (version.seq, sync::Version::of(&Change::from(version)).unwrap().body))
         .collect()
 }
 

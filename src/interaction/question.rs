@@ -12,6 +12,8 @@ use crate::refusal::Refusal;
 
 /// Where the codes of the worklist come from.
 const SYSTEM: &str = "urn:epis:bt:conflict";
+/// The code of a Task that is completed because a later version of the record settled it.
+const SETTLED: &str = "settled";
 /// Characters told of what one version said.
 const SAID_MAX: usize = 4_000;
 
@@ -31,20 +33,22 @@ pub(crate) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The write that puts it on the worklist, or adds what more was said; `None` where it says so already.
+    /// The write that puts it on the worklist, or again where it was settled by what was undone since, or adds what more was
+    /// said; `None` where it says so already.
     ///
     /// # Errors
     /// Those of the store.
     pub(crate) fn raised(&self, engine: &Engine, task: &Id) -> Result<Option<Write>, Refusal> {
         let inputs = self.inputs();
         let (expect, mut told) = match current(engine, task)? {
-            Some((_, told)) if told.get("input") == Some(&inputs) => return Ok(None),
+            Some((_, told)) if told.get("input") == Some(&inputs) && !is_settled(&told) => return Ok(None),
             Some((version, told)) => (Expect::Current(Some(version)), told),
             None => (Expect::Absent, self.fresh()),
         };
         told.set("input", inputs);
         // A person who thought that it was settled has not seen what came since.
         told.set("status", Tree::string("requested"));
+        told.remove("businessStatus");
         told.set("lastModified", Tree::string(moment::instant(now())));
         write(engine, task, &told, expect).map(Some)
     }
@@ -117,7 +121,7 @@ pub(crate) fn completed(engine: &Engine, task: &Id, why: &str) -> Result<Option<
         return Ok(None);
     };
     told.set("status", Tree::string("completed"));
-    told.set("businessStatus", concept(SYSTEM, "settled", why));
+    told.set("businessStatus", concept(SYSTEM, SETTLED, why));
     told.set("lastModified", Tree::string(moment::instant(now())));
     write(engine, task, &told, Expect::Current(Some(version))).map(Some)
 }
@@ -128,6 +132,14 @@ pub(crate) fn is_closed(task: &Tree) -> bool {
         task.get("status").and_then(Tree::as_str),
         Some("completed" | "cancelled" | "rejected" | "entered-in-error")
     )
+}
+
+/// Whether nobody is asked any more because of what was written, and not because a person said so.
+fn is_settled(task: &Tree) -> bool {
+    let coding = task
+        .get("businessStatus")
+        .and_then(|status| status.get("coding")?.items().first());
+    is_closed(task) && coding.and_then(|coding| coding.get("code")?.as_str()) == Some(SETTLED)
 }
 
 /// A Task as it is now; `None` where there is none.

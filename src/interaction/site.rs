@@ -11,7 +11,6 @@ use store::Version;
 use store::testing::Fresh;
 use sync::Change;
 
-use crate::apart::version_of;
 use crate::policy::Newcomers;
 use crate::{Caller, Engine, Generations, Method, Request, Settings, answer};
 
@@ -137,7 +136,7 @@ pub(crate) fn current(engine: &Engine, path: &str) -> Option<Version> {
 
 /// A version without what the server says of it.
 pub(crate) fn plain(version: &Version) -> Tree {
-    let mut tree = version_of(&Change::from(version.clone())).unwrap().body.unwrap();
+    let mut tree = sync::Version::of(&Change::from(version.clone())).unwrap().body.unwrap();
     tree.remove("resourceType");
     tree.remove("id");
     sorted(&tree)

@@ -18,13 +18,12 @@ use store::{HistoryRange, Note, Scope, Version};
 use sync::{Change, History, Rules};
 
 use crate::Method;
-use crate::apart::version_of;
 use crate::arrive::Untaken;
 use crate::contradiction::settle_contradictions;
 use crate::merge_party::Party;
 use crate::newcomers::look_up_newcomers;
 use crate::site::{Site, current, parameters, sorted};
-use crate::take_changes::{Acknowledged, Taken, settle_conflicts, take_changes, take_changes_knowing};
+use crate::take_changes::{Taken, acknowledged, settle_conflicts, take_changes, take_changes_knowing};
 use crate::take_states::take_states;
 use crate::untangle::untangle;
 
@@ -63,7 +62,7 @@ impl Network {
     /// What a node wrote that the centre lacks.
     fn unsent(&self, node: u32) -> Vec<Change> {
         let store = &self.sites[node as usize].engine().store;
-        let acknowledged = Acknowledged::of(&self.sites[0].engine().store, node).unwrap();
+        let acknowledged = acknowledged(&self.sites[0].engine().store, node).unwrap();
         let place = store.place_of(node, acknowledged.counter).unwrap();
         let (versions, _) = store.made_by(node, place, usize::MAX).unwrap();
         versions.into_iter().map(Change::from).collect()
@@ -101,7 +100,7 @@ impl Network {
         let (centre, clinic) = (self.sites[0].engine(), self.sites[node as usize].engine());
         self.hello(node);
         let cursor = self.cursor(node);
-        let (head, known) = (centre.store.head(), Acknowledged::of(&centre.store, node).unwrap());
+        let (head, known) = (centre.store.head(), acknowledged(&centre.store, node).unwrap());
         let log = centre.store.log(cursor, usize::MAX).unwrap();
         let changed: BTreeSet<(String, String)> = log
             .iter()
@@ -248,10 +247,10 @@ impl Network {
         let versions = engine.store.history(&scope, &HistoryRange::newest(10_000)).unwrap();
         let versions = versions
             .into_iter()
-            .map(|version| version_of(&Change::from(version)).unwrap());
+            .map(|version| sync::Version::of(&Change::from(version)).unwrap());
         let history = History::new(versions).unwrap();
         let state = sync::state(&history, &engine.definitions, Rules::national());
-        let is = version_of(&Change::from(version.clone())).unwrap().body;
+        let is = sync::Version::of(&Change::from(version.clone())).unwrap().body;
         let [record, is] = [state.record, is].map(|record| record.as_ref().map(sorted));
         assert_eq!(record, is, "{what}: {}/{}", version.kind, version.id);
         let told = |conflict: &sync::Conflict| match conflict.address.to_string() {

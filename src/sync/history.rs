@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use fhir::identity::VersionId;
 use fhir::tree::Tree;
 
+use crate::change::Change;
+
 /// One version of a record.
 #[derive(Clone, Debug)]
 pub struct Version {
@@ -19,7 +21,24 @@ pub struct Version {
     pub body: Option<Tree>,
 }
 
+/// The body of this version is no stored record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable(pub VersionId);
+
 impl Version {
+    /// A version as it travels and is stored.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn of(change: &Change) -> Result<Version, Unreadable> {
+        Ok(Version {
+            name: change.version,
+            parents: change.base.into_iter().chain(change.merged).collect(),
+            clock: change.updated,
+            body: change.record().map_err(|_| Unreadable(change.version))?,
+        })
+    }
+
     /// Whether it only brings versions together that did not know of each other.
     pub fn is_join(&self) -> bool {
         self.parents.len() > 1

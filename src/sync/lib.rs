@@ -15,14 +15,16 @@ pub mod frame;
 pub mod history;
 pub mod lanes;
 pub mod merge;
+mod past;
 pub mod question;
 pub mod rules;
 pub mod segment;
 pub mod session;
+pub mod taking;
 #[cfg(test)]
 mod tests;
 
 pub use change::{Change, NoChange};
-pub use history::{History, Invalid, Version};
+pub use history::{History, Invalid, Unreadable, Version};
 pub use merge::{Conflict, State, state};
 pub use rules::Rules;

@@ -19,6 +19,20 @@ pub struct State {
     pub conflicts: Vec<Conflict>,
 }
 
+impl State {
+    /// Where there is too much to look at: the record as it is shown goes on, and a person looks at all these versions.
+    pub(crate) fn unjoined(shown: Option<Tree>, versions: impl Iterator<Item = VersionId>) -> State {
+        State {
+            record: shown,
+            conflicts: vec![Conflict {
+                address: Address::default(),
+                said: versions.map(|name| (name, Some(String::new()))).collect(),
+                review: true,
+            }],
+        }
+    }
+}
+
 /// What versions that did not know of each other said of one element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {

@@ -1,26 +1,29 @@
 //! The centre of the simulation: takes what nodes send, joins it, and sends what their horizons hold.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::Arc;
 
 use fhir::identity::{Id, Kind, VersionId};
 use query::sample::Random;
 
-use super::disk::{Broken, Disk, Entry, Faults, Key, seal};
-use super::people::{area, lane, person};
-use super::taking::{Append, Records, open, plan};
+use super::disk::{Broken, Disk, Entry, Faults, Key, begin, seal};
+use super::people::{area, lane, person, stored_tree};
 use crate::change::Change;
 use crate::digest::{self, Item, Table};
 use crate::frame::{Hello, LANES, Lanes, Place, Seal, What};
+use crate::history::Unreadable;
 use crate::question::Found;
 use crate::rules::Rules;
 use crate::segment;
 use crate::session::{CentreLog, Failed, Holding, Packed, Peer};
+use crate::taking::{Acknowledged, Joined, NotNext, Plan, Records, Step};
 use crate::tests::DEFINITIONS;
 
 /// Records in one segment of states.
 const SEGMENT: usize = 6;
+/// Versions in one unit at most.
+const UNIT_MAX: usize = 4;
 
 pub struct Centre {
     pub disk: Disk,
@@ -45,18 +48,37 @@ pub struct Centre {
 /// The centre's own number.
 pub const NUMBER: u32 = 0;
 
-impl Records for Disk {
-    type Trouble = Infallible;
+/// Versions of a record read at once.
+const READ_AT_ONCE: usize = 2;
 
-    fn current(&self, kind: &Kind, id: &Id) -> Result<Option<VersionId>, Infallible> {
-        let current = Disk::current(self, &(kind.clone(), id.clone()));
-        Ok(current.map(|(_, change)| change.version))
+impl Records for Disk {
+    type Trouble = Unreadable;
+
+    fn current(&self, key: &Key) -> Result<Option<(VersionId, bool)>, Unreadable> {
+        let current = Disk::current(self, key);
+        Ok(current.map(|(_, change)| (change.version, change.operation.is_live())))
     }
 
-    fn versions(&self, kind: &Kind, id: &Id) -> Result<Vec<Change>, Infallible> {
-        let key = (kind.clone(), id.clone());
-        let entries = Disk::versions(self, &key);
-        Ok(entries.map(|entry| entry.change.clone()).collect())
+    fn before(&self, key: &Key, place: Option<u64>) -> Result<Vec<(u64, Change)>, Unreadable> {
+        let before = place.map_or(self.log().len(), |place| place as usize - 1);
+        let log = (1..=before as u64).rev().zip(self.log()[..before].iter().rev());
+        let of = log.filter(|(_, entry)| (&entry.change.kind, &entry.change.id) == (&key.0, &key.1));
+        Ok(of
+            .take(READ_AT_ONCE)
+            .map(|(place, entry)| (place, entry.change.clone()))
+            .collect())
+    }
+
+    fn open_since(&self, key: &Key) -> Result<Option<u64>, Unreadable> {
+        Ok(self.notes.worklist.get(key).map(|(since, _)| *since))
+    }
+
+    fn once_open(&self, key: &Key) -> Result<Option<Range<u64>>, Unreadable> {
+        Ok(self.notes.once_open.get(key).cloned())
+    }
+
+    fn head(&self) -> u64 {
+        self.log().len() as u64
     }
 }
 
@@ -154,53 +176,83 @@ impl Centre {
         done
     }
 
-    fn taken(&mut self, node: u32, mut changes: &[Change]) -> Result<(), Failed> {
+    /// Takes what one unit holds: the versions, what they come to, and how far the node's are here.
+    fn taken(&mut self, node: u32, changes: &[Change]) -> Result<(), Failed> {
         let from = self.disk.log().len();
-        let last = changes.last().map(|last| (last.version.counter, seal(Some(last))));
-        while !changes.is_empty() {
-            let planned = plan(changes, &self.disk, &DEFINITIONS, Rules::national());
-            let (appends, count) = planned.map_err(|why| Failed(format!("{why:?}")))?;
-            assert!(count > 0, "a plan takes something");
-            appends.into_iter().for_each(|append| self.append(node, append));
-            changes = &changes[count..];
+        let mut plan = Plan::default();
+        let planned: Vec<Step> = changes
+            .iter()
+            .map(|change| plan.take(&self.disk, change).expect("a record"))
+            .collect();
+        let joined = self.joined(&plan);
+        for (change, step) in changes.iter().zip(planned) {
+            let key = (change.kind.clone(), change.id.clone());
+            let current = self.disk.current(&key).map(|(_, change)| change.version);
+            assert_eq!(current, step.before, "the plan is of this log");
+            self.disk.append(change.clone(), step.aside);
+            self.seen(node, person(&key, change));
         }
-        if let Some(last) = last {
-            self.disk.notes.peers.insert(node, last);
+        self.write_joined(&plan, joined, Some(node));
+        if let Some(last) = changes.last() {
+            self.disk.notes.peers.insert(node, Acknowledged::to(last));
         }
         self.commit(from).map_err(|broken| Failed(format!("{broken:?}")))
     }
 
-    fn append(&mut self, node: u32, append: Append) {
-        let (key, change) = match append {
-            Append::Taken {
-                change,
-                expected,
-                aside,
-            } => {
-                let key = (change.kind.clone(), change.id.clone());
-                let current = self.disk.current(&key).map(|(_, change)| change.version);
-                assert_eq!(current, expected, "the plan is of this log");
-                self.disk.append(change.clone(), aside);
-                (key, change)
-            }
-            Append::Join(join) => {
-                let key = (join.kind.clone(), join.id.clone());
-                let change = Change {
-                    kind: join.kind,
-                    id: join.id,
-                    version: join.base,
-                    base: Some(join.base),
-                    merged: Some(join.merged),
-                    updated: 0,
-                    operation: join.operation,
-                    body: join.body,
-                };
-                self.write(change.clone());
-                (key, change)
-            }
+    /// What the records of a plan come to, before anything of it is written.
+    fn joined(&self, plan: &Plan<'_>) -> Vec<(Key, Joined)> {
+        let names = plan.names().iter();
+        let joined = |key: &Key| {
+            let joined = plan.joined(&self.disk, key, (&DEFINITIONS, Rules::national()));
+            Some((key.clone(), joined.expect("records can be read")?))
         };
-        self.seen(node, person(&key, &change));
-        self.judge(&key);
+        names.filter_map(joined).collect()
+    }
+
+    /// Writes a join for each version that is apart, and keeps the worklist.
+    fn write_joined(&mut self, plan: &Plan<'_>, joined: Vec<(Key, Joined)>, node: Option<u32>) {
+        for (key, joined) in joined {
+            let standing = plan.standing(&key).expect("it is in the plan");
+            for apart in standing.apart() {
+                let (_, current) = self.disk.current(&key).expect("what is apart has a current version");
+                let join = Change {
+                    kind: key.0.clone(),
+                    id: key.1.clone(),
+                    version: current.version,
+                    base: Some(current.version),
+                    merged: Some(*apart),
+                    updated: 0,
+                    operation: standing.operation(joined.record.as_ref()),
+                    body: stored_tree(joined.record.as_ref()),
+                };
+                let of = person(&key, &join);
+                self.write(join);
+                node.into_iter().for_each(|node| self.seen(node, of.clone()));
+            }
+            if let Some(places) = joined.once_open {
+                self.disk.notes.once_open.insert(key.clone(), places);
+            }
+            match joined.conflicts.is_empty() {
+                true => self.disk.notes.worklist.remove(&key),
+                false => self.disk.notes.worklist.insert(key, (joined.since, joined.conflicts)),
+            };
+        }
+    }
+
+    /// Brings the worklist to what is open now: who settles a conflict writes an ordinary version.
+    pub fn settle(&mut self) -> Result<(), Broken> {
+        let from = self.disk.log().len();
+        let mut plan = Plan::default();
+        for key in self.disk.notes.worklist.keys() {
+            plan.meet(&self.disk, key).expect("records can be read");
+        }
+        let joined = self.joined(&plan);
+        self.write_joined(&plan, joined, None);
+        self.commit(from)
+    }
+
+    fn acknowledged(&self, node: u32) -> Acknowledged {
+        self.disk.notes.peers.get(&node).copied().unwrap_or_default()
     }
 
     /// A person of whom a node wrote is in its horizon from then on.
@@ -209,25 +261,15 @@ impl Centre {
         let key = (Kind::new("Patient").expect("a kind"), person);
         self.disk.notes.seen.entry((node, key)).or_insert(place);
     }
-
-    /// Keeps the worklist: what a record's versions disagree on, as they are now.
-    pub fn judge(&mut self, key: &Key) {
-        let versions: Vec<Change> = self.disk.versions(key).map(|entry| entry.change.clone()).collect();
-        let conflicts = open::<Infallible>(&versions, &DEFINITIONS, Rules::national()).expect("a history");
-        match conflicts.is_empty() {
-            true => self.disk.notes.worklist.remove(key),
-            false => self.disk.notes.worklist.insert(key.clone(), conflicts),
-        };
-    }
 }
 
 impl CentreLog for Centre {
     fn peer(&self, node: u32) -> Result<Option<Peer>, Failed> {
         Ok(self.areas.contains_key(&node).then(|| {
-            let (acked, seal) = self.disk.notes.peers.get(&node).copied().unwrap_or_default();
+            let here = self.acknowledged(node);
             Peer {
-                acked,
-                seal,
+                acked: here.counter,
+                seal: begin(here.seal),
                 retired: false,
             }
         }))
@@ -248,21 +290,16 @@ impl CentreLog for Centre {
             assert!(changes.iter().all(here), "the centre has all that a node has of before");
             return Ok(());
         }
-        let (acked, last) = self.disk.notes.peers.get(&node).copied().unwrap_or_default();
-        let first = changes.first().map_or(0, |first| first.version.counter);
-        for (change, counter) in changes.iter().zip(first..) {
-            assert_eq!(
-                change.version,
-                VersionId { node, counter },
-                "a node's versions come without a gap"
-            );
+        // Each unit is durable before the next is looked at.
+        for unit in changes.chunks(1 + self.random.below(UNIT_MAX)) {
+            match self.acknowledged(node).fresh(node, unit) {
+                Ok([]) => {}
+                Ok(fresh) => self.taken(node, fresh)?,
+                Err(NotNext::Gap { .. } | NotNext::Other(_)) => return Ok(()),
+                Err(NotNext::OutOfOrder(..)) => panic!("a node's versions come without a gap"),
+            }
         }
-        let known = changes.iter().find(|change| change.version.counter == acked);
-        if first > acked + 1 || known.is_some_and(|known| seal(Some(known)) != last) {
-            return Ok(());
-        }
-        let new = changes.partition_point(|change| change.version.counter <= acked);
-        self.taken(node, &changes[new..])
+        Ok(())
     }
 
     fn outgoing(&mut self, node: u32) -> &mut Option<Packed> {
@@ -271,7 +308,7 @@ impl CentreLog for Centre {
 
     fn pack(&mut self, hello: &Hello, lanes: &Lanes, dictionary: u8) -> Result<Option<Packed>, Failed> {
         self.heard.insert(hello.node, true);
-        let acked = self.disk.notes.peers.get(&hello.node).map_or(0, |peer| peer.0);
+        let acked = self.acknowledged(hello.node).counter;
         let mut wanted: [Vec<(Place, &Key, &Change)>; LANES] = Default::default();
         for due in self.horizon(hello.node) {
             let number = usize::from(lane(due.1));
@@ -325,7 +362,7 @@ impl CentreLog for Centre {
     }
 
     fn pack_records(&mut self, hello: &Hello, keys: &[u64], dictionary: u8) -> Result<Option<Packed>, Failed> {
-        let acked = self.disk.notes.peers.get(&hello.node).map_or(0, |peer| peer.0);
+        let acked = self.acknowledged(hello.node).counter;
         let all = self.disk.all();
         let wanted = all.filter(|(key, ..)| keys.contains(&digest::key(&key.0, &key.1)));
         let states: Vec<Change> = wanted.map(|(_, _, change)| change.clone()).collect();

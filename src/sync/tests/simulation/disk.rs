@@ -1,6 +1,7 @@
 //! A site's disk: transactions that are durable when they are synced, and what a crash, a full disk or a copy make of them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use fhir::identity::{Id, Kind, VersionId};
 use query::sample::Random;
@@ -8,6 +9,7 @@ use query::sample::Random;
 use crate::change::Change;
 use crate::frame::{Lanes, Seal};
 use crate::merge::Conflict;
+use crate::taking::Acknowledged;
 
 /// A record by its kind and id.
 pub type Key = (Kind, Id);
@@ -27,12 +29,15 @@ pub struct Notes {
     pub clock: i64,
     pub lanes: Lanes,
     pub acked: u64,
-    /// At the centre: up to which of a node's versions it has them, and that one's seal.
-    pub peers: BTreeMap<u32, (u64, Seal)>,
+    /// At the centre: up to which of a node's versions it has them.
+    pub peers: BTreeMap<u32, Acknowledged>,
     pub successors: BTreeMap<u32, u32>,
     /// At the centre: where in the log a record came into a node's horizon because the node wrote of it.
     pub seen: BTreeMap<(u32, Key), u64>,
-    pub worklist: BTreeMap<Key, Vec<Conflict>>,
+    /// At the centre: what a person has to settle, and from which place of the log on that is known.
+    pub worklist: BTreeMap<Key, (u64, Vec<Conflict>)>,
+    /// At the centre: between which places of the log something was on the worklist that is settled.
+    pub once_open: BTreeMap<Key, Range<u64>>,
 }
 
 /// Why a transaction did not end well.
@@ -193,12 +198,12 @@ impl Disk {
     }
 }
 
-/// A version's seal, for the simulation: of everything that the store's covers.
+/// The beginning of a version's seal; zeros where there is none.
 pub fn seal(change: Option<&Change>) -> Seal {
-    let Some(change) = change else {
-        return Seal::default();
-    };
-    let [head, text] = change.lines().expect("a change");
-    let hash = crate::segment::hash(&[head, text].concat());
-    *hash.first_chunk().expect("16 bytes begin with 8")
+    begin(change.map(Change::seal).unwrap_or_default())
+}
+
+/// The beginning of a seal, as frames have it.
+pub fn begin(seal: store::Seal) -> Seal {
+    *seal.first_chunk().expect("16 bytes begin with 8")
 }

@@ -9,7 +9,6 @@ mod disk;
 mod node;
 mod oracle;
 mod people;
-mod taking;
 
 use fhir::identity::Id;
 use query::sample::Random;
@@ -228,12 +227,13 @@ impl World {
     fn centre_writes(&mut self) {
         let minted = format!("c{}", self.random.below(1_000_000));
         let change = wish(&mut self.random, self.people, &self.centre.disk, &minted);
-        let key = (change.kind.clone(), change.id.clone());
         let from = self.centre.disk.log().len();
         self.centre.write(change);
-        self.centre.judge(&key);
         self.centre.faults = self.faults();
         let _kept_or_not = self.centre.commit(from);
+        if !self.centre.crashed && self.random.once_in(2) {
+            let _kept_or_not = self.centre.settle();
+        }
         self.centre.faults = Faults::default();
     }
 
@@ -380,6 +380,7 @@ impl World {
                 self.agree(place);
             }
             if round > 0 && self.centre.disk.log().len() == before {
+                self.centre.settle().expect("nothing goes wrong");
                 return;
             }
             assert!(round < 20, "seed {}: it goes on and on", self.seed);

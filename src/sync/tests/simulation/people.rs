@@ -26,6 +26,13 @@ pub fn stored(text: &str) -> Vec<u8> {
     fhir::body::store(document.root())
 }
 
+/// The stored form of a record; empty for a deletion.
+pub fn stored_tree(record: Option<&Tree>) -> Vec<u8> {
+    record.map_or_else(Vec::new, |record| {
+        stored(std::str::from_utf8(&record.to_bytes()).expect("JSON is text"))
+    })
+}
+
 /// A random record of a kind, of a person where it is of one.
 pub fn fresh(random: &mut Random, kind: &str, person: &str) -> Vec<u8> {
     let subject = format!(r#""subject":{{"reference":"Patient/{person}"}}"#);
