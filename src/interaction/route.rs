@@ -61,6 +61,19 @@ pub(crate) fn answer_part(engine: &Engine, caller: &Caller, request: &Request<'_
     answered.unwrap_or_else(Reply::from)
 }
 
+/// The answer to a search that a clinic passes on; 400 to anything else, whatever it would be answered here.
+pub fn answer_search(engine: &Engine, caller: &Caller, request: &Request<'_>) -> Reply {
+    let place = place(engine, request.path);
+    match place.map(|place| within(request.method, &place)) {
+        Ok(Some(_)) => answer(engine, caller, request),
+        Ok(None) => Reply::from(Refusal::because(
+            Reason::Invalid,
+            "This is no search: only searches are passed on to the centre.".to_owned(),
+        )),
+        Err(refusal) => Reply::from(refusal),
+    }
+}
+
 /// The answer in JSON.
 fn plain(engine: &Engine, caller: &Caller, request: &Request<'_>, common: &Common) -> Result<Reply, Refusal> {
     let asked = (common.format.as_deref(), !common.rest.is_empty());

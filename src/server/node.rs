@@ -245,6 +245,7 @@ impl Centre {
             answerer: contact::answerer(Arc::clone(&exchange), register),
             carrier: Carrier::open(settings)?,
             tries: tries::Tries::default(),
+            searches: at_centre::places(),
         };
         Ok(Some(Centre {
             listener,

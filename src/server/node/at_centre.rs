@@ -1,7 +1,9 @@
 //! A clinic asks the centre what a person waits for, over a line of its own; and what the centre answers to that.
 
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::sync::{Mutex, Weak};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -10,6 +12,7 @@ use flate2::write::GzEncoder;
 use interaction::clinic::CentreLine;
 use interaction::{Caller, Engine, Method, Request};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::agree::Agreeing;
 use super::identity::Identity;
@@ -23,6 +26,8 @@ pub const QUESTION_MAX: usize = 16 << 10;
 const ANSWER_MAX: usize = 256 << 10;
 /// Bytes of an answer at most.
 const PAGE_MAX: u64 = 8 << 20;
+/// How long a search waits at the centre until others have been answered.
+pub const TURN: Duration = Duration::from_secs(10);
 /// How long a person waits at most.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -93,6 +98,12 @@ impl CentreLine for AtCentre {
     }
 }
 
+/// So many searches of clinics are answered at once: half of the machine is for the people who ask it.
+pub fn places() -> Semaphore {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    Semaphore::new((cores / 2).max(1))
+}
+
 /// The centre's answer to a clinic's search, packed.
 ///
 /// # Errors
@@ -107,7 +118,7 @@ pub fn answer(engine: &Engine, asked: &[u8]) -> Result<Vec<u8>, (u16, String)> {
     let question: Question = serde_json::from_slice(asked).map_err(|_| malformed())?;
     let (path, query) = question.search.split_once('?').unwrap_or((&question.search, ""));
     let request = Request::new(Method::Get, path, query, &question.base);
-    let reply = interaction::answer(engine, &Caller::Operator, &request);
+    let reply = interaction::answer_search(engine, &Caller::Operator, &request);
     let body = reply.body.bytes();
     if reply.status != 200 {
         let said: Option<serde_json::Value> = serde_json::from_slice(body).ok();

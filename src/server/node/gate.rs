@@ -59,6 +59,8 @@ pub struct Gate {
     pub answerer: Answerer,
     /// What carries everybody in the country.
     pub carrier: Arc<Carrier>,
+    /// Places for searches that clinics pass on.
+    pub searches: Semaphore,
     /// Who has guessed at codes.
     pub tries: Tries,
 }
@@ -248,6 +250,10 @@ async fn search(http: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpRe
     }
     let Ok(Some(asked)) = timeout(SILENCE, short(Incoming::new(payload), at_centre::QUESTION_MAX)).await else {
         return say(400, "This is no search of a clinic.");
+    };
+    // Clinics' people are answered beside those here, not before them.
+    let Ok(Ok(_place)) = timeout(at_centre::TURN, gate.searches.acquire()).await else {
+        return say(503, "Many clinics are asking the centre now; ask again in a minute.");
     };
     let generations = Arc::clone(&gate.generations);
     let answered = web::block(move || at_centre::answer(&generations.now(), &asked)).await;

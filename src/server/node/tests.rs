@@ -17,7 +17,9 @@ use super::horizon::{Horizon, Moved};
 use super::identity::{Identity, key_file};
 use super::line::{Line, LineError};
 use super::register::{Guest, Register};
-use super::{Centre, Desk, Host, Office, Order, Orders, Settings, carrier, code, identity, kept, orders, tls, tries};
+use super::{
+    Centre, Desk, Host, Office, Order, Orders, Settings, at_centre, carrier, code, identity, kept, orders, tls, tries,
+};
 
 /// A folder that is removed at the end.
 struct Folder(PathBuf);
@@ -75,6 +77,7 @@ impl Running {
             generations: Arc::clone(&generations),
             answerer,
             tries: tries::Tries::default(),
+            searches: at_centre::places(),
         };
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
