@@ -156,7 +156,8 @@ fn records_are_exchanged_over_a_line_that_is_cut(engine: Engine) {
 
 on_both!(
     records_are_exchanged_over_a_line_that_is_cut,
-    the_centre_is_asked_and_records_are_fetched
+    the_centre_is_asked_and_records_are_fetched,
+    what_was_cancelled_and_dispensed_is_asked
 );
 
 /// A day of 55 visits over the slowest line: how long it takes and how many bytes, told with `--nocapture`.
@@ -187,6 +188,63 @@ fn a_day_is_sent_over_the_slowest_line() {
         after.1 - before.1
     );
     assert_eq!(total(&world, "Observation"), 330);
+}
+
+/// One clinic cancels what another dispenses, and neither has heard of the other: both stay, a Task asks at all three, and is
+/// completed when one of the two is corrected.
+fn what_was_cancelled_and_dispensed_is_asked(engine: Engine) {
+    let world = World::with(engine, &["--node-listen", "127.0.0.1:0"]);
+    let shape = Shape {
+        rate: 1 << 20,
+        delay: Duration::from_millis(2),
+        lost_one_in: 0,
+        cut_after: u64::MAX,
+    };
+    let (mut ward, _line) = clinic_over(&world, shape, "Laya", &[]);
+    let (mut pharmacy, _other) = clinic_over(&world, shape, "Lunana", &[]);
+    let of_her = r#""subject":{"reference":"Patient/own"},"medicationCodeableConcept":{"text":"amoxicillin"}"#;
+    let request = |status: &str| {
+        format!(r#"{{"resourceType":"MedicationRequest","id":"m","status":"{status}","intent":"order",{of_her}}}"#)
+    };
+    let dispense = |status: &str| {
+        let by = r#""authorizingPrescription":[{"reference":"MedicationRequest/m"}]"#;
+        format!(r#"{{"resourceType":"MedicationDispense","id":"d","status":"{status}",{of_her},{by}}}"#)
+    };
+    let own = format!(r#"{{"resourceType":"Patient","id":"own",{OF_GASA}}}"#);
+    world.put("Patient/own", &own).expect(201);
+    world.put("MedicationRequest/m", &request("active")).expect(201);
+    for clinic in [&ward, &pharmacy] {
+        eventually("the prescription is at the clinic", || {
+            clinic.get("MedicationRequest/m").status == 200
+        });
+    }
+    let serve = |clinic: &mut World, seconds: &str| {
+        clinic.set_arguments(&["--node", "--contact-seconds", seconds]);
+        clinic.kill();
+        clinic.start();
+    };
+    serve(&mut ward, "100000");
+    serve(&mut pharmacy, "100000");
+    ward.put("MedicationRequest/m", &request("cancelled")).expect(200);
+    pharmacy.put("MedicationDispense/d", &dispense("completed")).expect(201);
+    serve(&mut ward, "1");
+    serve(&mut pharmacy, "1");
+    let asked = |world: &World, status: &str| {
+        let open = format!("Task?focus=MedicationRequest/m&status={status}");
+        world.get(&open).ids("match").len()
+    };
+    for site in [&world, &ward, &pharmacy] {
+        eventually("it is asked", || asked(site, "requested") == 1);
+        assert!(site.get("MedicationRequest/m").expect(200).body.contains("cancelled"));
+        eventually("both stay", || site.get("MedicationDispense/d").status == 200);
+    }
+    let wrong = dispense("entered-in-error");
+    pharmacy.put("MedicationDispense/d", &wrong).expect(200);
+    for site in [&world, &ward, &pharmacy] {
+        eventually("it is settled", || {
+            (asked(site, "requested"), asked(site, "completed")) == (0, 1)
+        });
+    }
 }
 
 /// Of a person who is not the clinic's, the centre is asked while there is a line; asked for, her records come, and all that

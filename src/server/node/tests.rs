@@ -524,3 +524,29 @@ fn a_node_serves_as_itself() {
     );
     assert_eq!(identity.number, 1);
 }
+
+#[test]
+fn nothing_but_a_search_is_passed_on() {
+    let centre = Running::new(echo(&Arc::default()));
+    let (folder, identity) = centre.node();
+    let mut line = Line::of(&identity, folder.data()).unwrap();
+    for (search, status) in [
+        ("Patient?name=a", 200),
+        ("Patient/p/Observation", 200),
+        ("?_type=Patient", 200),
+        ("Patient/p", 400),
+        ("Patient/_history", 400),
+        ("Patient/p/$everything", 400),
+        ("metadata", 400),
+        ("Nothing?name=a", 404),
+        ("Patient?birthdate=yesterday", 400),
+    ] {
+        let question = serde_json::json!({"search": search, "base": "http://clinic/fhir"});
+        let answered = match line.ask(at_centre::PATH, question.to_string().into_bytes()) {
+            Ok(_) => 200,
+            Err(LineError::Refused(status, _)) => status,
+            Err(other) => panic!("{search}: {other}"),
+        };
+        assert_eq!(answered, status, "{search}");
+    }
+}
