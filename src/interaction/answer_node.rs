@@ -13,7 +13,7 @@ use sync::digest::Table;
 use sync::frame::{End, Frame, Frames, Hello, LANES, Lanes, Place, SEALS_MAX, Seal, What};
 use sync::question::Found;
 use sync::segment;
-use sync::session::{CentreLog, CentreSession, Failed, Holding, PROTOCOL, Packed, Peer};
+use sync::session::{CentreLog, CentreSession, Failed, Holding, PROTOCOL, Packed, Peer, Placed};
 
 use crate::after::After;
 use crate::arrive::Untaken;
@@ -334,11 +334,11 @@ impl CentreLog for Desk<'_> {
         }
     }
 
-    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed> {
+    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<Placed, Failed> {
         let changes = segment::unpack(bytes).map_err(|why| Failed(format!("A segment cannot be read: {why}.")))?;
         match what {
             What::Changes { .. } => {}
-            What::Again => return self.take_again(changes),
+            What::Again => return self.take_again(changes).map(|()| Placed::InPlace),
             What::States { .. } | What::Repair { .. } => return Err(Failed("A node sent states.".to_owned())),
         }
         // A long segment waits for its turn again and again, so a short one is soon taken.
@@ -348,11 +348,11 @@ impl CentreLog for Desk<'_> {
             match take_changes_knowing(self.engine, node, changes, &knew) {
                 Ok(taken) => self.taken += taken.versions,
                 // The answer says how far the centre is and by which seal, and the node finds out what is wrong.
-                Err(Untaken::Gap { .. } | Untaken::Other(_)) => return Ok(()),
+                Err(Untaken::Gap { .. } | Untaken::Other(_)) => return Ok(Placed::OutOfPlace),
                 Err(untaken) => return Err(Failed(untaken.to_string())),
             }
         }
-        Ok(())
+        Ok(Placed::InPlace)
     }
 
     fn outgoing(&mut self, _: u32) -> &mut Option<Packed> {

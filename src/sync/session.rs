@@ -27,7 +27,7 @@ use crate::frame::{
 };
 use crate::segment::{self, DICTIONARY, Hash};
 
-pub use centre::{CentreLog, CentreSession, Peer, busy};
+pub use centre::{CentreLog, CentreSession, Peer, Placed, busy};
 
 /// The protocol that this program speaks; it understands all before it.
 pub const PROTOCOL: u64 = 1;

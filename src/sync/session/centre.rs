@@ -20,6 +20,16 @@ pub struct Peer {
     pub retired: bool,
 }
 
+/// What became of a segment that arrived from a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It follows on what is there, and is there now.
+    InPlace,
+    /// There is a gap before it, or what is there is other than it says: none of it was taken, and nothing that follows on it
+    /// may be.
+    OutOfPlace,
+}
+
 /// What the centre's side needs of its log. What is written is durable when the call returns.
 pub trait CentreLog {
     /// What is known of a node; `None` where it was never enrolled.
@@ -29,8 +39,7 @@ pub trait CentreLog {
     /// The segment that is arriving from a node.
     fn holding(&mut self, node: u32) -> &mut Option<Holding>;
     /// Takes a node's own versions after one up to another, passes over those it has, and notes how far it has them now.
-    /// Takes nothing where there would be a gap, or where the version that it has last is another than the segment's.
-    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed>;
+    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<Placed, Failed>;
     /// The segment that was sent to a node last: a cut line goes on with it, though records have changed meanwhile.
     fn outgoing(&mut self, node: u32) -> &mut Option<Packed>;
     /// The next segment for a node that stands so in each lane, of the first lane that has any; `None` where it has
@@ -61,6 +70,8 @@ pub struct CentreSession {
     piece: usize,
     /// Bytes of segments in the answer to a carried request; `None` on a line.
     carried: Option<u64>,
+    /// A segment of this request was out of place: so are those behind it, whatever they follow on by their counts.
+    out_of_place: bool,
 }
 
 impl CentreSession {
@@ -71,6 +82,7 @@ impl CentreSession {
             asked: Asked::default(),
             piece,
             carried: None,
+            out_of_place: false,
         }
     }
 
@@ -91,12 +103,15 @@ impl CentreSession {
             (Frame::Hello(hello), None) => self.hello = Some(self.bounded(hello)),
             (Frame::Offer(offer), Some(hello)) => {
                 let node = hello.node;
-                if log.peer(node)?.is_some_and(|peer| !peer.retired) && !hello.restored {
+                let may_send = log.peer(node)?.is_some_and(|peer| !peer.retired) && !hello.restored;
+                if may_send && !self.out_of_place {
                     let before = log.holding(node).take();
                     *log.holding(node) = Holding::offered(before, offer)?;
                 }
             }
-            (Frame::Piece(piece), Some(hello)) => arrived(hello.node, &piece, log)?,
+            (Frame::Piece(piece), Some(hello)) => {
+                self.out_of_place |= arrived(hello.node, &piece, log)? == Some(Placed::OutOfPlace);
+            }
             (Frame::Compare(questions), Some(_)) => self.asked.questions = questions,
             (Frame::Wanted(wanted), Some(_)) => self.asked.wanted = wanted,
             (Frame::Found(found), Some(_)) => self.asked.found = Some(found),
@@ -170,9 +185,10 @@ pub fn busy(clock: i64) -> [Frame; 2] {
     [Frame::Welcome(welcome), Frame::End(End::default())]
 }
 
-fn arrived(node: u32, piece: &[u8], log: &mut dyn CentreLog) -> Result<(), Failed> {
+/// Takes the next bytes of a segment; what became of it where it is whole.
+fn arrived(node: u32, piece: &[u8], log: &mut dyn CentreLog) -> Result<Option<Placed>, Failed> {
     let Some(holding) = log.holding(node) else {
-        return Ok(());
+        return Ok(None);
     };
     let whole = match holding.append(piece) {
         Ok(whole) => whole,
@@ -181,10 +197,10 @@ fn arrived(node: u32, piece: &[u8], log: &mut dyn CentreLog) -> Result<(), Faile
             return Err(failed);
         }
     };
-    if let Some(Holding { offer, bytes }) = log.holding(node).take_if(|_| whole) {
-        log.take(node, offer.what, &bytes)?;
+    match log.holding(node).take_if(|_| whole) {
+        Some(Holding { offer, bytes }) => log.take(node, offer.what, &bytes).map(Some),
+        None => Ok(None),
     }
-    Ok(())
 }
 
 /// Appends segments as far as the node has room; returns the lanes that have more.

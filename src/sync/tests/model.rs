@@ -12,7 +12,9 @@ use crate::compare::Comparison;
 use crate::digest::Table;
 use crate::frame::{Frame, Hello, Lanes, Place, Seal, What};
 use crate::question::Found;
-use crate::session::{CentreLog, CentreSession, Failed, Holding, Next, NodeLog, NodeSession, Outcome, Packed, Peer};
+use crate::session::{
+    CentreLog, CentreSession, Failed, Holding, Next, NodeLog, NodeSession, Outcome, Packed, Peer, Placed,
+};
 
 /// How much happens in a world.
 #[derive(Clone, Copy)]
@@ -146,22 +148,22 @@ impl CentreLog for CentreModel {
         self.holding.entry(node).or_default()
     }
 
-    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed> {
+    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<Placed, Failed> {
         let What::Changes { after, .. } = what else {
             let has = |tag: &Tag| self.log.iter().any(|item| item.tag == *tag);
             return match what == What::Again && bytes.iter().all(has) {
-                true => Ok(()),
+                true => Ok(Placed::InPlace),
                 false => Err(Failed("the centre lacks what it acknowledged".to_owned())),
             };
         };
         let own = self.of(node);
         let known = (own.len() as u64).checked_sub(after).map(|known| known as usize);
         let Some(known) = known else {
-            return Ok(());
+            return Ok(Placed::OutOfPlace);
         };
         let last = known.checked_sub(1).and_then(|place| bytes.get(place));
         if known > bytes.len() || last.is_some_and(|last| Some(last) != own.last()) {
-            return Ok(());
+            return Ok(Placed::OutOfPlace);
         }
         let new = bytes[known..].iter().map(|tag| Item {
             node,
@@ -169,7 +171,7 @@ impl CentreLog for CentreModel {
             lane: 0,
         });
         self.log.extend(new);
-        Ok(())
+        Ok(Placed::InPlace)
     }
 
     fn outgoing(&mut self, node: u32) -> &mut Option<Packed> {

@@ -16,7 +16,7 @@ use crate::history::Unreadable;
 use crate::question::Found;
 use crate::rules::Rules;
 use crate::segment;
-use crate::session::{CentreLog, Failed, Holding, Packed, Peer};
+use crate::session::{CentreLog, Failed, Holding, Packed, Peer, Placed};
 use crate::taking::{Acknowledged, Joined, NotNext, Plan, Records, Step};
 use crate::tests::DEFINITIONS;
 
@@ -251,7 +251,8 @@ impl Centre {
         self.commit(from)
     }
 
-    fn acknowledged(&self, node: u32) -> Acknowledged {
+    /// Up to which of a node's versions they are here.
+    pub fn acknowledged(&self, node: u32) -> Acknowledged {
         self.disk.notes.peers.get(&node).copied().unwrap_or_default()
     }
 
@@ -283,23 +284,23 @@ impl CentreLog for Centre {
         self.holding.entry(node).or_default()
     }
 
-    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<(), Failed> {
+    fn take(&mut self, node: u32, what: What, bytes: &[u8]) -> Result<Placed, Failed> {
         let changes = segment::unpack(bytes).map_err(|why| Failed(why.to_string()))?;
         if what == What::Again {
             let here = |change: &Change| self.disk.find(change.version).is_some();
             assert!(changes.iter().all(here), "the centre has all that a node has of before");
-            return Ok(());
+            return Ok(Placed::InPlace);
         }
         // Each unit is durable before the next is looked at.
         for unit in changes.chunks(1 + self.random.below(UNIT_MAX)) {
             match self.acknowledged(node).fresh(node, unit) {
                 Ok([]) => {}
                 Ok(fresh) => self.taken(node, fresh)?,
-                Err(NotNext::Gap { .. } | NotNext::Other(_)) => return Ok(()),
+                Err(NotNext::Gap { .. } | NotNext::Other(_)) => return Ok(Placed::OutOfPlace),
                 Err(NotNext::OutOfOrder(..)) => panic!("a node's versions come without a gap"),
             }
         }
-        Ok(())
+        Ok(Placed::InPlace)
     }
 
     fn outgoing(&mut self, node: u32) -> &mut Option<Packed> {

@@ -120,7 +120,10 @@ impl World {
             96 => self.put_back(place),
             97 => self.damage(place),
             98 => self.nodes[place].session.comparison = Comparison::Due(0),
-            100..104 => self.write_stick(place),
+            100..104 => {
+                let load = self.random.below(500);
+                self.write_stick(place, load as u64);
+            }
             104..108 => self.answer_stick(place),
             108.. => self.read_stick(place),
             _ => self.move_horizon(self.nodes[place].disk.notes.number),
@@ -281,10 +284,10 @@ impl World {
         bytes
     }
 
-    /// A clinic writes what the centre lacks on its stick.
-    fn write_stick(&mut self, place: usize) {
+    /// A clinic writes what the centre lacks on its stick, in segments of so many bytes and one more.
+    fn write_stick(&mut self, place: usize, load: u64) {
         let line = self.nodes[place].session.clone();
-        self.nodes[place].session = line.by_stick(self.random.below(500) as u64);
+        self.nodes[place].session = line.by_stick(load);
         let late = self.nodes[place].late.clone();
         self.nodes[place].carried.0 = self.request(place);
         (self.nodes[place].session, self.nodes[place].late) = (line, late);
@@ -558,4 +561,44 @@ fn a_thousand_clinics_end_alike() {
     let one = run_with(seed, 1_000, 4_000);
     println!("{one:?}");
     assert!(one.writes > 1_000 && one.joins > 0, "{one:?}");
+}
+
+/// What is on a stick from before an older copy was put back comes to the centre first; then a stick from after it, with
+/// several segments: the first is not what the centre has, and the second follows on that only by its counts.
+#[test]
+fn a_stick_does_not_fork_what_a_clinic_wrote() {
+    for (before, after) in [(3, 12), (5, 12), (5, 6), (10, 12), (12, 12)] {
+        let mut world = World::new(9, 1);
+        let empty = (world.nodes[0].disk.clone(), world.nodes[0].session.clone());
+        let write = |world: &mut World, count: usize, text: &str| {
+            for number in 0..count {
+                let wish = Change {
+                    id: Id::new(&format!("{text}{number}.p0")).expect("an id"),
+                    body: people::stored(&format!(r#"{{"resourceType":"Basic","id":"{text}"}}"#)),
+                    ..wish(&mut Random::new(1), 1, &Disk::new(1), "p0")
+                };
+                let now = world.now;
+                world.nodes[0].write(wish, now).expect("nothing goes wrong");
+            }
+        };
+        write(&mut world, before, "before");
+        world.write_stick(0, 0);
+        let old = world.nodes[0].carried.0.clone();
+        world.nodes[0].put_back(empty);
+        write(&mut world, after, "after");
+        world.write_stick(0, 1 << 20);
+        let new = world.nodes[0].carried.0.clone();
+        for request in [old, new] {
+            world.answered(CentreSession::by_stick(0), &request);
+            let taken = world.centre.acknowledged(1).counter;
+            assert_eq!(taken, before.min(node::SEGMENT) as u64, "{before}, then {after}");
+        }
+        world.heal();
+        oracle::judge(&mut world);
+        for number in 0..after {
+            let id = Id::new(&format!("after{number}.p0")).expect("an id");
+            let is_there = world.centre.disk.all().any(|(key, ..)| key.1 == id);
+            assert!(is_there, "{before}, then {after}: {id}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::segment;
 use crate::session::{Failed, NodeLog, NodeSession, Packed};
 
 /// Versions in one segment of changes.
-const SEGMENT: usize = 5;
+pub const SEGMENT: usize = 5;
 
 pub struct Node {
     pub disk: Disk,
