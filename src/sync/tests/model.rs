@@ -157,20 +157,15 @@ impl CentreLog for CentreModel {
             };
         };
         let own = self.of(node);
-        let known = (own.len() as u64).checked_sub(after).map(|known| known as usize);
-        let Some(known) = known else {
+        let Some(known) = own.len().checked_sub(after as usize) else {
             return Ok(Placed::OutOfPlace);
         };
         let last = known.checked_sub(1).and_then(|place| bytes.get(place));
-        if known > bytes.len() || last.is_some_and(|last| Some(last) != own.last()) {
+        if last.is_some_and(|last| Some(last) != own.last()) {
             return Ok(Placed::OutOfPlace);
         }
-        let new = bytes[known..].iter().map(|tag| Item {
-            node,
-            tag: *tag,
-            lane: 0,
-        });
-        self.log.extend(new);
+        let new = bytes.iter().skip(known);
+        self.log.extend(new.map(|&tag| Item { node, tag, lane: 0 }));
         Ok(Placed::InPlace)
     }
 
@@ -405,7 +400,7 @@ impl World {
     /// A stick is written, read and written at the centre, or read at the node.
     fn carries(&self, worlds: &mut Vec<(&'static str, World)>) {
         let mut written = self.clone();
-        let mut session = written.session.by_stick(1);
+        let mut session = written.session.by_stick(3);
         written.carried.0 = session.ask(&mut written.node, 0).expect("a model does not fail");
         worlds.push(("the node writes a stick", written));
         if !self.carried.0.is_empty() {
