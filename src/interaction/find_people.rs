@@ -20,7 +20,7 @@ use fhir::parse::Limits;
 use fhir::tree::Tree;
 use person::Asked;
 use person::asked::{CHARACTERS_MAX, TERMS_MAX};
-use person::find::Sighting;
+use person::find::{How, Match, Sighting};
 use query::replaced;
 use text::Spellings;
 
@@ -102,7 +102,12 @@ impl<'e> Question<'e> {
     fn answer(&self, everybody: &Everybody, country: &State, looked_at: usize) -> Option<Reply> {
         let wish = &self.wish;
         let most = wish.offset + wish.count + 1;
-        let found = everybody.find(&self.asked, self.names, most, looked_at)?;
+        let mut found = everybody.find(&self.asked, self.names, most, looked_at)?;
+        if let Some(scanned) = self.scanned(everybody) {
+            found.retain(|seen| seen.id != scanned.id);
+            found.insert(0, scanned);
+            found.truncate(most);
+        }
         let mut found: Vec<Shown<'_>> = found.into_iter().map(Shown::Here).collect();
         if let Some(known) = country.known() {
             let beyond = known.find(everybody, (&self.asked, &wish.text), self.names, most, looked_at)?;
@@ -140,6 +145,25 @@ impl<'e> Question<'e> {
         Some(Reply {
             media: JSON.into(),
             ..Reply::json(200, answer.to_bytes())
+        })
+    }
+
+    /// Whose record has the id that was typed or scanned, alone and whole.
+    fn scanned(&self, everybody: &Everybody) -> Option<Seen> {
+        let typed = self.wish.text.trim();
+        let id = typed.strip_prefix("Patient/").unwrap_or(typed);
+        let may_be = id.bytes().any(|b| b.is_ascii_digit()) && everybody.register().has(id);
+        let matched = Match {
+            how: How::Number,
+            token: None,
+        };
+        may_be.then(|| Seen {
+            id: everybody.survivor(id).to_owned(),
+            sighting: Sighting {
+                id: id.to_owned(),
+                score: 1.0,
+                matches: vec![Some(matched); self.asked.terms.len()],
+            },
         })
     }
 

@@ -20,18 +20,26 @@ pub const TERMS_MAX: usize = 8;
 /// Characters that are read at most; whoever asks refuses more.
 pub const CHARACTERS_MAX: usize = 256;
 /// Words that only say what stands beside them.
-const BESIDE: [&str; 16] = [
+const BESIDE: [&str; 24] = [
     "age",
     "aged",
     "born",
+    "boy",
     "cid",
     "dob",
     "dzongkhag",
+    "female",
     "from",
+    "gender",
     "gewog",
+    "girl",
     "in",
+    "male",
+    "mobile",
+    "name",
     "old",
     "phone",
+    "sex",
     "tel",
     "village",
     "year",
@@ -97,9 +105,10 @@ impl Asked {
         let pieces = pieces(text);
         let mut rest = pieces.as_slice();
         while !rest.is_empty() {
-            let (term, used) = match rest[0].has_digits {
-                true => number(rest, year),
-                false => word(rest, names),
+            let (term, used) = match (date_in_pieces(rest, year), rest[0].has_digits) {
+                (Some(date), _) => (Some(date), 3),
+                (None, true) => number(rest, year),
+                (None, false) => word(rest, names),
             };
             if let Some(term) = term {
                 if asked.terms.len() == TERMS_MAX {
@@ -192,8 +201,12 @@ fn number(pieces: &[Piece], year: u32) -> (Option<Term>, usize) {
             meanings,
         })
     };
-    if let Some(birth) = date(&piece.typed, year) {
-        return (one(&piece.at, vec![Meaning::Born(birth)]), 1);
+    if let Some((birth, surely)) = date(&piece.typed, year) {
+        let mut meanings = vec![Meaning::Born(birth)];
+        if !surely {
+            meanings.extend(numbers(&piece.folded));
+        }
+        return (one(&piece.at, meanings), 1);
     }
     if let Some((joined, used)) = joined(pieces, year) {
         let at = piece.at.start..pieces[used - 1].at.end;
@@ -253,22 +266,85 @@ fn joined(pieces: &[Piece], year: u32) -> Option<(String, usize)> {
     None
 }
 
-/// A date: year, month and perhaps day, or day, month and year.
-fn date(typed: &str, year: u32) -> Option<Birth> {
+/// The months as they are written in English; three letters are enough.
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+fn month(word: &str) -> Option<u32> {
+    let begins = |month: &&str| word.len() >= 3 && month.starts_with(word);
+    Some(MONTHS.iter().position(|month| begins(&month))? as u32 + 1)
+}
+
+/// A date in one piece: year, month and perhaps day, or day, month and year; and whether it is surely one.
+fn date(typed: &str, year: u32) -> Option<(Birth, bool)> {
+    let typed = typed.to_lowercase();
     let parts: Vec<&str> = typed.split(['-', '/', '.']).collect();
-    let number = |text: &&str| text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
-    let numbers: Vec<u32> = parts.iter().map(number).collect::<Option<_>>()?;
-    let (y, m, d) = match numbers[..] {
-        [y, m, d] if parts[0].len() == 4 => (y, m, d),
-        [d, m, y] if parts[2].len() == 4 => (y, m, d),
-        [y, m] if parts[0].len() == 4 => (y, m, 0),
+    match parts[..] {
+        [y, m, d] if y.len() == 4 => Some((born([d, m, y], year)?, true)),
+        [d, m, y] => Some((born([d, m, y], year)?, y.len() == 4)),
+        [y, m] if y.len() == 4 => {
+            let birth = Birth::read(&format!("{y}-{m}"))?;
+            is_year(birth.year, year).then_some((birth, true))
+        }
+        _ => None,
+    }
+}
+
+/// A date in three pieces: `17 jun 1987`, `jun 17 1987`, `17 06 1987`.
+fn date_in_pieces(pieces: &[Piece], year: u32) -> Option<Term> {
+    let [first, second, third, ..] = pieces else {
+        return None;
+    };
+    let [d, m, y] = match month(&first.folded) {
+        Some(_) => [second, first, third],
+        None => [first, second, third],
+    };
+    let is_named = month(&m.folded).is_some();
+    if !is_named && y.folded.len() != 4 {
+        return None;
+    }
+    let birth = born([&d.folded, &m.folded, &y.folded], year)?;
+    let mut meanings = vec![Meaning::Born(birth)];
+    let joined = [d, m, y].map(|piece| piece.folded.as_str()).concat();
+    if !is_named && DIGITS.contains(&joined.len()) {
+        meanings.extend(numbers(&joined));
+    }
+    Some(Term {
+        at: first.at.start..third.at.end,
+        meanings,
+    })
+}
+
+/// The date of a day, a month and a year, of which two digits are of the last hundred years.
+fn born([d, m, y]: [&str; 3], year: u32) -> Option<Birth> {
+    let number = |text: &str, digits: usize| -> Option<u32> {
+        let is_number = (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        is_number.then(|| text.parse().ok()).flatten()
+    };
+    let ordinal = ["st", "nd", "rd", "th"]
+        .iter()
+        .find_map(|ending| d.strip_suffix(ending));
+    let d = number(ordinal.unwrap_or(d), 2)?;
+    let m = month(m).or_else(|| number(m, 2))?;
+    let y = match (y.len(), number(y, 4)?) {
+        (4, y) => y,
+        (2, y) if 2000 + y <= year => 2000 + y,
+        (2, y) => 1900 + y,
         _ => return None,
     };
-    let text = match d {
-        0 => format!("{y:04}-{m:02}"),
-        _ => format!("{y:04}-{m:02}-{d:02}"),
-    };
-    Birth::read(&text).filter(|birth| is_year(birth.year, year))
+    Birth::read(&format!("{y:04}-{m:02}-{d:02}")).filter(|birth| is_year(birth.year, year))
 }
 
 /// A name or a place, and of how many pieces it is.
@@ -392,6 +468,17 @@ mod tests {
             ("1987-04-09", "born 1987-04-09"),
             ("09/04/1987", "born 1987-04-09"),
             ("1987-04", "born 1987-04"),
+            ("17.06.87", "born 1987-06-17 | number 170687"),
+            ("17-Jun-1987", "born 1987-06-17"),
+            ("sonam 17 June 1987", "name sonam; born 1987-06-17"),
+            ("sep 3rd 2024 pema", "born 2024-09-03; name pema"),
+            ("17 06 1987", "born 1987-06-17 | number 17061987"),
+            (
+                "17 14 1987",
+                "years 2008..2009; years 2011..2012; years 1987..1987 | number 1987",
+            ),
+            ("dec 1987", "name dec | place begun 904; years 1987..1987 | number 1987"),
+            ("name: Sonam, female", "name sonam"),
             ("samdrup jongkhar", "place 11"),
             ("thimpu", "name thimpu | place 14"),
             ("thim", "name thim | place begun 14"),
