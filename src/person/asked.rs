@@ -283,8 +283,8 @@ const MONTHS: [&str; 12] = [
 ];
 
 fn month(word: &str) -> Option<u32> {
-    let begins = |month: &&str| word.len() >= 3 && month.starts_with(word);
-    Some(MONTHS.iter().position(|month| begins(&month))? as u32 + 1)
+    let mut months = (1..).zip(MONTHS).filter(|(_, name)| name.starts_with(word));
+    months.next().filter(|_| word.len() >= 3).map(|(number, _)| number)
 }
 
 /// A date in one piece: year, month and perhaps day, or day, month and year; and whether it is surely one.
