@@ -77,6 +77,20 @@ const CONTEXTS: [(&str, &str, &str); 1] = [(
     "ElementDefinition.type",
 )];
 
+/// The profile of Quantity that types of elements name: the only one of any type.
+const SIMPLE_QUANTITY: &str = "http://hl7.org/fhir/StructureDefinition/SimpleQuantity";
+
+/// Its rule (<https://hl7.org/fhir/R4/datatypes.html#SimpleQuantity>). A range, which some of the elements may be too, has no
+/// comparator anyway.
+fn simple_quantity() -> Tree {
+    Tree::object([
+        ("key", Tree::string("sqty-1")),
+        ("severity", Tree::string("error")),
+        ("human", Tree::string("The comparator is not used on a SimpleQuantity")),
+        ("expression", Tree::string("comparator.empty()")),
+    ])
+}
+
 /// The rows of the three tables.
 #[derive(Default)]
 pub(crate) struct Rules {
@@ -96,6 +110,13 @@ impl Rules {
             }
             for constraint in items(element, "constraint") {
                 self.invariant(path, constraint)?;
+            }
+            let profiles = items(element, "type").iter().flat_map(|one| items(one, "profile"));
+            if profiles
+                .filter_map(Tree::as_str)
+                .any(|profile| profile == SIMPLE_QUANTITY)
+            {
+                self.invariant(path, &simple_quantity())?;
             }
         }
         Ok(())

@@ -114,6 +114,10 @@ const BASE: &str = r##"
     P,"_gender":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}  => Patient.gender => no code here
     P,"identifier":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"NNBTN"}]},"value":"1"}]  =>  =>
     O,"method":{"coding":[{"system":"http://snomed.info/sct","code":"12345"}]}  => Observation.method.coding[0].code => has no code
+    {"resourceType":"MedicationRequest","status":"active","intent":"order","medicationCodeableConcept":{"text":"x"},"subject":{"reference":"Patient/1"},"dispenseRequest":{"quantity":{"value":1,"comparator":"<"}}}  => MedicationRequest.dispenseRequest.quantity => sqty-1
+    O,"valueRange":{"low":{"value":1,"comparator":">"}}  => Observation.value.ofType(Range).low => sqty-1
+    {"resourceType":"MedicationStatement","status":"active","medicationCodeableConcept":{"text":"x"},"subject":{"reference":"Patient/1"},"dosage":[{"doseAndRate":[{"doseRange":{"low":{"value":1}}}]},{"doseAndRate":[{"doseQuantity":{"value":1,"comparator":"<"}}]}]}  => MedicationStatement.dosage[1].doseAndRate[0].dose.ofType(Quantity) => sqty-1
+    O,"valueQuantity":{"value":1,"comparator":"<"}  =>  =>
     {"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"subject":{"reference":"Patient/1"},"valueQuantity":{"value":60,"unit":"/min","system":"http://unitsofmeasure.org","code":"/min"}}  => Observation, Observation, Observation => `Observation.category` is needed
 "##;
 
