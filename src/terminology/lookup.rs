@@ -114,7 +114,7 @@ pub fn lookup(session: &Session<'_>, sought: &Sought) -> Result<Tree, Unable> {
     if wants("designation") {
         all.extend(designations.iter().chain(base.as_ref()).map(designation));
     }
-    for property in properties(&*system, &place) {
+    for property in properties(&*system, &place, state.inactive, details.properties) {
         if wants(&property.code) {
             all.push(part(&*system, &property));
         }
@@ -125,15 +125,14 @@ pub fn lookup(session: &Session<'_>, sought: &Sought) -> Result<Tree, Unable> {
     ]))
 }
 
-/// The properties of a code, those of the hierarchy and of its state among them.
-fn properties(system: &dyn System, place: &Place) -> Vec<Property> {
-    let state = system.state(place);
-    let mut all = system.details(place).properties;
+/// The properties of a code: its own, and those of its state and of the hierarchy.
+fn properties(system: &dyn System, place: &Place, inactive: bool, own: Vec<Property>) -> Vec<Property> {
+    let mut all = own;
     if !all.iter().any(|property| property.code == "inactive") {
         all.push(Property {
             code: "inactive".to_owned(),
             member: "valueBoolean".to_owned(),
-            value: Tree::Bool(state.inactive),
+            value: Tree::Bool(inactive),
             group: 0,
         });
     }

@@ -130,7 +130,7 @@ pub(crate) fn facts(root: Node<'_>) -> Facts {
     Facts {
         url: text("url").unwrap_or_default(),
         version: text("version"),
-        name: text("name").or_else(|| text("title")).unwrap_or_default(),
+        name: ["name", "title", "url"].into_iter().find_map(text).unwrap_or_default(),
         language: text("language"),
         status: text("status").unwrap_or_default(),
         experimental: flag("experimental") == Some(true),

@@ -29,7 +29,7 @@ pub struct Facts {
     pub url: String,
     /// Its business version.
     pub version: Option<String>,
-    /// `CodeSystem.name`, or the title where it has none.
+    /// `CodeSystem.name`; where it has none the title, or else the address.
     pub name: String,
     /// The language of its displays.
     pub language: Option<String>,
