@@ -178,6 +178,67 @@ fn everybody_is_known_at_a_clinic(engine: Engine) {
     clinic.start();
     eventually("everybody is read again", || country(&clinic) == as_of);
     assert_eq!(find(&clinic, "yangchen lhadon")["results"][0]["here"], false);
+    what_is_damaged_is_made_anew(&mut clinic, &as_of);
+}
+
+/// The file in which people are found: its path.
+fn at_rest(clinic: &World) -> std::path::PathBuf {
+    let all = files(clinic);
+    let mut names = all.iter().map(|(name, _)| name).filter(|name| name.ends_with(".rest"));
+    let (first, more) = (names.next().expect("people are at rest"), names.next());
+    assert_eq!(more, None);
+    clinic.folder().join("node/persons").join(first)
+}
+
+/// Without a line, of what once came: wherever the file is damaged, it lacks its end, or is gone.
+fn what_is_damaged_is_made_anew(clinic: &mut World, as_of: &Value) {
+    type Harm = fn(&std::path::Path, Vec<u8>);
+    let harms: [(&str, Harm); 5] = [
+        ("gone", |path, _| fs::remove_file(path).expect("removed")),
+        ("cut short", |path, bytes| {
+            fs::write(path, &bytes[..bytes.len() / 2]).expect("written")
+        }),
+        ("empty, as after a power cut", |path, _| {
+            fs::write(path, b"").expect("written")
+        }),
+        ("its last page damaged", |path, mut bytes| {
+            let at = bytes.len() - 4_090;
+            bytes[at] ^= 0x40;
+            fs::write(path, bytes).expect("written");
+        }),
+        ("half written beside it", |path, bytes| {
+            fs::write(path.with_extension("new"), &bytes[..bytes.len() / 3]).expect("written");
+        }),
+    ];
+    for (what, harm) in harms {
+        clinic.kill();
+        let path = at_rest(clinic);
+        harm(&path, fs::read(&path).expect("it is there"));
+        let began = std::time::Instant::now();
+        clinic.start();
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "{what}: {:?}",
+            began.elapsed()
+        );
+        eventually(what, || country(clinic) == *as_of);
+        assert_eq!(find(clinic, "yangchen lhadon")["results"][0]["id"], "c5", "{what}");
+        at_rest(clinic);
+    }
+    // What is found damaged only when it is read is made anew while the clinic serves.
+    clinic.kill();
+    let path = at_rest(clinic);
+    let whole = fs::read(&path).expect("it is there");
+    let mut bytes = whole.clone();
+    bytes[100] ^= 0x40;
+    fs::write(&path, bytes).expect("written");
+    clinic.start();
+    eventually("the list is made anew", || {
+        let found = find(clinic, "yangchen lhadon");
+        let other = find(clinic, "pema sonam 1951");
+        let anew = fs::read(at_rest(clinic)).is_ok_and(|now| now[..4_096] == whole[..4_096]);
+        anew && found["remark"].is_null() && other["remark"].is_null() && found["results"][0]["id"] == "c5"
+    });
 }
 
 on_both!(everybody_is_known_at_a_clinic);

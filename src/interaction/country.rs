@@ -100,6 +100,16 @@ impl Country {
         changed
     }
 
+    /// Whether a part of the list could not be read from the disk: it is to be made anew.
+    pub fn has_failed(&self) -> bool {
+        self.read().known().is_some_and(|known| known.register.has_failed())
+    }
+
+    /// How many changed since people came to rest, and are in memory.
+    pub fn in_memory(&self) -> usize {
+        self.read().known().map_or(0, |known| known.register.in_memory())
+    }
+
     /// Calls `each` with everybody who is known, in the order they came or last changed.
     pub fn each(&self, each: &mut dyn FnMut(&str, &Person)) {
         if let State::Known(known) = &*self.read() {
@@ -161,6 +171,12 @@ impl State {
             }
             State::Known(known) => known,
         };
+        if known.register.has_failed() {
+            return Some(
+                "Of people whose records are not here some may be missing: the list of everybody is damaged on this clinic's \
+                 disk, and is being made anew.",
+            );
+        }
         match known.lock {
             Lock::Open => None,
             Lock::Keyed(_) => typed.then_some(

@@ -157,17 +157,17 @@ impl Everybody {
 
     /// The ids of those whom nobody replaces, from after one on and in their order, at most `most`. All ids are gone through.
     pub(crate) fn ids_after(&self, after: &str, most: usize) -> Vec<Id> {
-        let mut next: BinaryHeap<&str> = BinaryHeap::with_capacity(most + 1);
+        let mut next: BinaryHeap<String> = BinaryHeap::with_capacity(most + 1);
         self.register.each_id(&mut |id| {
-            let is_next = id > after && (next.len() < most || next.peek().is_some_and(|last| id < *last));
+            let is_next = id > after && (next.len() < most || next.peek().is_some_and(|last| id < last.as_str()));
             if is_next && !self.replaced.contains_key(id) {
-                next.push(id);
+                next.push(id.to_owned());
                 if next.len() > most {
                     next.pop();
                 }
             }
         });
-        next.into_sorted_vec().into_iter().filter_map(Id::new).collect()
+        next.into_sorted_vec().iter().filter_map(|id| Id::new(id)).collect()
     }
 
     /// The ids of the records that others replace.

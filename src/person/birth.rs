@@ -5,7 +5,7 @@ use std::fmt;
 /// A date of birth. Month and day are 0 where they are not known.
 ///
 /// In a register without readable particulars the three numbers are hashes: of the year, of year and month, of the date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Birth {
     /// The year.
     pub year: u32,

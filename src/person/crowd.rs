@@ -29,7 +29,7 @@ impl List {
         self.people.push(person);
         if !self.bits.is_empty() {
             set(&mut self.bits, person);
-        } else if self.people.len() >= DENSE_LEAST.max(person as usize / DENSE_ONE_IN) {
+        } else if List::is_dense(self.people.len(), person) {
             self.people.iter().for_each(|person| set(&mut self.bits, *person));
         }
     }
@@ -42,6 +42,11 @@ impl List {
     pub fn shrink(&mut self) {
         self.people.shrink_to_fit();
         self.bits.shrink_to_fit();
+    }
+
+    /// Whether so many people of so many have their bits.
+    pub fn is_dense(count: usize, of: u32) -> bool {
+        count >= DENSE_LEAST.max(of as usize / DENSE_ONE_IN)
     }
 
     /// They as a set.
@@ -106,6 +111,16 @@ impl<'a> Set<'a> {
         people.sort_unstable();
         people.dedup();
         Set::Few(Cow::Owned(people))
+    }
+
+    /// These people, ascending.
+    pub fn ascending(people: Vec<u32>) -> Set<'static> {
+        Set::Few(Cow::Owned(people))
+    }
+
+    /// Those whose bits are set.
+    pub fn of_bits(bits: Vec<u64>) -> Set<'static> {
+        Set::Many(Cow::Owned(bits))
     }
 
     /// Those in any of the sets.

@@ -5,6 +5,7 @@
 //! was found. So the answer is what looking at everybody would give, and the first ten of a longer answer are the answer of
 //! ten. [`LOOKED_AT`] bounds the work, whatever is typed.
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use text::Spellings;
 
 use crate::asked::{Asked, TERMS_MAX};
 use crate::crowd::Set;
-use crate::lookup::TOKENS_TOLD;
+use crate::lookup::{By, TOKENS_TOLD};
 use crate::plan::{Level, Plan, Reach};
 use crate::register::Register;
 
@@ -176,6 +177,8 @@ impl Word<'_> {
 struct Question<'r> {
     register: &'r Register,
     words: Vec<Word<'r>>,
+    /// The people whose names have so many tokens, as far as they were asked for; the last has those of more.
+    of_tokens: [OnceCell<Set<'r>>; TOKENS_TOLD + 1],
 }
 
 /// One way in which words may match together.
@@ -196,7 +199,16 @@ impl<'r> Question<'r> {
             Word { plan, levels }
         };
         let words = asked.terms.iter().map(word).collect();
-        Question { register, words }
+        Question {
+            register,
+            words,
+            of_tokens: Default::default(),
+        }
+    }
+
+    fn of_tokens(&self, count: usize) -> &Set<'r> {
+        let listed = || self.register.lookup().listed(By::Tokens(count)).set();
+        self.of_tokens[count].get_or_init(listed)
     }
 
     /// Those whom some of the words match, and where they are few perhaps others.
@@ -263,10 +275,11 @@ impl<'r> Question<'r> {
     /// The score of somebody; `None` where more than so many words do not match.
     fn score(&self, person: u32, missing: usize) -> Option<u32> {
         let lookup = self.register.lookup();
+        let told = lookup.told(person);
         let mut used = Used::default();
         let (mut worth, mut missed) = (0, 0);
         for word in &self.words {
-            match word.plan.matches(lookup, person, used.tokens()) {
+            match word.plan.matches(lookup.dictionary(), (person, &told), used.tokens()) {
                 Some((how, token)) => {
                     worth += how.worth();
                     used.add(token);
@@ -275,22 +288,22 @@ impl<'r> Question<'r> {
                 None => return None,
             }
         }
-        let names = lookup.names(person).len() as u32;
-        Some(self.worth(worth) + whole(used.count as u32, names))
+        Some(self.worth(worth) + whole(used.count as u32, told.names.len() as u32))
     }
 
     fn sighting(&self, score: u32, person: u32) -> Option<Sighting> {
         let lookup = self.register.lookup();
+        let (dictionary, told) = (lookup.dictionary(), lookup.told(person));
         let mut used = Used::default();
         let matches = self.words.iter().map(|word| {
-            let (how, token) = word.plan.matches(lookup, person, used.tokens())?;
+            let (how, token) = word.plan.matches(dictionary, (person, &told), used.tokens())?;
             used.add(token);
-            let token = token.map(|token| lookup.token(token).word.to_string());
+            let token = token.map(|token| dictionary.token(token).word.to_string());
             Some(Match { how, token })
         });
         let matches = matches.collect();
         Some(Sighting {
-            id: self.register.id_of(person)?.to_owned(),
+            id: self.register.id_of(person)?,
             score: f64::from(score) / f64::from(WORDS_WORTH + WHOLE_NAME_WORTH),
             matches,
         })
@@ -349,11 +362,9 @@ impl Search<'_> {
             if *left == 0 || best.least().is_some_and(|(least, _)| way.bound < least) {
                 break;
             }
-            let tokens = way
-                .tokens
-                .map(|count| question.register.lookup().of_tokens(count).set());
+            let tokens = way.tokens.map(|count| question.of_tokens(count));
             let mut people = common.borrowed();
-            for part in way.parts.iter().map(|level| level.people()).chain(&tokens) {
+            for part in way.parts.iter().map(|level| level.people()).chain(tokens) {
                 people = people.and(part);
             }
             people.each(&mut |person| {

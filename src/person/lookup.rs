@@ -1,37 +1,91 @@
 //! What people are looked up by while somebody types: sets of people by name, birth and place; their numbers in order.
 //!
-//! Beside a register's packed people lie, of each, what a typed word is compared with: the tokens of her names, year and
-//! day of birth, gewog. That is read at once, without unpacking her. People are only ever added; who is gone, the register
-//! knows.
+//! Beside a register's packed people lie, of each in memory, what a typed word is compared with: the tokens of her names, year
+//! and day of birth, gewog. That is read at once, without unpacking her; of whom is at rest in a file, what is packed says it.
+//! People are only ever added; who is gone, the register knows.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-use crate::crowd::List;
-use crate::keys;
-use crate::pack::Lexicon;
+use crate::birth::Birth;
+use crate::crowd::{List, Set};
+use crate::dictionary::Dictionary;
+use crate::keys::Key;
+use crate::pack::{self, Lexicon};
 use crate::person::Person;
-use crate::sound::{letter_bits, sound};
+use crate::places::Place;
+use crate::settled::{Held, Settled};
 
 /// Bits of a person's number.
 const PERSON_BITS: u32 = 27;
+/// Numbers are below this, so that a person's fits beside them.
+const NUMBERS: u64 = 1 << (64 - PERSON_BITS);
 /// Numbers that lie unsorted, at least.
 const RECENT: usize = 4_096;
 /// Letters and digits of a number of any system that are in order: 37 to the power of 7 fits beside a person's number.
 pub(crate) const LETTERS: usize = 7;
 const OF_LETTERS: u64 = 37;
 
-/// Letters of a beginning whose people are kept together.
-const BEGINNING: usize = 3;
 /// Names of so many tokens, and of more, are told apart.
 pub(crate) const TOKENS_TOLD: usize = 4;
 
-/// What a typed word is compared with.
+/// What people are kept by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum By {
+    /// A key that they are found by when they are matched.
+    Key(Key),
+    /// A token of their names, by its number.
+    Token(u32),
+    /// First letters of such a token, by their place in the dictionary.
+    Beginning(u32),
+    /// The year of birth; 0 where it is not known.
+    Year(u16),
+    /// The year and the day of birth: the month times 32 and the day.
+    Day(u16, u16),
+    /// The gewog.
+    Gewog(u16),
+    /// The dzongkhag, also where the gewog is not known.
+    Dzongkhag(u32),
+    /// How many tokens their names have; the last is of more.
+    Tokens(usize),
+    /// A number of some kind.
+    Number(Numbered, u64),
+}
+
+/// A kind of number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Numbered {
+    /// The citizen number.
+    Citizen,
+    /// A telephone number.
+    Telephone,
+    /// Any other, by its first letters and digits ([`letters`]).
+    Other,
+}
+
+impl By {
+    /// The same as one number; in the order of the numbers for each kind.
+    pub fn code(self) -> u64 {
+        let (kind, number) = match self {
+            By::Key(key) => (0, u64::from(key)),
+            By::Token(token) => (1, u64::from(token)),
+            By::Beginning(place) => (2, u64::from(place)),
+            By::Year(year) => (3, u64::from(year)),
+            By::Day(year, day) => (4, u64::from(year) << 16 | u64::from(day)),
+            By::Gewog(gewog) => (5, u64::from(gewog)),
+            By::Dzongkhag(dzongkhag) => (6, u64::from(dzongkhag)),
+            By::Tokens(count) => (7, count as u64),
+            By::Number(kind, number) => (8 + kind as u64, number),
+        };
+        kind << 60 | number
+    }
+}
+
+/// What a typed word is compared with, beside names.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Facts {
-    names_from: u32,
-    names: u8,
     /// The year of birth; 0 where it is not known.
     pub(crate) year: u16,
     /// The month times 32 and the day.
@@ -40,69 +94,10 @@ pub(crate) struct Facts {
     pub(crate) gewog: u16,
 }
 
-/// A token of the register's lexicon.
-#[derive(Default)]
-pub(crate) struct Token {
-    pub(crate) word: Box<str>,
-    /// The people who have it in a name.
-    pub(crate) people: List,
-    /// Its first letters, one to three of them, as places in the list of beginnings.
-    begins: Vec<u32>,
-}
-
-/// The first letters of tokens.
-#[derive(Default)]
-struct Beginning {
-    tokens: Vec<u32>,
-    people: List,
-}
-
-/// How a token is written and sounds, in short.
-#[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    /// One bit for each letter that it has.
-    pub(crate) letters: u32,
-    /// How many characters it has, as far as 255.
-    pub(crate) length: u8,
-}
-
-/// What people are looked up by.
-#[derive(Default)]
-pub(crate) struct Lookup {
-    /// By the token's number in the lexicon, as the next.
-    tokens: Vec<Token>,
-    shapes: Vec<Shape>,
-    /// Tokens by a hash of how they sound.
-    sounds: FxHashMap<u32, Vec<u32>>,
-    beginnings: Vec<Beginning>,
-    by_letters: FxHashMap<Box<str>, u32>,
-    years: FxHashMap<u16, List>,
-    days: FxHashMap<(u16, u16), List>,
-    gewogs: FxHashMap<u16, List>,
-    dzongkhags: FxHashMap<u32, List>,
-    /// By how many tokens their names have.
-    of_tokens: [List; TOKENS_TOLD + 1],
-    pub(crate) citizens: Ordered,
-    pub(crate) telephones: Ordered,
-    pub(crate) identifiers: Ordered,
-    facts: Vec<Facts>,
-    names: Vec<u32>,
-}
-
-impl Lookup {
-    /// Adds the person of the next number, whose tokens are in the lexicon.
-    pub(crate) fn add(&mut self, person: &Person, lexicon: &Lexicon) {
-        let number = self.facts.len() as u32;
-        self.learn(lexicon);
-        let from = self.names.len();
-        self.add_names(number, person, lexicon);
-        let birth = person.birth.unwrap_or(crate::Birth::of_year(0));
+impl Facts {
+    pub fn of(birth: Birth, place: Place) -> Facts {
         let small = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-        let place = person.place;
-        let names = self.names.len() - from;
-        let facts = Facts {
-            names_from: from as u32,
-            names: names.min(255) as u8,
+        Facts {
             year: small(birth.year),
             day: small(birth.month.saturating_mul(32).saturating_add(birth.day)),
             gewog: small(if place.gewog > 0 {
@@ -110,161 +105,179 @@ impl Lookup {
             } else {
                 place.dzongkhag.saturating_mul(100)
             }),
-        };
-        self.facts.push(facts);
-        self.of_tokens[names.min(TOKENS_TOLD)].push(number);
-        self.years.entry(facts.year).or_default().push(number);
-        self.days.entry((facts.year, facts.day)).or_default().push(number);
-        self.gewogs.entry(facts.gewog).or_default().push(number);
-        let dzongkhag = u32::from(facts.gewog) / 100;
-        self.dzongkhags.entry(dzongkhag).or_default().push(number);
-        if let Some(value) = person.citizen {
-            self.citizens.put(value, number);
-        }
-        for value in &person.telephones {
-            self.telephones.put(*value, number);
-        }
-        for identifier in &person.identifiers {
-            self.identifiers.put(letters(&identifier.value).0, number);
         }
     }
+}
 
-    fn add_names(&mut self, number: u32, person: &Person, lexicon: &Lexicon) {
+/// Calls `each` with what somebody is kept by whose names have these tokens.
+pub(crate) fn each_by(facts: &Facts, tokens: &[u32], dictionary: &Dictionary, each: &mut dyn FnMut(By)) {
+    each(By::Tokens(tokens.len().min(TOKENS_TOLD)));
+    each(By::Year(facts.year));
+    each(By::Day(facts.year, facts.day));
+    each(By::Gewog(facts.gewog));
+    each(By::Dzongkhag(u32::from(facts.gewog) / 100));
+    for token in tokens {
+        each(By::Token(*token));
+        let begins = dictionary.token(*token).begins.iter();
+        begins.for_each(|place| each(By::Beginning(*place)));
+    }
+}
+
+/// Calls `each` with somebody's numbers. One that is too long is that of a register whose particulars are hidden: nobody
+/// types it.
+pub(crate) fn each_number_of(person: &Person, each: &mut dyn FnMut(Numbered, u64)) {
+    let citizens = person.citizen.iter().map(|number| (Numbered::Citizen, *number));
+    let telephones = person.telephones.iter().map(|number| (Numbered::Telephone, *number));
+    let others = person.identifiers.iter();
+    let others = others.map(|identifier| (Numbered::Other, letters(&identifier.value).0));
+    let all = citizens.chain(telephones).chain(others);
+    all.filter(|(_, number)| *number < NUMBERS)
+        .for_each(|(kind, number)| each(kind, number));
+}
+
+/// Somebody in memory: her facts, and where the tokens of her names are.
+struct Own {
+    facts: Facts,
+    names_from: u32,
+    names: u8,
+}
+
+/// What a typed word is compared with.
+pub(crate) struct Told<'l> {
+    pub facts: Facts,
+    /// The tokens of her names, by their numbers.
+    pub names: Cow<'l, [u32]>,
+}
+
+/// The people under a code: those at rest, and those in memory, whose numbers are above.
+pub(crate) struct Listed<'l> {
+    settled: Option<Held<'l>>,
+    own: Option<&'l List>,
+}
+
+impl<'l> Listed<'l> {
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.settled.as_ref().map_or(0, Held::len) + self.own.map_or(0, List::len)
+    }
+
+    /// They.
+    pub fn set(&self) -> Set<'l> {
+        match (&self.settled, self.own) {
+            (None, own) => own.map(List::set).unwrap_or_default(),
+            (Some(held), None) => held.set(),
+            (Some(held), Some(own)) => Set::any(&[held.set(), own.set()]),
+        }
+    }
+}
+
+/// What people are looked up by.
+#[derive(Default)]
+pub(crate) struct Lookup {
+    settled: Option<Settled>,
+    dictionary: Dictionary,
+    /// By [`By::code`].
+    lists: FxHashMap<u64, List>,
+    /// By the kind of number.
+    ordered: [Ordered; 3],
+    own: Vec<Own>,
+    names: Vec<u32>,
+}
+
+impl Lookup {
+    /// Of people at rest, of whom the lexicon has all words.
+    pub(crate) fn of(settled: Settled, lexicon: &Lexicon) -> Lookup {
+        let mut lookup = Lookup {
+            settled: Some(settled),
+            ..Lookup::default()
+        };
+        lookup.dictionary.learn(lexicon);
+        lookup
+    }
+
+    /// The people at rest.
+    pub(crate) fn settled(&self) -> Option<&Settled> {
+        self.settled.as_ref()
+    }
+
+    fn first(&self) -> u32 {
+        self.settled.as_ref().map_or(0, Settled::count)
+    }
+
+    /// Adds the person of the next number, whose tokens are in the lexicon.
+    pub(crate) fn add(&mut self, person: &Person, lexicon: &Lexicon) {
+        let number = self.first() + self.own.len() as u32;
+        self.dictionary.learn(lexicon);
+        let from = self.names.len();
         // Who has no name yet is looked for by her mother's.
         let mother = Some(&person.parents[0]).filter(|_| person.names.is_empty());
-        let from = self.names.len();
         for token in person.names.iter().chain(mother).flatten() {
-            let Some(token) = lexicon.find(token) else { continue };
-            if self.names[from..].contains(&token) {
-                continue;
-            }
-            self.names.push(token);
-            let token = &mut self.tokens[token as usize];
-            token.people.push(number);
-            for beginning in &token.begins {
-                self.beginnings[*beginning as usize].people.push(number);
-            }
+            let token = lexicon.find(token).filter(|token| !self.names[from..].contains(token));
+            self.names.extend(token);
         }
-    }
-
-    /// Takes in tokens that are new in the lexicon.
-    fn learn(&mut self, lexicon: &Lexicon) {
-        for word in lexicon.words_from(self.tokens.len()) {
-            let number = self.tokens.len() as u32;
-            let mut begins = Vec::with_capacity(BEGINNING);
-            for (at, letter) in word.char_indices().take(BEGINNING) {
-                let place = self.beginning_place(&word[..at + letter.len_utf8()]);
-                self.beginnings[place as usize].tokens.push(number);
-                begins.push(place);
-            }
-            let sounds = keys::hash("sound", &[&sound(word)]) as u32;
-            self.sounds.entry(sounds).or_default().push(number);
-            self.shapes.push(Shape {
-                letters: letter_bits(word),
-                length: word.chars().count().min(255) as u8,
-            });
-            self.tokens.push(Token {
-                word: word.into(),
-                people: List::default(),
-                begins,
-            });
-        }
-    }
-
-    fn beginning_place(&mut self, letters: &str) -> u32 {
-        if let Some(place) = self.by_letters.get(letters) {
-            return *place;
-        }
-        let place = self.beginnings.len() as u32;
-        self.by_letters.insert(letters.into(), place);
-        self.beginnings.push(Beginning::default());
-        place
+        self.names.truncate(from + pack::TOKENS_MAX);
+        let facts = Facts::of(person.birth.unwrap_or_default(), person.place);
+        let (lists, names) = (&mut self.lists, &self.names[from..]);
+        each_by(&facts, names, &self.dictionary, &mut |by| {
+            lists.entry(by.code()).or_default().push(number);
+        });
+        each_number_of(person, &mut |kind, value| {
+            self.ordered[kind as usize].put(value, number)
+        });
+        self.own.push(Own {
+            facts,
+            names_from: from as u32,
+            names: names.len() as u8,
+        });
     }
 
     /// Gives up what memory was taken beforehand, and puts all numbers in order.
     pub(crate) fn settle(&mut self) {
-        let by_token = self.tokens.iter_mut().map(|token| &mut token.people);
-        let by_letters = self.beginnings.iter_mut().map(|beginning| &mut beginning.people);
-        let others = self.years.values_mut().chain(self.days.values_mut());
-        let others = others
-            .chain(self.gewogs.values_mut())
-            .chain(self.dzongkhags.values_mut());
-        let all = by_token.chain(by_letters).chain(others).chain(&mut self.of_tokens);
-        all.for_each(List::shrink);
-        self.facts.shrink_to_fit();
+        self.lists.values_mut().for_each(List::shrink);
+        self.own.shrink_to_fit();
         self.names.shrink_to_fit();
-        for ordered in [&mut self.citizens, &mut self.telephones, &mut self.identifiers] {
-            ordered.settle();
-        }
+        self.ordered.iter_mut().for_each(Ordered::settle);
     }
 
-    pub(crate) fn facts(&self, person: u32) -> Facts {
-        self.facts[person as usize]
-    }
-
-    /// The tokens of somebody's names, by their numbers.
-    pub(crate) fn names(&self, person: u32) -> &[u32] {
-        let facts = self.facts[person as usize];
-        let from = facts.names_from as usize;
-        &self.names[from..from + usize::from(facts.names)]
-    }
-
-    pub(crate) fn token(&self, number: u32) -> &Token {
-        &self.tokens[number as usize]
-    }
-
-    /// The shape of each token, in their order.
-    pub(crate) fn shapes(&self) -> &[Shape] {
-        &self.shapes
-    }
-
-    /// The tokens that sound like a name.
-    pub(crate) fn sounding(&self, name: &str) -> &[u32] {
-        let sounds = keys::hash("sound", &[&sound(name)]) as u32;
-        self.sounds.get(&sounds).map_or(&[], Vec::as_slice)
-    }
-
-    /// The people who have a token that begins with a text: one list of a few letters, else one of each token.
-    pub(crate) fn beginning<'l>(&'l self, text: &str, each: &mut dyn FnMut(&'l List)) {
-        let (few, more) = match text.char_indices().nth(BEGINNING) {
-            Some((at, _)) => (&text[..at], true),
-            None => (text, false),
+    /// What a typed word is compared with of somebody.
+    pub(crate) fn told(&self, person: u32) -> Told<'_> {
+        let Some(own) = person.checked_sub(self.first()) else {
+            let packed = self.settled.as_ref().map(|settled| settled.packed(person));
+            let told = packed.and_then(|packed| pack::told(&packed)).unwrap_or_default();
+            return Told {
+                facts: Facts::of(told.birth, told.place),
+                names: Cow::Owned(told.tokens),
+            };
         };
-        let Some(place) = self.by_letters.get(few) else { return };
-        let beginning = &self.beginnings[*place as usize];
-        match more {
-            false => each(&beginning.people),
-            true => {
-                let tokens = beginning.tokens.iter().map(|number| self.token(*number));
-                let begin = tokens.filter(|token| token.word.starts_with(text));
-                begin.for_each(|token| each(&token.people));
-            }
+        let own = &self.own[own as usize];
+        let from = own.names_from as usize;
+        Told {
+            facts: own.facts,
+            names: Cow::Borrowed(&self.names[from..from + usize::from(own.names)]),
         }
     }
 
-    /// The people whose names have so many tokens; the last has those of more.
-    pub(crate) fn of_tokens(&self, count: usize) -> &List {
-        &self.of_tokens[count.min(TOKENS_TOLD)]
+    /// The words of names.
+    pub(crate) fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
     }
 
-    /// The people born in a year.
-    pub(crate) fn of_year(&self, year: u16) -> Option<&List> {
-        self.years.get(&year)
+    /// The people who are kept by something, but no key and no number.
+    pub(crate) fn listed(&self, by: By) -> Listed<'_> {
+        Listed {
+            settled: self.settled.as_ref().and_then(|settled| settled.under(by)),
+            own: self.lists.get(&by.code()),
+        }
     }
 
-    /// The people born on a day of a year: the month times 32 and the day.
-    pub(crate) fn of_day(&self, year: u16, day: u16) -> Option<&List> {
-        self.days.get(&(year, day))
-    }
-
-    /// The people of a gewog.
-    pub(crate) fn of_gewog(&self, gewog: u16) -> Option<&List> {
-        self.gewogs.get(&gewog)
-    }
-
-    /// The people of a dzongkhag, also those whose gewog is not known.
-    pub(crate) fn of_dzongkhag(&self, dzongkhag: u32) -> Option<&List> {
-        self.dzongkhags.get(&dzongkhag)
+    /// The people who have a number of a kind in a range, at most `most`.
+    pub(crate) fn numbered(&self, kind: Numbered, numbers: Range<u64>, most: usize) -> Vec<u32> {
+        let by = |number: u64| By::Number(kind, number.min(NUMBERS));
+        let settled = self.settled.as_ref();
+        let settled = settled.map(|settled| settled.between(by(numbers.start), by(numbers.end), most));
+        let mut people = settled.unwrap_or_default();
+        people.extend(self.ordered[kind as usize].people(numbers, most - people.len()));
+        people
     }
 }
 
@@ -290,8 +303,7 @@ pub(crate) struct Ordered {
 
 impl Ordered {
     fn put(&mut self, value: u64, person: u32) {
-        // A number that is too long is that of a register whose particulars are hidden: nobody types it.
-        if value < 1 << (64 - PERSON_BITS) && person < 1 << PERSON_BITS {
+        if value < NUMBERS && person < 1 << PERSON_BITS {
             self.recent.push(value << PERSON_BITS | u64::from(person));
         }
         if self.recent.len() > RECENT.max(self.sorted.len() / 4) {
@@ -308,8 +320,7 @@ impl Ordered {
 
     /// The people whose number is in a range, at most `most`.
     pub(crate) fn people(&self, values: Range<u64>, most: usize) -> Vec<u32> {
-        let last = 1 << (64 - PERSON_BITS);
-        let (from, to) = (values.start.min(last - 1), values.end.min(last));
+        let (from, to) = (values.start.min(NUMBERS - 1), values.end.min(NUMBERS));
         let (from, to) = (from << PERSON_BITS, (to << PERSON_BITS).wrapping_sub(1));
         let at = self.sorted.partition_point(|entry| *entry < from);
         let sorted = self.sorted[at..].iter().take_while(|entry| **entry <= to);

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::birth::Birth;
+use crate::columns::{TextReader, Texts};
 use crate::person::{Identifier, Name, Person, Sex};
 use crate::places::Place;
 
@@ -40,6 +41,31 @@ impl Lexicon {
     /// The words from a number on.
     pub fn words_from(&self, number: usize) -> impl Iterator<Item = &str> {
         self.words[number.min(self.words.len())..].iter().map(|word| &**word)
+    }
+
+    /// Appends all words and counts, to be read by [`Lexicon::read`].
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut texts = Texts::default();
+        self.words.iter().for_each(|word| texts.push(word));
+        put(out, self.words.len() as u64);
+        put(out, texts.bytes().len() as u64);
+        out.extend_from_slice(texts.bytes());
+        self.counts.iter().for_each(|count| put(out, u64::from(*count)));
+    }
+
+    /// Reads what [`Lexicon::write`] wrote; `None` where it is none.
+    pub fn read(reader: &mut Reader<'_>) -> Option<Lexicon> {
+        let count = reader.number()?;
+        let length = usize::try_from(reader.number()?).ok()?;
+        let mut texts = TextReader::new(reader.bytes(length)?);
+        let mut lexicon = Lexicon::default();
+        for _ in 0..count {
+            lexicon.number(texts.next()?);
+        }
+        for count in &mut lexicon.counts {
+            *count = u32::try_from(reader.number()?).ok()?;
+        }
+        Some(lexicon)
     }
 
     /// How many people have the word in a name.
@@ -155,6 +181,59 @@ pub(crate) fn note(bytes: &[u8]) -> Option<&[u8]> {
     reader.text()?;
     let length = usize::try_from(reader.number()?).ok()?;
     reader.bytes(length)
+}
+
+/// Tokens of one person's names that typed words are compared with, at most.
+pub(crate) const TOKENS_MAX: usize = 255;
+
+/// What a typed word is compared with.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The tokens of her names, each once; of her mother's where she has none yet.
+    pub tokens: Vec<u32>,
+    pub birth: Birth,
+    pub place: Place,
+}
+
+/// What a packed person says to who compares typed words; nothing else of her is unpacked.
+pub(crate) fn told(bytes: &[u8]) -> Option<Told> {
+    let mut reader = Reader(bytes);
+    reader.text()?;
+    let length = usize::try_from(reader.number()?).ok()?;
+    reader.bytes(length)?;
+    let names = reader.number()?;
+    let mut told = Told::default();
+    for name in 0..names + 2 {
+        let counts = name < names || names == 0 && name == 0;
+        for _ in 0..reader.number()? {
+            let token = reader.number()? as u32;
+            if counts && told.tokens.len() < TOKENS_MAX && !told.tokens.contains(&token) {
+                told.tokens.push(token);
+            }
+        }
+    }
+    let mut part = || Some(reader.number()? as u32);
+    told.birth = Birth {
+        year: part()?,
+        month: part()?,
+        day: part()?,
+    };
+    reader.bytes(1)?;
+    reader.number()?;
+    for _ in 0..reader.number()? / 2 {
+        reader.number()?;
+        reader.text()?;
+    }
+    for _ in 0..reader.number()? {
+        reader.number()?;
+    }
+    let mut part = || Some(reader.number()? as u32);
+    told.place = Place {
+        dzongkhag: part()?,
+        gewog: part()?,
+        ..Place::default()
+    };
+    Some(told)
 }
 
 /// A packed person with her id.

@@ -7,10 +7,11 @@ use text::Spellings;
 
 use crate::asked::{Meaning, Term};
 use crate::birth::Birth;
-use crate::crowd::{List, Set};
+use crate::crowd::Set;
+use crate::dictionary::Dictionary;
 use crate::find::How;
 use crate::keys;
-use crate::lookup::{LETTERS, Lookup, letters};
+use crate::lookup::{By, LETTERS, Listed, Lookup, Numbered, Told, letters};
 use crate::register::Register;
 use crate::sound::{edits, letter_bits};
 
@@ -39,19 +40,37 @@ pub(crate) struct Level<'r> {
     /// How many they are, at most.
     pub size: usize,
     /// Together they are the people.
-    sets: Vec<Set<'r>>,
+    parts: Vec<Part<'r>>,
     people: OnceCell<Set<'r>>,
+}
+
+/// Some of the people of a level; they may not be read yet.
+enum Part<'r> {
+    Listed(Listed<'r>),
+    People(Set<'r>),
+}
+
+impl<'r> Part<'r> {
+    fn set(&self) -> Set<'r> {
+        match self {
+            Part::Listed(listed) => listed.set(),
+            Part::People(set) => set.clone(),
+        }
+    }
 }
 
 impl<'r> Level<'r> {
     /// They.
     pub fn people(&self) -> &Set<'r> {
-        self.people.get_or_init(|| Set::any(&self.sets))
+        self.people.get_or_init(|| {
+            let sets: Vec<Set<'r>> = self.parts.iter().map(Part::set).collect();
+            Set::any(&sets)
+        })
     }
 
     /// The people of some levels.
-    pub fn everybody(levels: &[Level<'r>]) -> Set<'r> {
-        let sets: Vec<Set<'r>> = levels.iter().flat_map(|level| &level.sets).cloned().collect();
+    pub fn everybody<'l>(levels: &'l [Level<'r>]) -> Set<'l> {
+        let sets: Vec<Set<'l>> = levels.iter().map(|level| level.people().borrowed()).collect();
         Set::any(&sets)
     }
 }
@@ -112,39 +131,39 @@ impl Plan {
 
     /// The people it means, those of the best matches first.
     pub fn levels<'r>(&self, lookup: &'r Lookup) -> Vec<Level<'r>> {
-        let mut lists: Vec<(How, &'r List)> = Vec::new();
+        let mut kept: Vec<(How, By)> = Vec::new();
         if let Some(name) = &self.name {
-            name.lists(lookup, &mut lists);
+            name.kept_by(lookup.dictionary(), &mut kept);
         }
-        let mut add = |how: How, list: Option<&'r List>| lists.extend(list.map(|list| (how, list)));
-        self.years
-            .iter()
-            .for_each(|(year, how)| add(*how, lookup.of_year(*year)));
+        kept.extend(self.years.iter().map(|(year, how)| (*how, By::Year(*year))));
         if let Some(birth) = self.born {
-            days(birth).for_each(|day| add(How::Born, lookup.of_day(birth.year as u16, day)));
+            kept.extend(days(birth).map(|day| (How::Born, By::Day(birth.year as u16, day))));
         }
-        self.places.iter().for_each(|(number, how)| match *number {
-            dzongkhag @ 0..100 => add(*how, lookup.of_dzongkhag(dzongkhag)),
-            gewog => add(*how, lookup.of_gewog(gewog as u16)),
+        kept.extend(self.places.iter().map(|(number, how)| match *number {
+            dzongkhag @ 0..100 => (*how, By::Dzongkhag(dzongkhag)),
+            gewog => (*how, By::Gewog(gewog as u16)),
+        }));
+        let listed = kept.into_iter().map(|(how, by)| {
+            let listed = lookup.listed(by);
+            (how, listed.len(), Part::Listed(listed))
         });
-        let sets = lists.into_iter().map(|(how, list)| (how, list.len(), list.set()));
         let numbers = self
             .numbers
             .iter()
-            .map(|(how, people)| (*how, people.count(), people.clone()));
-        let mut sets: Vec<(How, usize, Set<'r>)> = sets.chain(numbers).collect();
-        sets.sort_by_key(|(how, ..)| (Reverse(how.worth()), *how));
+            .map(|(how, people)| (*how, people.count(), Part::People(people.clone())));
+        let mut parts: Vec<(How, usize, Part<'r>)> = listed.chain(numbers).collect();
+        parts.sort_by_key(|(how, ..)| (Reverse(how.worth()), *how));
         let mut levels: Vec<Level<'r>> = Vec::new();
-        for (how, size, set) in sets {
+        for (how, size, part) in parts {
             match levels.last_mut().filter(|level| level.how == how) {
                 Some(level) => {
                     level.size += size;
-                    level.sets.push(set);
+                    level.parts.push(part);
                 }
                 None => levels.push(Level {
                     how,
                     size,
-                    sets: vec![set],
+                    parts: vec![part],
                     people: OnceCell::new(),
                 }),
             }
@@ -153,8 +172,13 @@ impl Plan {
     }
 
     /// How it matches somebody best, and by which token of her names; tokens in `used` are those of other words.
-    pub fn matches(&self, lookup: &Lookup, person: u32, used: &[u32]) -> Option<(How, Option<u32>)> {
-        let facts = lookup.facts(person);
+    pub fn matches(
+        &self,
+        dictionary: &Dictionary,
+        (person, told): (u32, &Told<'_>),
+        used: &[u32],
+    ) -> Option<(How, Option<u32>)> {
+        let facts = told.facts;
         let mut best: Option<(How, Option<u32>)> = None;
         let mut offer = |how: How, token: Option<u32>| {
             if best.is_none_or(|(known, _)| how.worth() > known.worth()) {
@@ -162,9 +186,9 @@ impl Plan {
             }
         };
         if let Some(name) = &self.name {
-            let free = lookup.names(person).iter().filter(|token| !used.contains(token));
+            let free = told.names.iter().filter(|token| !used.contains(token));
             free.for_each(|token| {
-                name.matches(lookup, *token)
+                name.matches(dictionary, *token)
                     .iter()
                     .for_each(|how| offer(*how, Some(*token)))
             });
@@ -200,29 +224,30 @@ impl Name {
             beginnings,
             spelled,
             near: if near {
-                nearly(register.lookup(), name)
+                nearly(register.lookup().dictionary(), name)
             } else {
                 Vec::new()
             },
         }
     }
 
-    fn lists<'r>(&self, lookup: &'r Lookup, lists: &mut Vec<(How, &'r List)>) {
-        let people = |number: &u32| &lookup.token(*number).people;
-        lists.extend(self.whole.iter().map(|token| (How::Name, people(token))));
+    /// What the people are kept by who have such a token.
+    fn kept_by(&self, dictionary: &Dictionary, kept: &mut Vec<(How, By)>) {
+        let token = |how: How| move |token: &u32| (how, By::Token(*token));
+        kept.extend(self.whole.iter().map(token(How::Name)));
         for text in &self.beginnings {
-            lookup.beginning(text, &mut |people| lists.push((How::NameBegun, people)));
+            dictionary.beginning(text, &mut |by| kept.push((How::NameBegun, by)));
         }
-        lists.extend(self.spelled.iter().map(|token| (How::NameBegun, people(token))));
-        lists.extend(self.near.iter().map(|token| (How::NameNear, people(token))));
+        kept.extend(self.spelled.iter().map(token(How::NameBegun)));
+        kept.extend(self.near.iter().map(token(How::NameNear)));
     }
 
     /// How it matches a token.
-    fn matches(&self, lookup: &Lookup, token: u32) -> Option<How> {
+    fn matches(&self, dictionary: &Dictionary, token: u32) -> Option<How> {
         if self.whole == Some(token) {
             return Some(How::Name);
         }
-        let word = &lookup.token(token).word;
+        let word = &dictionary.token(token).word;
         let begins = self
             .beginnings
             .iter()
@@ -235,7 +260,7 @@ impl Name {
 }
 
 /// The tokens that sound like a name, or are written nearly so, ascending.
-fn nearly(lookup: &Lookup, name: &str) -> Vec<u32> {
+fn nearly(dictionary: &Dictionary, name: &str) -> Vec<u32> {
     let (bits, length) = (letter_bits(name), name.chars().count());
     let allowed = match length {
         0..4 => 0,
@@ -244,11 +269,11 @@ fn nearly(lookup: &Lookup, name: &str) -> Vec<u32> {
     };
     // What sounds alike is still written much the same: `zzzzqqq` is no way to write Zeko.
     let sounding = length.div_ceil(2);
-    let written = |number: u32, most: usize| edits(name, &lookup.token(number).word, most) <= most;
-    let alike = lookup.sounding(name).iter().copied();
+    let written = |number: u32, most: usize| edits(name, &dictionary.token(number).word, most) <= most;
+    let alike = dictionary.sounding(name).iter().copied();
     let mut near: Vec<u32> = alike.filter(|number| written(*number, sounding)).collect();
     if allowed > 0 {
-        let shapes = lookup.shapes().iter().zip(0..);
+        let shapes = dictionary.shapes().iter().zip(0..);
         // An edit changes two letters at most: one goes and one comes.
         let may_be = shapes.filter(|(shape, _)| {
             (shape.letters ^ bits).count_ones() as usize <= 2 * allowed
@@ -284,9 +309,9 @@ fn by_number(register: &Register, number: &str, reach: Reach) -> Vec<(How, Set<'
     let lookup = register.lookup();
     let digits = number.bytes().all(|b| b.is_ascii_digit());
     let (mut whole, mut begun, mut near) = (Vec::new(), Vec::new(), Vec::new());
-    for (ordered, length) in [
-        (&lookup.citizens, CITIZEN_DIGITS),
-        (&lookup.telephones, TELEPHONE_DIGITS),
+    for (kind, length) in [
+        (Numbered::Citizen, CITIZEN_DIGITS),
+        (Numbered::Telephone, TELEPHONE_DIGITS),
     ] {
         if !digits || number.len() > length {
             continue;
@@ -294,14 +319,14 @@ fn by_number(register: &Register, number: &str, reach: Reach) -> Vec<(How, Set<'
         let missing = 10_u64.pow((length - number.len()) as u32);
         let from = number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(missing);
         let people = if missing == 1 { &mut whole } else { &mut begun };
-        people.extend(ordered.people(from..from.saturating_add(missing), BY_NUMBER));
+        people.extend(lookup.numbered(kind, from..from.saturating_add(missing), BY_NUMBER));
     }
     let (code, count) = letters(number);
     if number.len() < LETTERS {
-        whole.extend(lookup.identifiers.people(code..code + 1, BY_NUMBER));
-        begun.extend(lookup.identifiers.people(code..code + count, BY_NUMBER));
+        whole.extend(lookup.numbered(Numbered::Other, code..code + 1, BY_NUMBER));
+        begun.extend(lookup.numbered(Numbered::Other, code..code + count, BY_NUMBER));
     } else {
-        for person in lookup.identifiers.people(code..code + 1, BY_NUMBER) {
+        for person in lookup.numbered(Numbered::Other, code..code + 1, BY_NUMBER) {
             let values = register.of_number(person).map(|(_, person)| person.identifiers);
             let plain = values.iter().flatten().map(|identifier| plain(&identifier.value));
             let begin: Vec<String> = plain.filter(|value| value.starts_with(number)).collect();
@@ -315,7 +340,7 @@ fn by_number(register: &Register, number: &str, reach: Reach) -> Vec<(How, Set<'
     let slips = reach == Reach::NearWithOthers || reach == Reach::Near && alone;
     if slips && digits && number.len() == CITIZEN_DIGITS {
         let others = number.parse().into_iter().flat_map(keys::mistyped);
-        near.extend(others.flat_map(|other| lookup.citizens.people(other..other + 1, BY_NUMBER)));
+        near.extend(others.flat_map(|other| lookup.numbered(Numbered::Citizen, other..other + 1, BY_NUMBER)));
     }
     let all = [(How::Number, whole), (How::NumberBegun, begun), (How::NumberNear, near)];
     let some = all.into_iter().filter(|(_, people)| !people.is_empty());

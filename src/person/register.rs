@@ -1,19 +1,26 @@
-//! Many people's particulars in memory, found by what two records of one person are likely to share.
+//! Many people's particulars, found by what two records of one person are likely to share.
 //!
-//! A person is a few dozen bytes in one arena, and eight or nine keys of eight bytes. Keys lie sorted; those of lately
+//! They are in memory, or most of them at rest in a file ([`Register::open`]), with those in memory who changed since. A person
+//! in memory is a few dozen bytes in one arena, and eight or nine keys of eight bytes. Keys lie sorted; those of lately
 //! changed people lie beside, until there are so many that all are sorted anew. Whoever changes is appended again and
 //! the old bytes are given up, until half of the arena is that.
 
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::borrow::Cow;
+use std::fs::File;
+
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::birth::Birth;
+use crate::counts::Counts;
 use crate::frequency::{Frequencies, Smoothed, USUAL_DAY, USUAL_TOKEN, USUAL_YEAR, usual_place};
 use crate::keys::{self, Key};
-use crate::lookup::Lookup;
+use crate::lookup::{By, Lookup};
 use crate::pack::{self, Lexicon};
-use crate::person::{Identifier, Person};
-use crate::places::Place;
+use crate::person::Person;
+use crate::roster::{Head, Unreadable};
 use crate::score::{Grade, Score, score};
+use crate::settled::{Held, Settled};
+use crate::sorted::{Sieve, Sorted};
 use crate::weights::Weights;
 
 /// Of the people a key leads to, so many are looked at: a key of more says next to nothing.
@@ -23,8 +30,6 @@ const REACHED: usize = 2_000;
 /// So many of them are compared in full, those with the rarest keys in common: with twice as many, two more in 10,000 second
 /// registrations are found.
 const COMPARED: usize = 40;
-/// Systems of numbers that are known by name; a country has a dozen.
-const SYSTEMS_MAX: usize = 64;
 /// Keys of so many lately changed people are looked through unsorted, or a sixteenth of all.
 const LATELY: usize = 4_096;
 
@@ -37,102 +42,22 @@ pub struct Found {
     pub score: Score,
 }
 
-/// Keys with the numbers under them, sorted, and where the keys of each beginning lie: most keys are sought in vain, and
-/// that shall cost a look or two.
-#[derive(Default)]
-struct Sorted {
-    /// Key above, number below.
-    entries: Vec<u64>,
-    /// Where the entries begin whose key's highest bits are at least so much.
-    places: Vec<u32>,
-    /// Of each beginning of a key, finer than a place, one bit: whether there is such a key.
-    present: Vec<u64>,
+/// The numbers of the people under a key.
+struct Under<'r> {
+    at_rest: Option<Held<'r>>,
+    sorted: &'r [u64],
+    lately: &'r [u32],
 }
 
-/// Entries that share a place, about.
-const OF_A_PLACE: usize = 8;
-/// Bits of `present` for each entry, about.
-const OF_AN_ENTRY: usize = 4;
-
-impl Sorted {
-    fn settle(&mut self) {
-        self.entries.sort_unstable();
-        self.places = Vec::new();
-        self.present = Vec::new();
-        let bits = (self.entries.len() / OF_A_PLACE).max(1).ilog2().min(24);
-        if bits == 0 {
-            return;
-        }
-        self.present
-            .resize((self.entries.len() * OF_AN_ENTRY).next_power_of_two() >> 6, 0);
-        for at in 0..self.entries.len() {
-            let (word, bit) = self.present_at((self.entries[at] >> 32) as Key);
-            self.present[word] |= bit;
-        }
-        self.places.resize((1 << bits) + 1, 0);
-        for entry in &self.entries {
-            self.places[(entry >> (64 - bits)) as usize + 1] += 1;
-        }
-        let mut before = 0;
-        for place in &mut self.places {
-            before += *place;
-            *place = before;
-        }
+impl Under<'_> {
+    fn len(&self) -> usize {
+        self.at_rest.as_ref().map_or(0, Held::len) + self.sorted.len() + self.lately.len()
     }
 
-    /// The word and the bit of `present` that tell of a key.
-    fn present_at(&self, key: Key) -> (usize, u64) {
-        let at = (u64::from(key) * ((self.present.len() as u64) << 6)) >> 32;
-        ((at >> 6) as usize, 1 << (at & 63))
-    }
-
-    /// The entries of a key.
-    fn of(&self, key: Key) -> &[u64] {
-        if !self.present.is_empty() {
-            let (word, bit) = self.present_at(key);
-            if self.present[word] & bit == 0 {
-                return &[];
-            }
-        }
-        let entries = match self.places.len().checked_ilog2() {
-            Some(bits) => {
-                let beginning = (key >> (32 - bits)) as usize;
-                &self.entries[self.places[beginning] as usize..self.places[beginning + 1] as usize]
-            }
-            None => &self.entries[..],
-        };
-        let from = entries.partition_point(|entry| ((entry >> 32) as Key) < key);
-        let entries = &entries[from..];
-        &entries[..entries.partition_point(|entry| (entry >> 32) as Key == key)]
-    }
-}
-
-/// Says at once of most numbers that they were not put in: most people under a common key were reached by no rarer one.
-struct Sieve([u64; 1 << SIEVE_BITS >> 6]);
-
-/// As many places as take few kilobytes and are mostly free when all who are reached are in.
-const SIEVE_BITS: usize = 16;
-
-impl Default for Sieve {
-    fn default() -> Sieve {
-        Sieve([0; 1 << SIEVE_BITS >> 6])
-    }
-}
-
-impl Sieve {
-    fn place(number: u32) -> (usize, u64) {
-        let place = number as usize & ((1 << SIEVE_BITS) - 1);
-        (place >> 6, 1 << (place & 63))
-    }
-
-    fn put(&mut self, number: u32) {
-        let (word, bit) = Sieve::place(number);
-        self.0[word] |= bit;
-    }
-
-    fn may_have(&self, number: u32) -> bool {
-        let (word, bit) = Sieve::place(number);
-        self.0[word] & bit != 0
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let at_rest = self.at_rest.as_ref().map(Held::numbers).unwrap_or_default();
+        let sorted = self.sorted.iter().map(|entry| *entry as u32);
+        at_rest.into_iter().chain(sorted).chain(self.lately.iter().copied())
     }
 }
 
@@ -140,24 +65,64 @@ impl Sieve {
 #[derive(Default)]
 pub struct Register {
     arena: Vec<u8>,
-    /// Where each number's bytes begin.
+    /// Where the bytes begin of each number after those at rest.
     starts: Vec<u32>,
-    /// Whether a number's person changed or went since.
+    /// Whether such a number's person changed or went since.
     gone: Vec<bool>,
+    /// Those at rest who changed or went since.
+    gone_at_rest: FxHashSet<u32>,
     living: usize,
     lexicon: Lexicon,
     sorted: Sorted,
-    /// How many numbers `sorted` is about.
-    settled: usize,
+    /// How many people in memory `sorted` is about.
+    in_order: usize,
     lately: FxHashMap<Key, Vec<u32>>,
-    years: FxHashMap<u32, u32>,
-    days: FxHashMap<Birth, u32>,
-    places: FxHashMap<u32, u32>,
+    counts: Counts,
     lookup: Lookup,
-    systems: Vec<String>,
 }
 
 impl Register {
+    /// The people at rest in a file that [`Settler`](crate::Settler) wrote, and what they are. They take a few megabytes of
+    /// memory, of which 8 MiB are what was read last; the file must stay as it is.
+    ///
+    /// # Errors
+    /// [`Unreadable`] where it is none, of another release, or damaged where all of it is described.
+    pub fn open(file: File) -> Result<(Register, Head), Unreadable> {
+        let (settled, directory) = Settled::open(file)?;
+        let register = Register {
+            living: settled.count() as usize,
+            lookup: Lookup::of(settled, &directory.lexicon),
+            lexicon: directory.lexicon,
+            counts: directory.counts,
+            ..Register::default()
+        };
+        Ok((register, directory.head))
+    }
+
+    /// Whether a part of the file could not be read: answers since then may lack somebody, and it is to be made anew.
+    pub fn has_failed(&self) -> bool {
+        self.at_rest().is_some_and(|settled| settled.pages.failed())
+    }
+
+    /// How many people are in memory, those who are gone again among them.
+    pub fn in_memory(&self) -> usize {
+        self.starts.len()
+    }
+
+    fn at_rest(&self) -> Option<&Settled> {
+        self.lookup.settled()
+    }
+
+    /// The number of the first person in memory.
+    fn first(&self) -> u32 {
+        self.at_rest().map_or(0, Settled::count)
+    }
+
+    /// The numbers of all who are or were here.
+    fn numbers(&self) -> std::ops::Range<u32> {
+        0..self.first() + self.starts.len() as u32
+    }
+
     /// How many people there are.
     pub fn len(&self) -> usize {
         self.living
@@ -188,21 +153,26 @@ impl Register {
         let Some((number, person)) = self.get(id) else {
             return;
         };
-        self.gone[number as usize] = true;
+        match number.checked_sub(self.first()) {
+            Some(own) => self.gone[own as usize] = true,
+            None => {
+                self.gone_at_rest.insert(number);
+            }
+        }
         self.living -= 1;
-        self.count(&person, -1);
+        self.counts.add(&person, -1, &mut self.lexicon);
     }
 
     /// A person and her number, by id.
     fn get(&self, id: &str) -> Option<(u32, Person)> {
         let number = self.number(id)?;
-        Some((number, pack::person(self.bytes(number), &self.lexicon)?.to_own()))
+        Some((number, pack::person(&self.bytes(number), &self.lexicon)?.to_own()))
     }
 
     fn number(&self, id: &str) -> Option<u32> {
         let mut found = None;
         self.each_of(keys::of_id(id), &mut |number| {
-            if pack::id(self.bytes(number)) == Some(id) {
+            if pack::id(&self.bytes(number)) == Some(id) {
                 found = Some(number);
             }
         });
@@ -219,25 +189,25 @@ impl Register {
         self.number(id).is_some()
     }
 
-    /// What was noted of a record.
+    /// What was noted of a record; of those at rest nothing is.
     pub fn note(&self, id: &str) -> Option<&[u8]> {
-        pack::note(self.bytes(self.number(id)?))
+        pack::note(self.own_bytes(self.number(id)?)?)
     }
 
     /// Everybody, in the order they came or last changed.
     pub fn each(&self, each: &mut dyn FnMut(&str, &Person)) {
-        let living = (0..self.starts.len()).filter(|number| !self.gone[*number]);
-        for number in living {
-            if let Some((id, person)) = pack::read(self.bytes(number as u32), &self.lexicon) {
+        for number in self.numbers().filter(|number| self.lives(*number)) {
+            if let Some((id, person)) = self.of_number(number) {
                 each(&id, &person);
             }
         }
     }
 
     /// Calls `each` with the ids of everybody, in the order they came or last changed.
-    pub fn each_id<'a>(&'a self, each: &mut dyn FnMut(&'a str)) {
-        let living = (0..self.starts.len() as u32).filter(|number| self.lives(*number));
-        living.filter_map(|number| self.id_of(number)).for_each(each);
+    pub fn each_id(&self, each: &mut dyn FnMut(&str)) {
+        for number in self.numbers().filter(|number| self.lives(*number)) {
+            pack::id(&self.bytes(number)).into_iter().for_each(&mut *each);
+        }
     }
 
     /// The ids of everybody, in the order they came or last changed.
@@ -249,11 +219,9 @@ impl Register {
 
     /// At most `most` people, evenly spread over the order they came in.
     pub(crate) fn sample(&self, most: usize) -> Vec<Person> {
-        let step = (self.starts.len() / most.max(1)).max(1);
-        let numbers = (0..self.starts.len())
-            .step_by(step)
-            .filter(|number| !self.gone[*number]);
-        let read = |number: usize| Some(pack::person(self.bytes(number as u32), &self.lexicon)?.to_own());
+        let step = (self.numbers().len() / most.max(1)).max(1);
+        let numbers = self.numbers().step_by(step).filter(|number| self.lives(*number));
+        let read = |number: u32| Some(pack::person(&self.bytes(number), &self.lexicon)?.to_own());
         numbers.filter_map(read).take(most).collect()
     }
 
@@ -264,9 +232,9 @@ impl Register {
         most: usize,
         each: &mut dyn FnMut(&Person, &Person),
     ) {
-        let read = |number: u32| Some(pack::person(self.bytes(number), &self.lexicon)?.to_own());
+        let read = |number: u32| Some(pack::person(&self.bytes(number), &self.lexicon)?.to_own());
         let mut left = most;
-        for number in (0..self.starts.len() as u32).filter(|number| !self.gone[*number as usize]) {
+        for number in self.numbers().filter(|number| self.lives(*number)) {
             let Some(person) = read(number) else { continue };
             for key in keys(&person) {
                 let mut others = Vec::new();
@@ -295,10 +263,11 @@ impl Register {
         most: usize,
     ) -> Vec<Found> {
         let scored = self.candidates(person).into_iter().filter_map(|number| {
-            let other = pack::person(self.bytes(number), &self.lexicon)?;
+            let bytes = self.bytes(number);
+            let other = pack::person(&bytes, &self.lexicon)?;
             let score = score(person, &other, frequencies, weights);
             let likely = score.grade > Grade::CertainlyNot;
-            let id = self.id_of(number).filter(|_| likely)?.to_owned();
+            let id = pack::id(&bytes).filter(|_| likely)?.to_owned();
             Some(Found { id, score })
         });
         let mut found: Vec<Found> = scored.collect();
@@ -332,7 +301,7 @@ impl Register {
 
     /// The systems of its people's numbers, those that were met first.
     pub fn systems(&self) -> impl Iterator<Item = &str> {
-        self.systems.iter().map(String::as_str)
+        self.counts.systems.iter().map(String::as_str)
     }
 
     /// How likely a record is of this person; `None` where there is no such record.
@@ -342,23 +311,15 @@ impl Register {
 
     /// The numbers of those who share keys with a person; where they are many, those who share the rarest.
     fn candidates(&self, person: &Person) -> Vec<u32> {
-        let of = |key: Key| {
-            (
-                self.sorted.of(key),
-                self.lately.get(&key).map_or(&[][..], Vec::as_slice),
-            )
-        };
-        let keys = keys::sought(person).into_iter().map(of);
-        let length = |(sorted, lately): &(&[u64], &[u32])| sorted.len() + lately.len();
-        let mut lists: Vec<(&[u64], &[u32])> = keys.filter(|list| length(list) > 0).collect();
-        lists.sort_by_key(length);
+        let mut lists: Vec<Under<'_>> = keys::sought(person).into_iter().map(|key| self.under(key)).collect();
+        lists.retain(|list| list.len() > 0);
+        lists.sort_by_key(Under::len);
         let people = self.living.max(2) as f32;
         let mut reached: FxHashMap<u32, f32> = FxHashMap::with_capacity_and_hasher(REACHED, FxBuildHasher);
         let mut sieve = Sieve::default();
         for list in lists {
-            let rarity = (people / length(&list) as f32).log2().max(0.1);
-            let numbers = list.0.iter().map(|entry| *entry as u32).chain(list.1.iter().copied());
-            for number in numbers.take(OF_A_KEY) {
+            let rarity = (people / list.len() as f32).log2().max(0.1);
+            for number in list.numbers().take(OF_A_KEY) {
                 if sieve.may_have(number)
                     && let Some(sum) = reached.get_mut(&number)
                 {
@@ -379,24 +340,37 @@ impl Register {
         reached.into_iter().map(|(number, _)| number).collect()
     }
 
+    fn under(&self, key: Key) -> Under<'_> {
+        Under {
+            at_rest: self.at_rest().and_then(|settled| settled.under(By::Key(key))),
+            sorted: self.sorted.of(key),
+            lately: self.lately.get(&key).map_or(&[][..], Vec::as_slice),
+        }
+    }
+
     fn append(&mut self, id: &str, person: &Person, note: &[u8]) -> u32 {
-        let number = self.starts.len() as u32;
+        let number = self.numbers().end;
         self.starts.push(self.arena.len() as u32);
         self.gone.push(false);
         pack::write(&mut self.arena, (id, note), person, &mut self.lexicon);
         self.lookup.add(person, &self.lexicon);
-        for Identifier { system, .. } in &person.identifiers {
-            if self.systems.len() < SYSTEMS_MAX && !self.systems.contains(system) {
-                self.systems.push(system.clone());
-            }
-        }
         self.living += 1;
-        self.count(person, 1);
+        self.counts.add(person, 1, &mut self.lexicon);
         number
     }
 
-    fn bytes(&self, number: u32) -> &[u8] {
-        &self.arena[self.starts[number as usize] as usize..]
+    /// Somebody packed; nothing where she is at rest and cannot be read.
+    fn bytes(&self, number: u32) -> Cow<'_, [u8]> {
+        match self.own_bytes(number) {
+            Some(bytes) => Cow::Borrowed(bytes),
+            None => Cow::Owned(self.at_rest().map(|settled| settled.packed(number)).unwrap_or_default()),
+        }
+    }
+
+    /// The bytes from where somebody in memory begins.
+    fn own_bytes(&self, number: u32) -> Option<&[u8]> {
+        let own = number.checked_sub(self.first())?;
+        Some(&self.arena[self.starts[own as usize] as usize..])
     }
 
     /// What people are looked up by.
@@ -406,7 +380,10 @@ impl Register {
 
     /// Whether the person of a number is there.
     pub(crate) fn lives(&self, number: u32) -> bool {
-        !self.gone[number as usize]
+        match number.checked_sub(self.first()) {
+            Some(own) => !self.gone[own as usize],
+            None => !self.gone_at_rest.contains(&number),
+        }
     }
 
     /// The number of a token, where somebody has or had it.
@@ -415,28 +392,21 @@ impl Register {
     }
 
     /// Somebody's id, by her number.
-    pub(crate) fn id_of(&self, number: u32) -> Option<&str> {
-        pack::id(self.bytes(number))
+    pub(crate) fn id_of(&self, number: u32) -> Option<String> {
+        pack::id(&self.bytes(number)).map(str::to_owned)
     }
 
     /// Somebody by her number, with her id.
     pub(crate) fn of_number(&self, number: u32) -> Option<(String, Person)> {
-        pack::read(self.bytes(number), &self.lexicon)
+        pack::read(&self.bytes(number), &self.lexicon)
     }
 
     /// Calls `each` with every living number under a key.
     pub(crate) fn each_of(&self, key: Key, each: &mut dyn FnMut(u32)) {
-        let mut living = |number: u32| {
-            if !self.gone[number as usize] {
-                each(number);
-            }
-        };
-        self.sorted.of(key).iter().for_each(|entry| living(*entry as u32));
-        self.lately
-            .get(&key)
-            .into_iter()
-            .flatten()
-            .for_each(|number| living(*number));
+        self.under(key)
+            .numbers()
+            .filter(|number| self.lives(*number))
+            .for_each(each);
     }
 
     fn holders(&self, key: Key) -> u32 {
@@ -445,40 +415,14 @@ impl Register {
         count
     }
 
-    /// Counts a person's particulars up or down.
-    fn count(&mut self, person: &Person, people: i32) {
-        fn add<K: std::hash::Hash + Eq>(counts: &mut FxHashMap<K, u32>, key: K, people: i32) {
-            let count = counts.entry(key).or_default();
-            *count = count.saturating_add_signed(people);
-        }
-        let mut tokens: Vec<&String> = person.names.iter().flatten().collect();
-        tokens.sort_unstable();
-        tokens.dedup();
-        tokens.into_iter().for_each(|token| self.lexicon.add(token, people));
-        if let Some(birth) = person.birth {
-            add(&mut self.years, birth.year, people);
-            if birth.tells_day() {
-                add(&mut self.days, birth, people);
-            }
-        }
-        let Place {
-            dzongkhag,
-            gewog,
-            chiwog,
-            ..
-        } = person.place;
-        for number in [dzongkhag, gewog, chiwog].into_iter().filter(|number| *number > 0) {
-            add(&mut self.places, number, people);
-        }
-    }
-
     /// Sorts all keys where too many lie unsorted, and gives up the bytes of those who are gone.
     fn settle(&mut self) {
-        let lately = self.starts.len() - self.settled;
-        if lately < LATELY.max(self.settled / 16) {
+        let lately = self.starts.len() - self.in_order;
+        if lately < LATELY.max(self.in_order / 16) {
             return;
         }
-        if self.starts.len() > 2 * self.living + LATELY {
+        // Where people are at rest, whoever brought them there does so again before there are many.
+        if self.at_rest().is_none() && self.starts.len() > 2 * self.living + LATELY {
             self.compact();
             return;
         }
@@ -490,13 +434,13 @@ impl Register {
         });
         self.sorted.entries.extend(entries);
         self.sorted.settle();
-        self.settled = self.starts.len();
+        self.in_order = self.starts.len();
     }
 
     fn compact(&mut self) {
         let mut fresh = Register::default();
-        for number in (0..self.starts.len() as u32).filter(|number| self.lives(*number)) {
-            let note = pack::note(self.bytes(number)).unwrap_or_default();
+        for number in self.numbers().filter(|number| self.lives(*number)) {
+            let note = self.own_bytes(number).and_then(pack::note).unwrap_or_default();
             if let Some((id, person)) = self.of_number(number) {
                 fresh.add_unsorted(&id, &person, note);
             }
@@ -516,7 +460,7 @@ impl Register {
     /// The register with all keys sorted.
     pub fn sorted_anew(mut self) -> Register {
         self.sorted.settle();
-        self.settled = self.starts.len();
+        self.in_order = self.starts.len();
         self.lookup.settle();
         self
     }
@@ -550,17 +494,19 @@ impl Frequencies for Register {
 
     fn year(&self, year: u32) -> f64 {
         self.smoothed()
-            .share(self.years.get(&year).copied().unwrap_or(0), USUAL_YEAR)
+            .share(self.counts.years.get(&year).copied().unwrap_or(0), USUAL_YEAR)
     }
 
     fn day(&self, birth: &Birth) -> f64 {
         self.smoothed()
-            .share(self.days.get(birth).copied().unwrap_or(0), USUAL_DAY)
+            .share(self.counts.days.get(birth).copied().unwrap_or(0), USUAL_DAY)
     }
 
     fn place(&self, number: u32) -> f64 {
-        self.smoothed()
-            .share(self.places.get(&number).copied().unwrap_or(0), usual_place(number))
+        self.smoothed().share(
+            self.counts.places.get(&number).copied().unwrap_or(0),
+            usual_place(number),
+        )
     }
 
     fn house(&self, house: u64) -> f64 {

@@ -30,7 +30,7 @@
 //! A file of changes is read over the one before it: whoever stands in it has those particulars now, whoever went is
 //! taken out. Read twice, it changes nothing.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::birth::Birth;
 use crate::columns::{TextReader, Texts, append, of_planes, planes, take};
@@ -313,6 +313,21 @@ impl Roster {
         Ok(())
     }
 
+    /// Who stands in it or went.
+    ///
+    /// # Errors
+    /// As [`Roster::each`].
+    pub fn changed(&self) -> Result<Changed, Unreadable> {
+        let mut changed = FxHashSet::default();
+        for (column, count) in [(2, self.went), (3, self.people)] {
+            let mut ids = TextReader::new(&self.columns[column]);
+            for _ in 0..count {
+                changed.insert(Changed::hash(ids.next().ok_or(DAMAGED)?));
+            }
+        }
+        Ok(Changed(changed))
+    }
+
     /// A register of everybody in it.
     ///
     /// # Errors
@@ -333,6 +348,22 @@ impl Roster {
             register.remove(went.next().ok_or(DAMAGED)?);
         }
         self.each(&mut |id, person| register.put(id, &person))
+    }
+}
+
+/// The records that a roster tells of, in eight bytes each: a nation may have changed.
+pub struct Changed(FxHashSet<u64>);
+
+impl Changed {
+    fn hash(id: &str) -> u64 {
+        let hash = blake3::hash(id.as_bytes());
+        let bytes = hash.as_bytes().first_chunk().copied().unwrap_or_default();
+        u64::from_le_bytes(bytes)
+    }
+
+    /// Whether a record is one of them; of 780,000 one is taken for another once in ten million times.
+    pub fn has(&self, id: &str) -> bool {
+        self.0.contains(&Changed::hash(id))
     }
 }
 

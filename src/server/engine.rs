@@ -10,6 +10,7 @@ use interaction::upkeep::Pace;
 use interaction::{Generations, engine};
 
 use crate::log::Detail;
+use crate::memory::Memory;
 use crate::settings::Settings;
 
 /// Opens the log and the index in the data folder, which is made where it is missing. In the `background` the index is
@@ -22,9 +23,14 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     let folder = Path::new(&settings.data);
     std::fs::create_dir_all(folder)
         .map_err(|e| format!("The data folder {} cannot be made: {e}.", folder.display()))?;
-    let mut wanted = engine::Settings::at(log_settings(settings)?, folder.join("index"));
+    let log = log_settings(settings)?;
+    let memory = Memory::of(settings, log.node.is_some_and(|number| number > 0));
+    let mut wanted = engine::Settings::at(log, folder.join("index"));
     wanted.analyzers_folder = analyzers_folder(settings);
-    wanted.index.heap_bytes = settings.index_bytes.length();
+    let length = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    wanted.index.heap_bytes = length(memory.index);
+    wanted.index.orders_bytes = length(memory.laid_out);
+    (wanted.index.tail_max, wanted.index.commit_records) = (memory.tail, memory.tail / 2);
     let is_quiet = Detail::read(&settings.log)? == Detail::None;
     wanted.index.notice = Arc::new(move |notice: &str| {
         if !is_quiet {
@@ -33,7 +39,7 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     });
     wanted.limits = limits(settings);
     wanted.zone = settings.zone.0;
-    wanted.cache_bytes = settings.cache_bytes.0;
+    wanted.cache_bytes = memory.records;
     wanted.unique_systems.clone_from(&settings.unique_identifiers);
     wanted.policy = Policy::read(&settings.validate).map_err(|why| format!("The setting `validate` {why}."))?;
     wanted.duplicates =
@@ -81,12 +87,14 @@ fn log_settings(settings: &Settings) -> Result<store::Settings, String> {
     } else {
         store::Place::Postgres(settings.store.clone())
     };
+    let node = crate::node::identity::number(settings)?;
+    let memory = Memory::of(settings, node.is_some());
     Ok(store::Settings {
-        node: crate::node::identity::number(settings)?,
+        node,
         queue_max: settings.queue_max,
         group_max: settings.group_max,
         readers: settings.readers,
-        cache_bytes: settings.database_cache_bytes.0,
+        cache_bytes: memory.database,
         bytes_max: Some(settings.store_bytes_max.0).filter(|bytes| *bytes > 0),
         ..store::Settings::at(place)
     })

@@ -18,6 +18,7 @@ mod match_find;
 mod match_report;
 mod match_review;
 mod matching;
+mod memory;
 pub mod node;
 mod offline;
 mod pages;

@@ -183,12 +183,17 @@ settings! {
     group_max: usize = 1024;
     /// Connections to the store that read.
     readers: usize = 4;
-    /// Memory for records kept at hand.
-    cache_bytes: Bytes = Bytes(32 << 20);
-    /// Memory for the database's own cache.
-    database_cache_bytes: Bytes = Bytes(32 << 20);
-    /// Memory the index may use while it takes up new records.
-    index_bytes: Bytes = Bytes(32 << 20);
+    /// Memory for records kept at hand; 0 for 32 MiB, at a node 8 MiB.
+    cache_bytes: Bytes = Bytes(0);
+    /// Memory for the database's own cache; 0 for 32 MiB, at a node 16 MiB.
+    database_cache_bytes: Bytes = Bytes(0);
+    /// Memory the index may use while it takes up new records; 0 for 32 MiB, at a node 15 MiB, the least.
+    index_bytes: Bytes = Bytes(0);
+    /// Versions that may wait in memory to be committed to the index, some kilobytes each; 0 for 16384, at a node 4096.
+    index_waiting_max: usize = 0;
+    /// Memory for what is laid out to sort and to count by; 0 for 256 MiB, at a node 16 MiB. Where it is not enough, both take
+    /// longer.
+    order_bytes: Bytes = Bytes(0);
     /// How much of its time a new index being built may work while requests come in, in percent; idle time is always used.
     index_build_percent: u32 = 50;
     /// How many records of the index the patrol compares with the log in a second; 0 for no patrol.

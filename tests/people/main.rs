@@ -2,9 +2,9 @@
 //!
 //! `cargo build --release -p epis -p tests && target/release/people --people 780000` makes the nation, imports it, asks,
 //! and prints the table of `docs/reference/finding-people.md`. `people --server 127.0.0.1:8080 --nation FOLDER --roster
-//! FILE` asks a server that has those people already, and a compact file of them.
+//! FILE` asks a server that has those people already, and a compact file of them; without `--server` that file alone.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fhir::document::Document;
 use fhir::parse::Limits;
 use interaction::address::with_query;
-use person::{Asked, Person, Register, Roster, Weights};
+use person::{Asked, Person, Register, Roster, Settler, Weights};
 use serde_json::Value;
 use tests::world::{Engine, World, binary};
 use text::Analysis;
@@ -122,6 +122,10 @@ fn main() {
             of_roster(Path::new(roster), &patients, &served);
         }
         return;
+    }
+    if let (Some(nation), Some(roster)) = (given("--nation"), given("--roster")) {
+        let patients = sample(&Path::new(nation).join("Patient.ndjson"));
+        return of_roster(Path::new(roster), &patients, &[]);
     }
     let people: u64 = given("--people").map_or(780_000, |text| text.parse().expect("a number"));
     let engine = match arguments.iter().any(|argument| argument == "--postgres") {
@@ -268,15 +272,14 @@ fn millis(times: &mut [Duration], percent: usize) -> String {
 /// Asks the compact file, on this thread, and prints the p95 in that of the same question at the server.
 fn of_roster(file: &Path, patients: &[Value], served: &[Duration]) {
     let bytes = fs::read(file).expect("the roster was written");
-    let (before, began) = (resident_mib(std::process::id()), Instant::now());
-    let roster = Roster::read(&bytes).unwrap_or_else(|_| panic!("it is a roster"));
-    let register: Register = roster.register().unwrap_or_else(|_| panic!("it is whole"));
-    drop(roster);
+    let length = bytes.len();
+    let (rested, seconds, peak) = at_rest(bytes);
+    let before = own_kib("RssAnon:");
+    let (register, _) = Register::open(rested).unwrap_or_else(|_| panic!("it was just written"));
     println!(
-        "\nThe compact file has {:.1} MB and is opened in {:.1} s, with {:.0} MiB more. From it, on one thread:\n",
-        bytes.len() as f64 / 1e6,
-        began.elapsed().as_secs_f64(),
-        resident_mib(std::process::id()) - before
+        "\nThe compact file has {:.1} MB; its people came to rest in {seconds:.1} s, with {peak:.0} MiB at the most. From there, on \
+         one thread:\n",
+        length as f64 / 1e6,
     );
     println!("| what is asked | p50 ms | p95 ms | p99 ms | p95 in p95 at the server |\n|---|---|---|---|---|");
     let analysis = Analysis::built_in();
@@ -284,7 +287,7 @@ fn of_roster(file: &Path, patients: &[Value], served: &[Duration]) {
     let mut served = served.iter();
     let mut shape = |what: &str, mut times: Vec<Duration>| {
         let [p50, p95, p99] = [50, 95, 99].map(|percent| millis(&mut times, percent));
-        let of = served.next().map_or(f64::NAN, Duration::as_secs_f64);
+        let of = served.next().map_or(f64::INFINITY, Duration::as_secs_f64);
         let ratio = percentile(&mut times, 95).as_secs_f64() / of;
         println!("| {what} | {p50} | {p95} | {p99} | {ratio:.2} |");
     };
@@ -307,4 +310,45 @@ fn of_roster(file: &Path, patients: &[Value], served: &[Duration]) {
         began.elapsed()
     });
     shape("(`Patient/$match`)", times.collect());
+    println!(
+        "\nThey take {:.1} MiB of memory now; nothing of the file is mapped.",
+        (own_kib("RssAnon:") - before) / 1024.0
+    );
+}
+
+/// A figure of this process in `/proc`, in KiB.
+fn own_kib(name: &str) -> f64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with(name)).expect("a figure");
+    let figure = line.split_whitespace().nth(1).and_then(|figure| figure.parse().ok());
+    figure.expect("a number")
+}
+
+/// Brings the people of a compact file to rest: where they are, the seconds, and the MiB that it took at the most.
+fn at_rest(bytes: Vec<u8>) -> (File, f64, f64) {
+    let (path, began) = (
+        std::env::temp_dir().join(format!("epis-people-{}", std::process::id())),
+        Instant::now(),
+    );
+    let empty = || {
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(true);
+        let file = options.open(&path).expect("a file can be made");
+        // It is gone when it is closed.
+        fs::remove_file(&path).expect("it was made");
+        file
+    };
+    let (file, before) = (empty(), own_kib("VmRSS:"));
+    fs::write("/proc/self/clear_refs", "5").expect("the highest mark is set back");
+    let roster = Roster::read(&bytes).unwrap_or_else(|_| panic!("it is a roster"));
+    drop(bytes);
+    let mut settler = Settler::new(file.try_clone().expect("a second handle"), empty());
+    let put = roster.each(&mut |id, person| settler.put(id, &person));
+    put.unwrap_or_else(|_| panic!("it is whole"));
+    settler.finish(roster.head).expect("there is room");
+    (
+        file,
+        began.elapsed().as_secs_f64(),
+        (own_kib("VmHWM:") - before) / 1024.0,
+    )
 }

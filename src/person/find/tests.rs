@@ -238,7 +238,7 @@ fn the_best_are_those_that_looking_at_everybody_gives() {
         let most = [1, 3, 11, 60][random.below(4)];
         let expected = by_looking_at_everybody(register, &typed);
         several += usize::from(expected.len() > most);
-        let expected: Vec<&str> = expected
+        let expected: Vec<String> = expected
             .iter()
             .take(most)
             .filter_map(|(_, person)| register.id_of(*person))

@@ -83,8 +83,8 @@ impl Agreeing {
         agreeing.generations.now().clinic.attach(Box::new(line_of_people));
         let own = agreeing.clone();
         let work = move || {
-            carried.load(own.generations.now().country());
             while !own.stopping.load(Ordering::Acquire) {
+                carried.load(own.generations.now().country());
                 let busy = own.contact(&mut line);
                 if own.last().agreed {
                     let is_stopping = || own.stopping.load(Ordering::Acquire);

@@ -1,19 +1,21 @@
 //! A clinic is carried everybody in the country: piece by piece over its line, after all else was exchanged.
 //!
-//! What arrives is on the disk at once, and goes on where it was cut. When a file is whole its people are found
-//! ([`interaction::country`]); when this server is started again they are read from the files.
+//! What arrives is on the disk at once, and goes on where it was cut. When the file of everybody is whole its people are
+//! brought to rest in a file where they are found ([`interaction::country`], decision 23); who changed since is in memory, until
+//! that is many and all are brought to rest again. A file that is damaged is made anew of what arrived, and where that is
+//! damaged too, or gone, everybody is sent anew.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use interaction::Engine;
 use interaction::country::{Country, Lock};
-use person::Roster;
 use person::carry::{self, ANSWERED_MAX, Answered, Asked, Link, Moment};
 use person::hidden::Key;
-use person::roster::{Head, Writer};
+use person::roster::Head;
+use person::{Register, Roster, Settler};
 
 use super::identity;
 use super::line::{Line, LineError};
@@ -25,8 +27,13 @@ use crate::settings::Settings;
 pub const PATH: &str = "/node/persons";
 /// Bytes that are asked for at once: some seconds of the slowest line, after which what was written here goes first.
 const ROOM: u64 = 64 << 10;
-/// Files of changes beside that of everybody, before they become one.
+/// Files of changes since people came to rest, before all are brought to rest again: each start reads them.
 const LINKS_MAX: usize = 64;
+/// Changed people in memory, some 300 bytes each, before all are brought to rest again.
+const IN_MEMORY_MAX: usize = 16_384;
+/// Files that came which are kept to make all anew of, where that at rest is damaged. Where there are more, and it is damaged,
+/// everybody is sent anew.
+const KEPT_MAX: usize = 512;
 /// How long it is not asked again after a failure.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -38,6 +45,10 @@ pub struct Carried {
     /// Whether this clinic wants to be sent everybody.
     wanted: bool,
     loaded: bool,
+    /// As of when people are at rest; the default where they are not.
+    rested: Moment,
+    /// What tells the key that they are hidden by.
+    key_check: [u8; 16],
     /// Whether nothing is said of how it goes.
     is_quiet: bool,
     /// Before this it is not worth asking.
@@ -58,6 +69,8 @@ impl Carried {
             key: persons::secret(settings)?,
             wanted: settings.person_index != "off",
             loaded: false,
+            rested: Moment::default(),
+            key_check: [0; 16],
             is_quiet: Detail::read(&settings.log)? == Detail::None,
             not_before: None,
         };
@@ -68,10 +81,16 @@ impl Carried {
         Ok(carried)
     }
 
-    /// Reads what came before. What cannot be read is given up: it comes again.
+    /// Finds everybody as of what came before. What is damaged is made anew, what cannot be is given up: it comes again.
     pub(crate) fn load(&mut self, country: &Country) {
-        if !self.wanted || std::mem::replace(&mut self.loaded, true) {
+        let failed = country.has_failed();
+        if !self.wanted || std::mem::replace(&mut self.loaded, true) && !failed {
             return;
+        }
+        if failed {
+            self.say("The list of everybody in the country is damaged on the disk; it is made anew.");
+            country.await_it();
+            let _ = remove(&self.folder.rest(self.rested));
         }
         if let Err(why) = self.read(country) {
             self.say(&format!("The list of everybody in the country is fetched anew: {why}"));
@@ -87,11 +106,32 @@ impl Carried {
     }
 
     fn read(&mut self, country: &Country) -> Result<(), Trouble> {
-        let links = carry::latest(&self.folder.links());
-        for link in &links {
-            self.take(link, &self.folder.bytes(link)?, country)?;
+        let links = self.folder.links();
+        let mut moments = self.folder.at_rest().into_iter().rev();
+        let rested = moments.find(|to| self.open_at_rest(*to, country).is_ok());
+        if rested.is_none() {
+            let Some(whole) = carry::latest(&links).first().copied() else {
+                return Ok(());
+            };
+            self.take(&whole, self.folder.bytes(&whole)?, country)?;
         }
-        self.fold(&links, country)
+        for link in carry::chain(&links, self.rested) {
+            self.take(&link, self.folder.bytes(&link)?, country)?;
+        }
+        self.tidy(country)
+    }
+
+    /// Finds everybody where they are at rest as of a moment.
+    fn open_at_rest(&mut self, to: Moment, country: &Country) -> Result<(), Trouble> {
+        let file = self.folder.rest(to);
+        let opened = File::open(&file).map_err(|e| format!("{} cannot be read: {e}.", file.display()))?;
+        let (register, head) = Register::open(opened).map_err(|e| e.to_string())?;
+        if head.up_to != to.place {
+            return Err("people are at rest as of another moment than the file's name says.".to_owned());
+        }
+        country.learn(register, to, self.lock(&head));
+        (self.rested, self.key_check) = (to, head.key);
+        Ok(())
     }
 
     /// Asks for pieces while there are any, nothing is written here meanwhile, and there is time.
@@ -170,77 +210,108 @@ impl Carried {
     fn give_up(&self) -> Result<(), Trouble> {
         let arriving = self.folder.arriving();
         arriving.map_or(Ok(()), |(link, _)| remove(&self.folder.part(&link)))?;
+        let mut at_rest = self.folder.at_rest().into_iter();
+        at_rest.try_for_each(|to| remove(&self.folder.rest(to)))?;
         self.folder.remove(&self.folder.links())
     }
 
     /// A file is whole: its people are known from now on.
     fn arrived(&mut self, link: &Link, country: &Country) -> Result<(), Trouble> {
-        let file = self.folder.part(link);
-        let bytes = fs::read(&file).map_err(|e| format!("{} cannot be read: {e}.", file.display()))?;
-        let taken = self.take(link, &bytes, country);
-        if taken.is_ok() {
-            self.folder.keep(link, &bytes)?;
+        // Nothing is told of that a power cut could take back.
+        self.folder.keep_part(link)?;
+        if let Err(why) = self.take(link, self.folder.bytes(link)?, country) {
+            self.folder.remove([link])?;
+            return Err(why);
         }
-        remove(&file)?;
-        taken?;
-        let useful = carry::latest(&self.folder.links());
-        let links = self.folder.links();
-        self.folder.remove(links.iter().filter(|link| !useful.contains(link)))?;
-        self.fold(&useful, country)
+        self.tidy(country)
     }
 
-    fn take(&self, link: &Link, bytes: &[u8], country: &Country) -> Result<(), Trouble> {
-        let roster = Roster::read(bytes).map_err(|e| e.to_string())?;
+    fn take(&mut self, link: &Link, bytes: Vec<u8>, country: &Country) -> Result<(), Trouble> {
+        let roster = Roster::read(&bytes).map_err(|e| e.to_string())?;
+        // They are unpacked now, several times as much.
+        drop(bytes);
         if (roster.head.after, roster.head.up_to) != (link.from.place, link.to.place) {
             return Err("what came is of another moment than it says.".to_owned());
         }
-        match link.is_whole() {
-            true => {
-                let register = roster.register().map_err(|e| e.to_string())?;
-                country.learn(register, link.to, self.lock(&roster));
-                Ok(())
-            }
-            false if country.reached() != Some(link.from) => {
-                Err("changes came to a moment that is not here.".to_owned())
-            }
-            false => country
-                .change(link.to, |register| roster.apply(register))
-                .map_err(|e| e.to_string()),
+        if !link.is_whole() && country.reached() != Some(link.from) {
+            return Err("changes came to a moment that is not here.".to_owned());
         }
+        if !link.is_whole() && roster.len() <= IN_MEMORY_MAX {
+            let changed = country.change(link.to, |register| roster.apply(register));
+            return changed.map_err(|e| e.to_string());
+        }
+        let changed = roster.changed().map_err(|e| e.to_string())?;
+        self.rest(link.to, roster.head.key, country, &mut |settler| {
+            if !link.is_whole() {
+                country.each(&mut |id, person| {
+                    if !changed.has(id) {
+                        settler.put(id, person);
+                    }
+                });
+            }
+            let put = roster.each(&mut |id, person| settler.put(id, &person));
+            put.map_err(|e| e.to_string())
+        })
     }
 
-    fn lock(&self, roster: &Roster) -> Lock {
+    fn lock(&self, head: &Head) -> Lock {
         match &self.key {
-            _ if roster.head.key == [0; 16] => Lock::Open,
-            Some(key) if key.check() == roster.head.key => Lock::Keyed(key.clone()),
+            _ if head.key == [0; 16] => Lock::Open,
+            Some(key) if key.check() == head.key => Lock::Keyed(key.clone()),
             _ => Lock::Shut,
         }
     }
 
-    /// Makes one file of many, so that the next start need not go through all of them.
-    fn fold(&self, links: &[Link], country: &Country) -> Result<(), Trouble> {
-        let (Some(first), Some(last)) = (links.first(), links.last()) else {
+    /// Brings all to rest again where many changed, and removes what is of no use any more.
+    fn tidy(&mut self, country: &Country) -> Result<(), Trouble> {
+        let Some(reached) = country.reached() else {
             return Ok(());
         };
-        if links.len() <= LINKS_MAX {
-            return Ok(());
+        let links = self.folder.links();
+        let since = carry::chain(&links, self.rested).len();
+        if since > LINKS_MAX || country.in_memory() > IN_MEMORY_MAX {
+            self.rest(reached, self.key_check, country, &mut |settler| {
+                country.each(&mut |id, person| settler.put(id, person));
+                Ok(())
+            })?;
         }
-        let key = Roster::read(&self.folder.bytes(first)?)
-            .map_err(|e| e.to_string())?
-            .head
-            .key;
-        let whole = Link {
-            from: Moment::default(),
-            to: last.to,
-        };
-        let mut writer = Writer::new(Head {
+        let mut others = self.folder.at_rest().into_iter().filter(|to| *to != self.rested);
+        others.try_for_each(|to| remove(&self.folder.rest(to)))?;
+        let useful = self.useful(&links, reached);
+        self.folder.remove(links.iter().filter(|link| !useful.contains(link)))
+    }
+
+    /// Brings people to rest as of a moment, and finds them there from now on.
+    fn rest(
+        &mut self,
+        to: Moment,
+        key: [u8; 16],
+        country: &Country,
+        people: &mut dyn FnMut(&mut Settler) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let head = Head {
             after: 0,
-            up_to: last.to.place,
+            up_to: to.place,
             key,
-        });
-        country.each(&mut |id, person| writer.put(id, person));
-        self.folder.keep(&whole, &writer.finish())?;
-        self.folder.remove(links)
+        };
+        self.folder.settle(to, head, |settler| {
+            people(settler)?;
+            match country.has_failed() {
+                true => Err("who was at rest cannot all be read.".to_owned()),
+                false => Ok(()),
+            }
+        })?;
+        self.open_at_rest(to, country)
+    }
+
+    /// The links that lead to where this clinic is: from everybody on, where they are not too many, else from who is at rest.
+    fn useful(&self, links: &[Link], reached: Moment) -> Vec<Link> {
+        let all = carry::latest(links);
+        let leads = all.last().is_some_and(|last| last.to == reached);
+        match leads && all.len() <= KEPT_MAX {
+            true => all,
+            false => carry::chain(links, self.rested),
+        }
     }
 }
 

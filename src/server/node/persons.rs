@@ -1,14 +1,18 @@
 //! The files of everybody in the country: at the centre those that are carried to clinics, at a clinic those that came.
 //!
-//! Each is a roster ([`person::roster`]) named by its link ([`person::carry`]). They can be thrown away: the centre makes
+//! Each is a roster ([`person::roster`]) named by its link ([`person::carry`]). A clinic has beside them everybody at rest as of
+//! a moment ([`person::Settler`]), where people are found; that is made of them. They can be thrown away: the centre makes
 //! them anew, a clinic is sent them anew.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use person::carry::Link;
+use person::Settler;
+use person::carry::{Link, Moment};
 use person::hidden::Key;
+use person::roster::Head;
 
 use super::private;
 use crate::settings::Settings;
@@ -65,6 +69,9 @@ pub(crate) fn secret(settings: &Settings) -> Result<Option<Key>, String> {
     let text = fs::read_to_string(file).map_err(|e| named(format!("it cannot be read: {e}.")))?;
     Key::of(&text).map(Some).map_err(named)
 }
+
+/// What the names of files of people at rest end in.
+const AT_REST: &str = "rest";
 
 /// A folder of them, which only this account can enter.
 pub(crate) struct Folder(PathBuf);
@@ -129,7 +136,7 @@ impl Folder {
     /// A sentence where they cannot be read.
     pub(crate) fn piece(&self, link: &Link, offset: u64, most: u64) -> Result<Vec<u8>, String> {
         let file = self.file(link);
-        let read = || -> std::io::Result<Vec<u8>> {
+        let read = || -> io::Result<Vec<u8>> {
             let mut opened = File::open(&file)?;
             opened.seek(SeekFrom::Start(offset))?;
             let mut bytes = Vec::new();
@@ -147,6 +154,79 @@ impl Folder {
         private::write(&self.file(link), bytes)
     }
 
+    /// Keeps a link that has arrived, durably.
+    ///
+    /// # Errors
+    /// A sentence where that cannot be done.
+    pub(crate) fn keep_part(&self, link: &Link) -> Result<(), String> {
+        let part = self.part(link);
+        let keep = || -> io::Result<()> {
+            File::open(&part)?.sync_all()?;
+            fs::rename(&part, self.file(link))?;
+            File::open(&self.0)?.sync_all()
+        };
+        keep().map_err(|e| cannot(&part, "kept", &e))
+    }
+
+    /// The moments as of which everybody is at rest, the latest last.
+    pub(crate) fn at_rest(&self) -> Vec<Moment> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let mut moments: Vec<Moment> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().to_str()?.strip_suffix(AT_REST)?.to_owned();
+                Some(Link::of_name(&format!("{name}persons"))?.to)
+            })
+            .collect();
+        moments.sort_unstable();
+        moments
+    }
+
+    /// The file of everybody at rest as of a moment.
+    pub(crate) fn rest(&self, to: Moment) -> PathBuf {
+        let from = Moment::default();
+        self.file(&Link { from, to }).with_extension(AT_REST)
+    }
+
+    /// Writes everybody at rest as of a moment, whole or not at all, durably; `people` puts them.
+    ///
+    /// # Errors
+    /// A sentence where it cannot be written, or that of `people`.
+    pub(crate) fn settle(
+        &self,
+        to: Moment,
+        head: Head,
+        people: impl FnOnce(&mut Settler) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let file = self.rest(to);
+        let new = file.with_extension("new");
+        let empty = |path: &Path| {
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(true).mode(0o600);
+            options.open(path)
+        };
+        let scratch = new.with_extension("scratch");
+        let opened = || -> io::Result<Settler> {
+            let out = empty(&new)?;
+            let sorted = empty(&scratch)?;
+            // It is gone as soon as it is closed, whatever happens.
+            fs::remove_file(&scratch)?;
+            Ok(Settler::new(out, sorted))
+        };
+        let mut settler = opened().map_err(|e| cannot(&new, "written", &e))?;
+        let kept = people(&mut settler).and_then(|()| {
+            let keep = || -> io::Result<()> {
+                settler.finish(head)?;
+                fs::rename(&new, &file)?;
+                File::open(&self.0)?.sync_all()
+            };
+            keep().map_err(|e| cannot(&file, "written", &e))
+        });
+        if kept.is_err() {
+            remove(&new)?;
+        }
+        kept
+    }
+
     /// Removes links.
     ///
     /// # Errors
@@ -162,11 +242,11 @@ impl Folder {
 /// A sentence where it cannot be removed.
 pub(crate) fn remove(file: &Path) -> Result<(), String> {
     match fs::remove_file(file) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(cannot(file, "removed", &e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot(file, "removed", &e)),
         _ => Ok(()),
     }
 }
 
-fn cannot(file: &Path, what: &str, e: &std::io::Error) -> String {
+fn cannot(file: &Path, what: &str, e: &io::Error) -> String {
     format!("{} cannot be {what}: {e}.", file.display())
 }

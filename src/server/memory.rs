@@ -1,0 +1,54 @@
+//! What a server's memory goes to: a clinic's node is to do with 200 MB in all, and has a part of what a centre has.
+
+use crate::settings::Settings;
+
+const MIB: u64 = 1 << 20;
+
+/// The bounds of what grows with the records; each is a setting, and these where it is 0.
+pub(crate) struct Memory {
+    /// Records kept at hand: a clinic's day is some hundreds of people, of a few kilobytes.
+    pub records: u64,
+    /// Pages of the embedded store: half to write with, half shared by those who read.
+    pub database: u64,
+    /// What the index takes up before it writes a segment; it needs 15 MB, and smaller segments come together sooner.
+    pub index: u64,
+    /// What is laid out to sort and count by: four bytes or so a record and order that somebody asked for.
+    pub laid_out: u64,
+    /// Versions that wait to be committed to the index, some kilobytes each: the most of it while years of records arrive.
+    pub tail: usize,
+}
+
+const CENTRE: Memory = Memory {
+    records: 32 * MIB,
+    database: 32 * MIB,
+    index: 32 * MIB,
+    laid_out: 256 * MIB,
+    tail: 16_384,
+};
+
+const NODE: Memory = Memory {
+    records: 8 * MIB,
+    database: 16 * MIB,
+    index: 15 * MIB,
+    laid_out: 16 * MIB,
+    tail: 4_096,
+};
+
+impl Memory {
+    /// What the settings say, and otherwise what is usual at a node or a centre.
+    pub fn of(settings: &Settings, is_node: bool) -> Memory {
+        let usual = if is_node { NODE } else { CENTRE };
+        let said = |bytes: u64, usual: u64| if bytes > 0 { bytes } else { usual };
+        Memory {
+            records: said(settings.cache_bytes.0, usual.records),
+            database: said(settings.database_cache_bytes.0, usual.database),
+            index: said(settings.index_bytes.0, usual.index),
+            laid_out: said(settings.order_bytes.0, usual.laid_out),
+            tail: if settings.index_waiting_max > 0 {
+                settings.index_waiting_max
+            } else {
+                usual.tail
+            },
+        }
+    }
+}
