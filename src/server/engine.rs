@@ -95,6 +95,7 @@ fn log_settings(settings: &Settings) -> Result<store::Settings, String> {
         group_max: settings.group_max,
         readers: settings.readers,
         cache_bytes: memory.database,
+        recent_max: memory.recent,
         bytes_max: Some(settings.store_bytes_max.0).filter(|bytes| *bytes > 0),
         ..store::Settings::at(place)
     })

@@ -4,7 +4,7 @@ use crate::settings::Settings;
 
 const MIB: u64 = 1 << 20;
 
-/// The bounds of what grows with the records; each is a setting, and these where it is 0.
+/// The bounds of what grows with the records; most are settings, and these where they are 0.
 pub(crate) struct Memory {
     /// Records kept at hand: a clinic's day is some hundreds of people, of a few kilobytes.
     pub records: u64,
@@ -14,6 +14,9 @@ pub(crate) struct Memory {
     pub index: u64,
     /// What is laid out to sort and count by: four bytes or so a record and order that somebody asked for.
     pub laid_out: u64,
+    /// Versions written last, by which it is judged whether what a write was decided on has changed meanwhile, some kilobytes
+    /// each: while years of records arrive, as much as those that wait for the index.
+    pub recent: usize,
     /// Versions that wait to be committed to the index, some kilobytes each: the most of it while years of records arrive.
     pub tail: usize,
 }
@@ -23,6 +26,7 @@ const CENTRE: Memory = Memory {
     database: 32 * MIB,
     index: 32 * MIB,
     laid_out: 256 * MIB,
+    recent: 16_384,
     tail: 16_384,
 };
 
@@ -31,6 +35,7 @@ const NODE: Memory = Memory {
     database: 16 * MIB,
     index: 15 * MIB,
     laid_out: 16 * MIB,
+    recent: 2_048,
     tail: 4_096,
 };
 
@@ -44,6 +49,7 @@ impl Memory {
             database: said(settings.database_cache_bytes.0, usual.database),
             index: said(settings.index_bytes.0, usual.index),
             laid_out: said(settings.order_bytes.0, usual.laid_out),
+            recent: usual.recent,
             tail: if settings.index_waiting_max > 0 {
                 settings.index_waiting_max
             } else {

@@ -4,23 +4,24 @@ use std::collections::VecDeque;
 
 use crate::unit::{Appended, Guard};
 
-/// How many at most.
-const KEPT_MAX: usize = 16_384;
 /// How long, in microseconds: a guard is hardly older than its request, and attachments weigh.
 const KEPT_FOR: i64 = 10_000_000;
 
 /// The last versions, without a gap up to the log's head.
 pub(crate) struct Recent {
     versions: VecDeque<Appended>,
+    /// How many at most.
+    most: usize,
     /// Every version after this place is here.
     from: u64,
 }
 
 impl Recent {
-    /// Nothing appended since a place.
-    pub fn since(head: u64) -> Recent {
+    /// Nothing appended since a place; so many are kept at most.
+    pub fn since(head: u64, most: usize) -> Recent {
         Recent {
             versions: VecDeque::new(),
+            most,
             from: head,
         }
     }
@@ -30,7 +31,7 @@ impl Recent {
         let newest = group.last().map_or(0, |a| a.arrived);
         self.versions.extend(group);
         while let Some(oldest) = self.versions.front() {
-            if self.versions.len() <= KEPT_MAX && oldest.arrived + KEPT_FOR >= newest {
+            if self.versions.len() <= self.most && oldest.arrived + KEPT_FOR >= newest {
                 break;
             }
             self.from = oldest.seq;

@@ -32,6 +32,9 @@ pub struct Settings {
     pub readers: usize,
     /// Page cache of all SQLite connections together, in bytes. PostgreSQL has its own.
     pub cache_bytes: u64,
+    /// Versions appended last that are kept in memory with their attachments, so that a guard can be judged; a guard of
+    /// before them counts as disturbed.
+    pub recent_max: usize,
     /// How large the SQLite file may grow, in bytes; `None` is as large as the disk allows.
     pub bytes_max: Option<u64>,
     /// How long after a commit the next may wait for more writers, while many keep coming.
@@ -49,6 +52,7 @@ impl Settings {
             group_max: 1024,
             readers: 4,
             cache_bytes: 32 << 20,
+            recent_max: 16_384,
             bytes_max: None,
             gather: Duration::from_millis(4),
         }

@@ -88,12 +88,13 @@ impl Writer {
         shared.minting.next.store(head.minted as u64 + 1, Ordering::Release);
         shared.minting.reserved.store(head.minted as u64, Ordering::Release);
         let kinds = shared.kinds().clone();
+        let recent = Recent::since(head.seq as u64, shared.settings.recent_max);
         Ok(Writer {
             kinds,
             shared,
             db: Some(db),
             head,
-            recent: Recent::since(head.seq as u64),
+            recent,
             any_claims,
             unsettled: None,
         })
