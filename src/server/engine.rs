@@ -24,7 +24,7 @@ pub fn open(settings: &Settings, background: bool) -> Result<Arc<Generations>, S
     std::fs::create_dir_all(folder)
         .map_err(|e| format!("The data folder {} cannot be made: {e}.", folder.display()))?;
     let log = log_settings(settings)?;
-    let memory = Memory::of(settings, log.node.is_some_and(|number| number > 0));
+    let memory = Memory::of(settings, log.node);
     let mut wanted = engine::Settings::at(log, folder.join("index"));
     wanted.analyzers_folder = analyzers_folder(settings);
     let length = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -88,7 +88,7 @@ fn log_settings(settings: &Settings) -> Result<store::Settings, String> {
         store::Place::Postgres(settings.store.clone())
     };
     let node = crate::node::identity::number(settings)?;
-    let memory = Memory::of(settings, node.is_some());
+    let memory = Memory::of(settings, node);
     Ok(store::Settings {
         node,
         queue_max: settings.queue_max,

@@ -40,9 +40,9 @@ const NODE: Memory = Memory {
 };
 
 impl Memory {
-    /// What the settings say, and otherwise what is usual at a node or a centre.
-    pub fn of(settings: &Settings, is_node: bool) -> Memory {
-        let usual = if is_node { NODE } else { CENTRE };
+    /// What the settings say, and otherwise what is usual at a node, by its number, or at the centre, which has none.
+    pub fn of(settings: &Settings, node: Option<u32>) -> Memory {
+        let usual = if node.is_some() { NODE } else { CENTRE };
         let said = |bytes: u64, usual: u64| if bytes > 0 { bytes } else { usual };
         Memory {
             records: said(settings.cache_bytes.0, usual.records),
