@@ -237,6 +237,12 @@ struct Line {
     next: u64,
 }
 
+/// So many long pieces of work of one kind are done at once, at least one: half of the machine is for the people who ask it.
+pub fn half_the_processors() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors / 2).max(1)
+}
+
 /// A place at the gate, given back when it is dropped.
 #[derive(Debug)]
 struct Turn {
@@ -266,8 +272,7 @@ impl Gate {
 
     /// A gate with a place for every second processor.
     pub fn for_half_the_processors(waiting_max: usize) -> Gate {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Gate::new(processors / 2, waiting_max)
+        Gate::new(half_the_processors(), waiting_max)
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {

@@ -53,7 +53,7 @@ mod tuples;
 mod turn;
 
 pub use check::{Report, Round, Step};
-pub use clock::{Clock, Gate};
+pub use clock::{Clock, Gate, half_the_processors};
 pub use containers::{Container, Containers};
 pub use cursor::{Cursor, NoCursor};
 pub use entry::Prepared;

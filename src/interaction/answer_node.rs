@@ -2,9 +2,7 @@
 //!
 //! The machine is `sync::session`; this is what it needs of the log. One contact of a node is answered at a time.
 
-use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
 
 use rustc_hash::FxHashMap;
 use store::{Unit, Version};
@@ -63,13 +61,11 @@ pub struct Exchange {
 
 impl Default for Exchange {
     fn default() -> Self {
-        // Half of the machine is for the people who ask it.
-        let cores = available_parallelism().map_or(1, NonZero::get);
         Exchange {
             horizons: Mutex::default(),
             nodes: Mutex::default(),
             after: After::default(),
-            turns: Turns::new(cores / 2),
+            turns: Turns::new(search_index::half_the_processors()),
         }
     }
 }

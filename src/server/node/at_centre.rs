@@ -1,9 +1,7 @@
 //! A clinic asks the centre what a person waits for, over a line of its own; and what the centre answers to that.
 
 use std::io::{Read, Write};
-use std::num::NonZero;
 use std::sync::{Mutex, Weak};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -98,10 +96,9 @@ impl CentreLine for AtCentre {
     }
 }
 
-/// So many searches of clinics are answered at once: half of the machine is for the people who ask it.
+/// So many searches of clinics are answered at once.
 pub fn places() -> Semaphore {
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    Semaphore::new((cores / 2).max(1))
+    Semaphore::new(search_index::half_the_processors())
 }
 
 /// The centre's answer to a clinic's search, packed.
