@@ -3,7 +3,7 @@
 //! What is in the clinic's horizon is worked out here as at the centre, from what the clinic has: its own `Device` record
 //! says its catchment, its log whom it has seen. It is as of the last contact, and so is what is said of it.
 
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use fhir::identity::{Id, Kind};
 use fhir::moment::instant;
@@ -18,6 +18,9 @@ use crate::catchment::{Catchment, told};
 use crate::engine::Engine;
 use crate::horizon::{Horizons, Standing, Whom};
 use crate::own_device::OwnDevice;
+
+/// Versions read at a time, to know whom they are of: meanwhile some milliseconds go by in which nobody is answered.
+const BLOCK: usize = 256;
 
 /// A clinic's line to its centre, for what a person waits for.
 pub trait CentreLine: Send + Sync {
@@ -36,11 +39,15 @@ pub trait CentreLine: Send + Sync {
 pub struct Clinic {
     line: OnceLock<Box<dyn CentreLine>>,
     kept: RwLock<Kept>,
+    /// Held by whoever reads the log.
+    following: Mutex<()>,
 }
 
 #[derive(Default)]
 struct Kept {
     horizons: Horizons,
+    /// Whether the log was read since the server was started, so that it is known whom the clinic has.
+    is_read: bool,
     numbers: Vec<u32>,
     catchment: Catchment,
     /// As of when each lane is here whole, by the centre's clock in microseconds since 1970; 0 where it is not.
@@ -50,7 +57,7 @@ struct Kept {
 /// How complete an answer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completeness {
-    /// One word: `complete`, `clinic`, `left`, `unknown`, `arriving`, `local` or `centre`.
+    /// One word: `complete`, `clinic`, `left`, `unknown`, `arriving`, `starting`, `local` or `centre`.
     pub word: &'static str,
     /// As of when, in microseconds since 1970.
     pub as_of: Option<i64>,
@@ -84,6 +91,9 @@ impl Completeness {
                           _centre=true, or have her records sent with $fetch."
                     .to_owned()
             }
+            "starting" => "The server was started a moment ago and still reads whom this clinic has: what is here is shown, and in a \
+                           moment it can be said how complete that is."
+                .to_owned(),
             "local" => "Records of this kind stay where they are written: only this clinic's own are here.".to_owned(),
             "centre" => format!("This page is the centre's, as of {when}."),
             _ => "Not complete yet: records of this kind are still coming from the centre.".to_owned(),
@@ -103,27 +113,57 @@ impl Clinic {
         self.line.get().map(Box::as_ref)
     }
 
+    /// What was noted of the last contact and of the clinic itself: all that takes no reading of the log.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn recall(&self, engine: &Engine, reached: &Reached) -> Result<(), Trouble> {
+        let own = engine.store.node();
+        let (catchment, mut numbers) = OwnDevice::read(engine, own)?.map(told).unwrap_or_default();
+        numbers.insert(0, own);
+        let mut kept = self.write();
+        if kept.whole == [0; LANES] && reached.agreed > 0 {
+            kept.whole = [reached.agreed; LANES];
+        }
+        (kept.catchment, kept.numbers) = (catchment, numbers);
+        Ok(())
+    }
+
     /// Reads what was written since: whom the clinic has seen, where people live now. What the centre does not know of yet
-    /// is left for later: nothing came of it so far.
+    /// is left for later: nothing came of it so far. The first time that is the whole log, and people are answered meanwhile.
     ///
     /// # Errors
     /// Those of the store.
     pub(crate) fn follow(&self, engine: &Engine, reached: &Reached) -> Result<(), Trouble> {
-        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        let own = engine.store.node();
+        let _one = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recall(engine, reached)?;
+        let (own, head) = (engine.store.node(), engine.store.head());
         let unknown = |version: &Version| version.version.node == own && version.version.counter > reached.acked;
-        kept.horizons.follow_people(&engine.store, &unknown)?;
-        if kept.whole == [0; LANES] && reached.agreed > 0 {
-            kept.whole = [reached.agreed; LANES];
+        loop {
+            let place = self.read().horizons.reached();
+            let versions = match place < head {
+                true => engine.store.log(place, BLOCK)?,
+                false => Vec::new(),
+            };
+            let mut kept = self.write();
+            if versions.is_empty() || !kept.horizons.meet_people(&versions, &unknown) {
+                kept.is_read = true;
+                return Ok(());
+            }
         }
-        (kept.catchment, kept.numbers) = OwnDevice::read(engine, own)?.map(told).unwrap_or_default();
-        kept.numbers.insert(0, own);
-        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Kept> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Kept> {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which lanes are here whole at a moment of the centre's clock.
     pub(crate) fn whole(&self, lanes: impl Fn(usize) -> bool, when: i64) {
-        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.write();
         for (lane, whole) in kept.whole.iter_mut().enumerate() {
             *whole = if lanes(lane) { when } else { *whole };
         }
@@ -140,7 +180,7 @@ impl Clinic {
         if engine.store.node() == 0 {
             return None;
         }
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.read();
         let said = |word, as_of| Some(Completeness { word, as_of });
         let lanes: Vec<usize> = match kinds.is_empty() {
             true => (0..LANES).collect(),
@@ -160,6 +200,9 @@ impl Clinic {
             let of_people = kinds.is_empty() || kinds.iter().any(of_people);
             return said(if of_people { "clinic" } else { "complete" }, Some(whole));
         };
+        if !kept.is_read && !patients.is_empty() {
+            return said("starting", None);
+        }
         let whom = Whom {
             numbers: &kept.numbers,
             catchment: &kept.catchment,

@@ -1,8 +1,5 @@
 //! A clinic and its centre over a line that is cut: who is sent what, what comes of a moved horizon, and that all arrives.
 
-use std::sync::Arc;
-
-use fhir::tree::Tree;
 use query::sample::Random;
 use store::testing::Fresh;
 use sync::compare::Comparison;
@@ -14,12 +11,10 @@ use crate::Method;
 use crate::answer_node::{Exchange, Known, Progress};
 use crate::ask_centre::{Asker, Reached, verified, written};
 use crate::catchment::Catchment;
-use crate::clinic::CentreLine;
 use crate::engine::now;
 use crate::horizon::{Horizons, Whom};
 use crate::own_device::OwnDevice;
 use crate::site::{Site, parameters};
-use crate::{Caller, Engine, Request, answer};
 
 /// A node that has no other name.
 pub(crate) fn known(gewogs: &[u32]) -> Known {
@@ -57,7 +52,7 @@ pub(crate) fn each(test: impl Fn(Pair)) {
 }
 
 impl Pair {
-    fn new(centre: Fresh) -> Pair {
+    pub(crate) fn new(centre: Fresh) -> Pair {
         Pair {
             centre: Site::new(centre, 0),
             clinic: Site::new(Fresh::sqlite(), 7),
@@ -88,7 +83,7 @@ impl Pair {
     }
 
     /// A contact over a good line in which both compare what they have; what that found.
-    fn verify(&self, known: &Known) -> Found {
+    pub(crate) fn verify(&self, known: &Known) -> Found {
         let clinic = self.clinic.engine();
         let mut asker = Asker::new(&clinic).expect("read");
         asker.verify();
@@ -456,128 +451,4 @@ fn what_is_beyond_the_horizon_is_no_fault() {
         assert!(pair.clinic.has("Patient/b").is_some());
         assert_eq!(pair.progress(&bji).verified.given, 0);
     });
-}
-
-/// What a site says of an answer: how complete it is, and its body.
-fn answered(site: &Site, question: &str) -> (String, String) {
-    let (path, query) = question.split_once('?').unwrap_or((question, ""));
-    let request = Request::new(Method::Get, path, query, "http://clinic/fhir");
-    let reply = answer(&site.engine(), &Caller::Operator, &request);
-    let body = String::from_utf8_lossy(reply.body.bytes()).into_owned();
-    (reply.completeness.unwrap_or_default(), body)
-}
-
-/// The first word of what a site says of how complete an answer is.
-fn word(site: &Site, question: &str) -> String {
-    let (said, body) = answered(site, question);
-    let word = said.split(';').next().unwrap_or_default().to_owned();
-    // A page says the same to a person.
-    assert!(
-        !body.contains("searchset") || said.is_empty() || body.contains("\"mode\":\"outcome\""),
-        "{question}: {body}"
-    );
-    assert_eq!(
-        said.contains("; as-of=2"),
-        ["complete", "clinic", "left"].contains(&&*word),
-        "{said}"
-    );
-    word
-}
-
-#[test]
-fn a_clinic_says_how_complete_its_answers_are() {
-    each(|mut pair| {
-        let bji = known(&[501]);
-        pair.centre.put("Patient/a", &of("0501"));
-        pair.centre.put("Observation/a1", &subject("a"));
-        pair.centre.put("Patient/b", &of("0601"));
-        pair.centre.put("Observation/b1", &subject("b"));
-        assert_eq!(word(&pair.clinic, "Observation?patient=a"), "arriving");
-        pair.contact(&bji);
-        let table = [
-            ("Observation?patient=a", "complete"),
-            ("Observation?subject=Patient/a&status=final", "complete"),
-            ("Observation?patient=a,b", "unknown"),
-            ("Observation?patient=b", "unknown"),
-            ("Observation", "clinic"),
-            ("Observation?performer=Patient/a", "clinic"),
-            ("Patient?_id=a", "complete"),
-            ("Patient?gender=female", "clinic"),
-            ("Patient/a/Immunization", "complete"),
-            // Others may have been observed by her.
-            ("Patient/a/Observation", "clinic"),
-            ("Patient/a", "complete"),
-            ("Observation/a1", "complete"),
-            ("Location?name=x", "complete"),
-            ("AuditEvent", "local"),
-            ("_history", ""),
-        ];
-        for (question, expected) in table {
-            assert_eq!(word(&pair.clinic, question), expected, "{question}");
-            assert_eq!(word(&pair.centre, question), "", "the centre: {question}");
-        }
-        let why = r#"{"resourceType":"Parameters","parameter":[{"name":"reason","valueString":"she is here"}]}"#;
-        pair.clinic.ask(Method::Post, "Patient/b/$fetch", why);
-        assert_eq!(word(&pair.clinic, "Observation?patient=b"), "unknown", "not yet");
-        assert_eq!(pair.contact(&bji), 2, "who was asked for comes with all that is of her");
-        assert_eq!(word(&pair.clinic, "Observation?patient=a,b"), "complete");
-        pair.centre
-            .put("Observation/a1", &subject("a").replace("\"x\"", "\"y\""));
-        pair.centre.put("Patient/a", &of("0601"));
-        assert_eq!(pair.contact(&bji), 2, "that she left, and what changed before");
-        for question in ["Observation?patient=a", "Patient/a", "Observation?patient=a,b"] {
-            assert_eq!(word(&pair.clinic, question), "left", "{question}");
-        }
-        assert_eq!(pair.verify(&bji).lacked, 0);
-    });
-}
-
-/// A line that is another site of the test.
-struct Near(Arc<Engine>);
-
-impl CentreLine for Near {
-    fn hurry(&self) {}
-
-    fn search(&self, question: &str, base: &str) -> Result<Vec<u8>, String> {
-        let (path, query) = question.split_once('?').unwrap_or((question, ""));
-        let reply = answer(
-            &self.0,
-            &Caller::Operator,
-            &Request::new(Method::Get, path, query, base),
-        );
-        Ok(reply.body.bytes().to_vec())
-    }
-}
-
-#[test]
-fn a_search_goes_on_at_the_centre() {
-    let mut pair = Pair::new(Fresh::sqlite());
-    for number in 0..3 {
-        pair.centre.put(&format!("Observation/b{number}"), &subject("b"));
-    }
-    pair.contact(&known(&[501]));
-    let (_, body) = answered(&pair.clinic, "Observation?patient=b&_centre=true");
-    assert!(body.contains("The centre cannot be asked now"), "{body}");
-    pair.clinic.engine().clinic.attach(Box::new(Near(pair.centre.engine())));
-    let (said, body) = answered(
-        &pair.clinic,
-        "Observation?patient=b&_count=2&_total=accurate&_centre=true",
-    );
-    assert!(said == "centre" && body.contains("\"total\":3"), "{said} {body}");
-    let page = Tree::parse(body.as_bytes()).expect("JSON");
-    let links = page.get("link").map(Tree::items).unwrap_or_default();
-    let next = links
-        .iter()
-        .find(|link| link.get("relation").and_then(Tree::as_str) == Some("next"));
-    let next = next.and_then(|link| link.get("url")?.as_str()).expect("a next page");
-    let question = next
-        .strip_prefix("http://clinic/fhir/")
-        .expect("the clinic's own links");
-    assert!(question.contains("_centre=true"), "{question}");
-    let (said, body) = answered(&pair.clinic, question);
-    assert!(
-        said == "centre" && body.contains("This page is the centre's"),
-        "{said} {body}"
-    );
-    assert_eq!(word(&pair.clinic, "Observation?patient=b"), "unknown");
 }

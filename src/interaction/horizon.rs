@@ -121,25 +121,26 @@ impl Horizons {
         Ok(())
     }
 
-    /// Reads whom versions are of that were written since, up to one that is not looked at yet; not where each record is.
-    ///
-    /// # Errors
-    /// [`Trouble`] where the log cannot be read.
-    pub fn follow_people(&mut self, store: &Store, not_yet: &dyn Fn(&Version) -> bool) -> Result<(), Trouble> {
+    /// The place in the log up to which whom versions are of is known.
+    pub fn reached(&self) -> u64 {
+        self.upto
+    }
+
+    /// Takes in whom the log's next versions are of, up to one that is not looked at yet, and not where each record is.
+    /// Whether all were taken in.
+    pub fn meet_people(&mut self, versions: &[Version], not_yet: &dyn Fn(&Version) -> bool) -> bool {
         if self.people.is_empty() {
             self.people.push(Whose::default());
         }
-        let head = store.head();
-        while self.upto < head {
-            for version in store.log(self.upto, BLOCK)? {
-                if not_yet(&version) {
-                    return Ok(());
-                }
-                self.upto = version.seq;
-                self.meet(&version);
+        let behind = self.upto;
+        for version in versions.iter().filter(|version| version.seq > behind) {
+            if not_yet(version) {
+                return false;
             }
+            self.upto = version.seq;
+            self.meet(version);
         }
-        Ok(())
+        true
     }
 
     fn take(&mut self, version: Version) {

@@ -31,6 +31,8 @@ pub mod capabilities;
 mod card;
 pub mod catchment;
 pub mod clinic;
+#[cfg(test)]
+mod clinic_tests;
 pub mod closure;
 mod compare_records;
 pub mod compartment;

@@ -19,6 +19,7 @@ const BASE: &str = "http://x/fhir";
 /// A site: an engine on a place of its own.
 pub(crate) struct Site {
     generations: Option<Generations>,
+    settings: Settings,
     index: PathBuf,
     pub(crate) fresh: Fresh,
 }
@@ -44,10 +45,17 @@ impl Site {
             ..Settings::at(log, index.clone())
         };
         Site {
-            generations: Some(Generations::open(settings).expect("an engine in a fresh place")),
+            generations: Some(Generations::open(settings.clone()).expect("an engine in a fresh place")),
+            settings,
             index,
             fresh,
         }
+    }
+
+    /// Ends the engine and opens another on what it left.
+    pub(crate) fn restart(&mut self) {
+        self.generations = None;
+        self.generations = Some(Generations::open(self.settings.clone()).expect("an engine on what is there"));
     }
 
     pub(crate) fn engine(&self) -> Arc<Engine> {

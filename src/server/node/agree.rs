@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fhir::moment::instant;
 use interaction::Generations;
-use interaction::ask_centre::Asker;
+use interaction::ask_centre::{Asker, Reached};
 use interaction::own_device::OwnDevice;
 use sync::frame::Standing;
 use sync::session::{Next, Outcome};
@@ -80,7 +80,11 @@ impl Agreeing {
             pause: (Mutex::new(false), Condvar::new()),
         });
         let line_of_people = AtCentre::new(Arc::downgrade(&agreeing), identity, data);
-        agreeing.generations.now().clinic.attach(Box::new(line_of_people));
+        let engine = agreeing.generations.now();
+        engine.clinic.attach(Box::new(line_of_people));
+        let reached = Reached::of(&engine).map_err(|failed| failed.0)?;
+        let recalled = engine.clinic.recall(&engine, &reached);
+        recalled.map_err(|trouble| trouble.to_string())?;
         let own = agreeing.clone();
         let work = move || {
             while !own.stopping.load(Ordering::Acquire) {
