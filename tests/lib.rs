@@ -1,6 +1,7 @@
 //! The whole house under test: its world, its scripts and its benchmarks.
 
 pub mod client;
+pub mod control_group;
 pub mod meters;
 pub mod random;
 pub mod script;

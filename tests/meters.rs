@@ -52,15 +52,50 @@ pub fn index_seconds(process: u32) -> f64 {
     threads.filter(of_index).filter_map(ticks).sum::<f64>() / TICKS
 }
 
+/// What memory a process has, in MiB; nothing of one that is gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// All that is resident (`VmRSS`).
+    pub resident: f64,
+    /// The most that ever was (`VmHWM`).
+    pub peak: f64,
+    /// Its own (`RssAnon`).
+    pub own: f64,
+    /// Files that it has mapped, whose pages the system takes back when it needs them (`RssFile`).
+    pub mapped: f64,
+}
+
+impl Memory {
+    /// Of a process, now.
+    pub fn of(process: u32) -> Memory {
+        let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let mib = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+            kib.unwrap_or(0.0) / 1024.0
+        };
+        Memory {
+            resident: mib("VmRSS"),
+            peak: mib("VmHWM"),
+            own: mib("RssAnon"),
+            mapped: mib("RssFile"),
+        }
+    }
+
+    /// The most of each.
+    pub fn most(self, other: Memory) -> Memory {
+        Memory {
+            resident: self.resident.max(other.resident),
+            peak: self.peak.max(other.peak),
+            own: self.own.max(other.own),
+            mapped: self.mapped.max(other.mapped),
+        }
+    }
+}
+
 /// Resident memory of a process, in MiB.
 pub fn resident_mib(process: u32) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = text.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or("");
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|v| v.parse::<f64>().ok())
-        .unwrap_or(0.0)
-        / 1024.0
+    Memory::of(process).resident
 }
 
 /// Bytes that a folder's files take.

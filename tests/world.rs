@@ -28,6 +28,8 @@ pub struct World {
     fresh: Option<Fresh>,
     child: Option<Child>,
     extra: Vec<String>,
+    /// Whether the folder is somebody's who keeps it.
+    is_lent: bool,
     /// The address up to and with `/fhir`.
     pub base: String,
     agent: ureq::Agent,
@@ -118,6 +120,15 @@ impl World {
         let folder = place.join(&name);
         std::fs::create_dir_all(&folder).expect("the folder can be written");
         let fresh = (engine == Engine::Postgres).then(Fresh::postgres);
+        World::begun(folder, fresh, false, arguments)
+    }
+
+    /// A server on the embedded store in a folder that is there, and stays.
+    pub fn lent(folder: &Path, arguments: &[&str]) -> World {
+        World::begun(folder.to_owned(), None, true, arguments)
+    }
+
+    fn begun(folder: PathBuf, fresh: Option<Fresh>, is_lent: bool, arguments: &[&str]) -> World {
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -131,6 +142,7 @@ impl World {
             fresh,
             child: None,
             extra,
+            is_lent,
             base: String::new(),
             agent,
         };
@@ -201,6 +213,16 @@ impl World {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+
+    /// Tells the server to stop, and waits until it has, in good order.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let told = Command::new("kill").arg(child.id().to_string()).status();
+            assert!(told.expect("kill runs").success(), "the server runs");
+            let ended = child.wait().expect("it ends");
+            assert!(ended.success(), "epis serve ended with {ended}");
         }
     }
 
@@ -283,7 +305,9 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.kill();
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if !self.is_lent {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

@@ -1,45 +1,17 @@
 //! Counts on a server whose memory is smaller than its index: a control group bounds what it may use, page cache included.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::phases::{Asked, Rate, Target, in_turns, millis};
 use crate::{Plan, Report};
+use tests::control_group::ControlGroup;
 use tests::meters::{folder_bytes, resident_mib};
 
 /// Codes that are counted.
 const CODES: usize = 24;
-
-/// A control group of this run's own; it goes when this is dropped.
-struct Group(PathBuf);
-
-impl Group {
-    /// A group with at most so much memory. Making one takes the right to: usually root.
-    fn new(mib: u64) -> Group {
-        let root = Path::new("/sys/fs/cgroup");
-        let (parent, limit) = match root.join("cgroup.controllers").is_file() {
-            true => (root.to_owned(), "memory.max"),
-            false => (root.join("memory"), "memory.limit_in_bytes"),
-        };
-        let group = Group(parent.join(format!("epis-bench-{}", std::process::id())));
-        fs::create_dir(&group.0).expect("a control group can be made: run this as root");
-        fs::write(group.0.join(limit), (mib << 20).to_string()).expect("the memory controller is on");
-        group
-    }
-
-    fn take(&self, process: u32) {
-        fs::write(self.0.join("cgroup.procs"), process.to_string()).expect("a process of this user's");
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // It is empty once the server has ended; one left behind takes nothing.
-        let _ = fs::remove_dir(&self.0);
-    }
-}
 
 /// Starts the server anew with so much memory, its files out of the page cache, and compares counts with plain ones.
 pub fn measure(plan: &Plan, target: &mut Target, report: &mut Report) {
@@ -49,9 +21,9 @@ pub fn measure(plan: &Plan, target: &mut Target, report: &mut Report) {
     let codes = codes(target);
     target.world.kill();
     forget(target.world.folder());
-    let group = Group::new(mib);
+    let group = ControlGroup::with_memory(mib).expect("a control group can be made: run this as root");
     target.start();
-    group.take(target.process);
+    group.take(target.process).expect("a process of this user's");
     let index = folder_bytes(&target.world.folder().join("index")) as f64 / f64::from(1 << 20);
     report.note(
         "memory the server may use, page cache included",

@@ -207,7 +207,7 @@ impl Stock {
 }
 
 /// Runs `epis node` on a data folder: what it printed.
-fn ordered(data: &Path, arguments: &[&str]) -> String {
+pub(crate) fn ordered(data: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(binary());
     let output = command.arg("node").args(arguments).arg("--data").arg(data).output();
     let output = output.expect("epis runs");
