@@ -8,6 +8,7 @@ use fhir::identity::{Id, Kind, VersionId};
 use query::sample::Random;
 
 use super::disk::{Broken, Disk, Entry, Faults, Key, begin, seal};
+use super::mutants::Mutant;
 use super::people::{area, lane, person, stored_tree};
 use crate::change::Change;
 use crate::digest::{self, Item, Table};
@@ -43,6 +44,8 @@ pub struct Centre {
     pub compared: (usize, usize),
     /// Where a person came to the area where she is now.
     moved: BTreeMap<Id, (u64, u64)>,
+    /// How its program is broken, where that is to be found out.
+    pub mutant: Option<Mutant>,
 }
 
 /// The centre's own number.
@@ -60,12 +63,11 @@ impl Records for Disk {
     }
 
     fn before(&self, key: &Key, place: Option<u64>) -> Result<Vec<(u64, Change)>, Unreadable> {
-        let before = place.map_or(self.log().len(), |place| place as usize - 1);
-        let log = (1..=before as u64).rev().zip(self.log()[..before].iter().rev());
-        let of = log.filter(|(_, entry)| (&entry.change.kind, &entry.change.id) == (&key.0, &key.1));
-        Ok(of
+        let places = self.places(key).iter().rev().map(|at| (*at, *at as u64 + 1));
+        let before = places.filter(|(_, seq)| place.is_none_or(|place| *seq < place));
+        Ok(before
             .take(READ_AT_ONCE)
-            .map(|(place, entry)| (place, entry.change.clone()))
+            .map(|(at, seq)| (seq, self.log()[at].change.clone()))
             .collect())
     }
 
@@ -97,7 +99,13 @@ impl Centre {
             heard: BTreeMap::new(),
             compared: (0, 0),
             moved: BTreeMap::new(),
+            mutant: None,
         }
+    }
+
+    /// Whether its program is broken so.
+    fn breaks(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
     }
 
     /// What is in memory is gone.
@@ -123,7 +131,7 @@ impl Centre {
     pub fn horizon(&self, node: u32) -> impl Iterator<Item = (Place, &Key, &Change)> {
         let mut people: BTreeMap<Id, Option<u64>> = BTreeMap::new();
         self.disk.all().filter_map(move |(key, seq, current)| {
-            let person = person(key, current);
+            let person = person(key);
             let known = people.get(&person).copied();
             let since = known.unwrap_or_else(|| {
                 let since = self.since(node, &person);
@@ -167,6 +175,7 @@ impl Centre {
         self.crashed |= done == Err(Broken::Crash);
         match done {
             Ok(()) => self.follow(from),
+            Err(_) if self.disk.log().len() > from => self.follow(from),
             // What was not kept has not moved anybody.
             Err(_) => {
                 self.moved.clear();
@@ -179,6 +188,12 @@ impl Centre {
     /// Takes what one unit holds: the versions, what they come to, and how far the node's are here.
     fn taken(&mut self, node: u32, changes: &[Change]) -> Result<(), Failed> {
         let from = self.disk.log().len();
+        if self.breaks(Mutant::SegmentDropped)
+            && let Some(last) = changes.last()
+        {
+            self.disk.notes.peers.insert(node, Acknowledged::to(last));
+            return self.commit(from).map_err(|broken| Failed(format!("{broken:?}")));
+        }
         let mut plan = Plan::default();
         let planned: Vec<Step> = changes
             .iter()
@@ -190,13 +205,16 @@ impl Centre {
             let current = self.disk.current(&key).map(|(_, change)| change.version);
             assert_eq!(current, step.before, "the plan is of this log");
             self.disk.append(change.clone(), step.aside);
-            self.seen(node, person(&key, change));
+            self.seen(node, person(&key));
         }
         self.write_joined(&plan, joined, Some(node));
-        if let Some(last) = changes.last() {
-            self.disk.notes.peers.insert(node, Acknowledged::to(last));
+        let last = changes.last().map(Acknowledged::to).unwrap_or_default();
+        self.disk.notes.peers.insert(node, last);
+        let done = self.commit(from).map_err(|broken| Failed(format!("{broken:?}")));
+        if self.breaks(Mutant::AcknowledgedBeforeKept) {
+            self.disk.note_unsynced(|notes| _ = notes.peers.insert(node, last));
         }
-        self.commit(from).map_err(|broken| Failed(format!("{broken:?}")))
+        done
     }
 
     /// What the records of a plan come to, before anything of it is written.
@@ -223,16 +241,20 @@ impl Centre {
                     merged: Some(*apart),
                     updated: 0,
                     operation: standing.operation(joined.record.as_ref()),
-                    body: stored_tree(joined.record.as_ref()),
+                    body: match self.breaks(Mutant::LastWriterWins) {
+                        true => current.body.clone(),
+                        false => stored_tree(joined.record.as_ref()),
+                    },
                 };
-                let of = person(&key, &join);
+                let of = person(&key);
                 self.write(join);
                 node.into_iter().for_each(|node| self.seen(node, of.clone()));
             }
             if let Some(places) = joined.once_open {
                 self.disk.notes.once_open.insert(key.clone(), places);
             }
-            match joined.conflicts.is_empty() {
+            let forgotten = self.breaks(Mutant::ConflictForgotten) && key.0.as_str() == "Patient";
+            match joined.conflicts.is_empty() || forgotten {
                 true => self.disk.notes.worklist.remove(&key),
                 false => self.disk.notes.worklist.insert(key, (joined.since, joined.conflicts)),
             };
@@ -270,7 +292,10 @@ impl CentreLog for Centre {
             let here = self.acknowledged(node);
             Peer {
                 acked: here.counter,
-                seal: begin(here.seal),
+                seal: match self.breaks(Mutant::OldCopyNotSeen) {
+                    true => Seal::default(),
+                    false => begin(here.seal),
+                },
                 retired: false,
             }
         }))
@@ -322,7 +347,8 @@ impl CentreLog for Centre {
             wanted.truncate(SEGMENT);
             if let Some((upto, ..)) = wanted.last() {
                 let upto = *upto;
-                let states: Vec<Change> = wanted.iter().map(|due| due.2.clone()).collect();
+                let skipped = usize::from(self.breaks(Mutant::RecordSkipped) && wanted.len() > 1);
+                let states: Vec<Change> = wanted.iter().skip(skipped).map(|due| due.2.clone()).collect();
                 let bytes = segment::pack(&states, dictionary).expect("states can be packed");
                 return Ok(Some(Packed::new(What::States { lane, upto, acked }, bytes)));
             }

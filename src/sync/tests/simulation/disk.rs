@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use fhir::identity::{Id, Kind, VersionId};
 use query::sample::Random;
+use rustc_hash::FxHashMap;
 
 use crate::change::Change;
 use crate::frame::{Lanes, Seal};
@@ -49,11 +50,38 @@ pub enum Broken {
     Full,
 }
 
+/// What becomes of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Kept,
+    /// No room.
+    Full,
+    /// The power fails before it is synced: whatever part of it reached the disk is torn, and taken back.
+    Torn,
+    /// The power fails after it is synced, before anybody is told.
+    Untold,
+}
+
 /// How often things break, in ten thousand transactions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     pub crash: usize,
     pub full: usize,
+}
+
+impl Faults {
+    fn fate(self, random: &mut Random) -> Fate {
+        let fate = random.below(10_000);
+        if fate < self.full {
+            Fate::Full
+        } else if fate >= self.full + self.crash {
+            Fate::Kept
+        } else if random.once_in(2) {
+            Fate::Torn
+        } else {
+            Fate::Untold
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -63,6 +91,14 @@ pub struct Disk {
     synced: usize,
     synced_notes: Notes,
     current: BTreeMap<Key, usize>,
+    /// Where all versions of each record are, and each version by its name.
+    places: BTreeMap<Key, Vec<usize>>,
+    names: FxHashMap<VersionId, usize>,
+    /// Whether it ever lost or changed anything without a word.
+    pub damaged: bool,
+    /// Transactions so far, and the one at which the power fails or the disk is full.
+    pub commits: usize,
+    pub break_at: Option<(usize, Fate)>,
     /// The log as it was synced, while versions are being named anew.
     before: Option<Vec<Entry>>,
 }
@@ -96,29 +132,38 @@ impl Disk {
         current.map(|(key, place)| (key, *place as u64 + 1, &self.log[*place].change))
     }
 
-    pub fn versions(&self, key: &Key) -> impl Iterator<Item = &Entry> {
-        let of = move |entry: &&Entry| (&entry.change.kind, &entry.change.id) == (&key.0, &key.1);
-        self.log.iter().filter(of)
+    /// Where a record's versions are, from 0, the newest last.
+    pub fn places(&self, key: &Key) -> &[usize] {
+        self.places.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn versions(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.places(key).iter().map(|place| &self.log[*place])
     }
 
     pub fn find(&self, name: VersionId) -> Option<&Change> {
-        let mut changes = self.log.iter().map(|entry| &entry.change);
-        changes.find(|change| change.version == name)
+        self.names.get(&name).map(|place| &self.log[*place].change)
     }
 
     /// Appends within the transaction.
     pub fn append(&mut self, change: Change, aside: bool) {
-        if !aside {
-            self.current
-                .insert((change.kind.clone(), change.id.clone()), self.log.len());
-        }
         self.log.push(Entry { change, aside });
+        self.note(self.log.len() - 1);
+    }
+
+    fn note(&mut self, place: usize) {
+        let Entry { change, aside } = &self.log[place];
+        let key = (change.kind.clone(), change.id.clone());
+        self.names.insert(change.version, place);
+        self.places.entry(key.clone()).or_default().push(place);
+        if !aside {
+            self.current.insert(key, place);
+        }
     }
 
     /// Puts a version in the place of the one of its name, or behind all others, within the transaction.
     pub fn mend(&mut self, change: Change) {
-        let named = |entry: &Entry| entry.change.version == change.version;
-        let Some(place) = self.log.iter().position(named) else {
+        let Some(place) = self.names.get(&change.version).copied() else {
             return self.append(change, false);
         };
         self.before.get_or_insert_with(|| self.log.clone());
@@ -134,40 +179,54 @@ impl Disk {
                 .log
                 .retain(|entry| (&entry.change.kind, &entry.change.id) != (&key.0, &key.1)),
         }
+        self.damaged = true;
         self.synced = self.log.len();
         self.index();
     }
 
     /// Ends the transaction: syncs it, unless the disk is full or the power fails before or after.
     pub fn commit(&mut self, random: &mut Random, faults: Faults) -> Result<(), Broken> {
-        let fate = random.below(10_000);
-        if fate < faults.full {
-            self.recover();
-            return Err(Broken::Full);
-        }
-        let crashes = fate < faults.full + faults.crash;
-        // Whatever part of it reached the disk without a sync is torn, and taken back when the site is up again.
-        if crashes && random.once_in(2) {
-            self.recover();
-            return Err(Broken::Crash);
+        self.commits += 1;
+        let fate = match self.break_at {
+            Some((at, fate)) if at == self.commits => fate,
+            _ => faults.fate(random),
+        };
+        match fate {
+            Fate::Full => {
+                self.recover();
+                return Err(Broken::Full);
+            }
+            Fate::Torn => {
+                self.recover();
+                return Err(Broken::Crash);
+            }
+            Fate::Kept | Fate::Untold => {}
         }
         self.synced = self.log.len();
         self.before = None;
         self.synced_notes = self.notes.clone();
-        match crashes {
-            true => Err(Broken::Crash),
-            false => Ok(()),
+        match fate {
+            Fate::Untold => Err(Broken::Crash),
+            _ => Ok(()),
         }
     }
 
     /// What a site finds when it is up again: what was synced.
     pub fn recover(&mut self) {
-        if let Some(before) = self.before.take() {
-            self.log = before;
-        }
-        self.log.truncate(self.synced);
         self.notes = self.synced_notes.clone();
+        let renamed = self.before.take();
+        if renamed.is_none() && self.log.len() == self.synced {
+            return;
+        }
+        self.log = renamed.unwrap_or_else(|| std::mem::take(&mut self.log));
+        self.log.truncate(self.synced);
         self.index();
+    }
+
+    /// Writes notes without a transaction, as a broken program would.
+    pub fn note_unsynced(&mut self, note: impl Fn(&mut Notes)) {
+        note(&mut self.notes);
+        note(&mut self.synced_notes);
     }
 
     /// Names the site's own versions after a count anew.
@@ -189,12 +248,14 @@ impl Disk {
         self.notes.number = number;
         self.notes.counter -= after;
         self.notes.acked = 0;
+        self.index();
     }
 
     fn index(&mut self) {
-        let current = self.log.iter().enumerate().filter(|(_, entry)| !entry.aside);
-        let key = |change: &Change| (change.kind.clone(), change.id.clone());
-        self.current = current.map(|(place, entry)| (key(&entry.change), place)).collect();
+        self.current.clear();
+        self.places.clear();
+        self.names.clear();
+        (0..self.log.len()).for_each(|place| self.note(place));
     }
 }
 

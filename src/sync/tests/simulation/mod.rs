@@ -6,9 +6,14 @@
 
 mod centre;
 mod disk;
+mod kills;
+mod ledger;
+mod line;
+mod mutants;
 mod node;
 mod oracle;
 mod people;
+mod seeds;
 mod sticks;
 
 use fhir::identity::Id;
@@ -17,13 +22,12 @@ use store::Operation;
 
 use crate::change::Change;
 use crate::compare::Comparison;
-use crate::digits::{pull, push};
-use crate::frame::{Frame, Frames, Hello};
-use crate::session::{CentreSession, Next, Outcome, PROTOCOL, busy};
 use crate::tests::name;
 use centre::Centre;
 use disk::{Disk, Faults, Key};
-use node::{Log, Node};
+use ledger::{Kept, Ledger};
+use mutants::Mutant;
+use node::Node;
 use people::{changed, fresh, kind};
 
 const MINUTE: i64 = 60_000_000;
@@ -33,6 +37,7 @@ const DAY: i64 = 24 * 60 * MINUTE;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     writes: usize,
+    centre_writes: usize,
     contacts: usize,
     cuts: usize,
     crashes: usize,
@@ -47,6 +52,8 @@ pub struct Tally {
     compared: usize,
     mended: usize,
     sticks: usize,
+    /// What the ledger found, when all was healed.
+    kept: Kept,
 }
 
 struct World {
@@ -57,6 +64,9 @@ struct World {
     nodes: Vec<Node>,
     people: usize,
     tally: Tally,
+    ledger: Ledger,
+    /// Whether nothing breaks by chance.
+    is_calm: bool,
 }
 
 impl World {
@@ -70,6 +80,8 @@ impl World {
             random,
             seed,
             tally: Tally::default(),
+            ledger: Ledger::default(),
+            is_calm: false,
         };
         world.centre.newer = world.random.once_in(4);
         for number in 1..=nodes as u32 {
@@ -87,8 +99,15 @@ impl World {
         world
     }
 
+    /// All programs are broken in one way, which must be found out.
+    fn breaks(&mut self, mutant: Option<Mutant>) {
+        self.centre.mutant = mutant;
+        self.nodes.iter_mut().for_each(|node| node.mutant = mutant);
+    }
+
     fn faults(&mut self) -> Faults {
         match self.random.below(3) {
+            _ if self.is_calm => Faults::default(),
             0 => Faults::default(),
             1 => Faults { crash: 300, full: 0 },
             _ => Faults {
@@ -146,6 +165,7 @@ impl World {
     fn put_back(&mut self, place: usize) {
         let node = &mut self.nodes[place];
         if let Some(copy) = node.copy.clone() {
+            self.ledger.put_back(place, &copy.0, &self.centre.disk);
             node.put_back(copy);
             self.tally.put_back += 1;
         }
@@ -209,10 +229,12 @@ impl World {
         let node = &mut self.nodes[place];
         node.faults = faults;
         let own = node.disk.log().len();
+        let wished = change.clone();
         match node.write(change, self.now) {
             Ok(name) => {
                 self.tally.writes += 1;
-                assert!(node.disk.find(name).is_some());
+                self.ledger
+                    .told(Some(place), node.disk.find(name).expect("what is kept is there"));
             }
             Err(disk::Broken::Full) => {
                 self.tally.full += 1;
@@ -223,6 +245,7 @@ impl World {
                     self.seed
                 );
             }
+            Err(disk::Broken::Crash) if node.breaks(Mutant::ToldBeforeKept) => self.ledger.told(Some(place), &wished),
             Err(disk::Broken::Crash) => (),
         }
         node.faults = Faults::default();
@@ -232,108 +255,21 @@ impl World {
         let minted = format!("c{}", self.random.below(1_000_000));
         let change = wish(&mut self.random, self.people, &self.centre.disk, &minted);
         let from = self.centre.disk.log().len();
-        self.centre.write(change);
+        let name = self.centre.write(change);
         self.centre.faults = self.faults();
-        let _kept_or_not = self.centre.commit(from);
+        match self.centre.commit(from) {
+            Ok(()) => {
+                self.tally.centre_writes += 1;
+                self.ledger
+                    .told(None, self.centre.disk.find(name).expect("what is kept is there"));
+            }
+            Err(disk::Broken::Full) => self.tally.full += 1,
+            Err(disk::Broken::Crash) => (),
+        }
         if !self.centre.crashed && self.random.once_in(2) {
             let _kept_or_not = self.centre.settle();
         }
         self.centre.faults = Faults::default();
-    }
-
-    /// A contact over a line that may break anywhere.
-    fn contact(&mut self, place: usize) {
-        if self.nodes[place].cut_until > self.now {
-            return;
-        }
-        self.tally.contacts += 1;
-        (self.nodes[place].faults, self.centre.faults) = (self.faults(), self.faults());
-        for _ in 0..1 + self.random.below(6) {
-            let bytes = self.request(place);
-            let cut = self.random.once_in(4).then(|| self.random.below(bytes.len() + 1));
-            self.tally.cuts += usize::from(cut.is_some());
-            let answer = match self.random.once_in(20) {
-                true => {
-                    self.tally.busy += 1;
-                    written(&busy(self.now), self.centre.newer)
-                }
-                false => self.heard(&bytes[..cut.unwrap_or(bytes.len())]),
-            };
-            let cut = self.random.once_in(4).then(|| self.random.below(answer.len() + 1));
-            self.tally.cuts += usize::from(cut.is_some());
-            let next = self.hears(place, &answer[..cut.unwrap_or(answer.len())]);
-            if self.nodes[place].crashed || self.centre.crashed || next != Some(Next::Ask) {
-                break;
-            }
-        }
-        (self.nodes[place].faults, self.centre.faults) = (Faults::default(), Faults::default());
-    }
-
-    /// The bytes of a node's next request.
-    fn request(&mut self, place: usize) -> Vec<u8> {
-        let node = &mut self.nodes[place];
-        let clock = self.now + node.skew;
-        let mut log = Log {
-            disk: &mut node.disk,
-            random: &mut node.random,
-            faults: node.faults,
-            crashed: &mut node.crashed,
-        };
-        let frames = node.session.ask(&mut log, clock).expect("a request is only read");
-        let bytes = written(&frames, node.newer);
-        node.late = bytes.clone();
-        bytes
-    }
-
-    /// What the centre answers to bytes that arrived; nothing where they broke off.
-    fn heard(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let session = CentreSession::new(1 << (4 + self.random.below(7)));
-        self.answered(session, bytes)
-    }
-
-    fn answered(&mut self, mut session: CentreSession, bytes: &[u8]) -> Vec<u8> {
-        let mut frames = Frames::default();
-        for piece in bytes.chunks(1 + self.random.below(700)) {
-            frames.feed(piece);
-            while let Some(frame) = frames.next_frame().expect("frames") {
-                match session.hear(frame, &mut self.centre, self.now) {
-                    Ok(Some(answer)) => return written(&answer, self.centre.newer),
-                    Ok(None) if !self.centre.crashed => (),
-                    // Its disk is full or the power failed: the line is closed.
-                    _ => return Vec::new(),
-                }
-            }
-        }
-        Vec::new()
-    }
-
-    /// What a node makes of the bytes of an answer; `None` where they broke off.
-    fn hears(&mut self, place: usize, bytes: &[u8]) -> Option<Next> {
-        let node = &mut self.nodes[place];
-        let mut log = Log {
-            disk: &mut node.disk,
-            random: &mut node.random,
-            faults: node.faults,
-            crashed: &mut node.crashed,
-        };
-        let mut frames = Frames::default();
-        frames.feed(bytes);
-        while let Some(frame) = frames.next_frame().expect("frames") {
-            let next = node.session.hear(frame, &mut log);
-            log.disk.notes.acked = node.session.acked;
-            match next {
-                Ok(Next::Listen) => (),
-                Ok(next) => return Some(next),
-                Err(_) => return None,
-            }
-        }
-        None
-    }
-
-    /// A node's last request arrives once more.
-    fn late(&mut self, place: usize) {
-        let bytes = self.nodes[place].late.clone();
-        self.heard(&bytes);
     }
 
     /// The line holds, disks have room, and everybody speaks until there is nothing more to say.
@@ -354,27 +290,6 @@ impl World {
             assert!(round < 20, "seed {}: it goes on and on", self.seed);
         }
     }
-
-    fn agree(&mut self, place: usize) {
-        for _ in 0..400 {
-            let bytes = self.request(place);
-            let answer = self.heard(&bytes);
-            match self.hears(place, &answer) {
-                Some(Next::Ask) => (),
-                Some(Next::Close(Outcome::Agreed)) => {
-                    let comparison = &self.nodes[place].session.comparison;
-                    assert!(
-                        matches!(comparison, Comparison::Done(_)),
-                        "seed {}: a comparison over a good line ends as {comparison:?}",
-                        self.seed
-                    );
-                    return;
-                }
-                other => panic!("seed {}: a contact over a good line ends with {other:?}", self.seed),
-            }
-        }
-        panic!("seed {}: a contact goes on and on", self.seed);
-    }
 }
 
 /// A record as a user would write it next: new, changed or deleted.
@@ -393,7 +308,10 @@ fn wish(random: &mut Random, people: usize, disk: &Disk, minted: &str) -> Change
     let (operation, body) = match live {
         Some(_) if random.once_in(8) => (Operation::Delete, Vec::new()),
         Some(live) => (Operation::Update, changed(random, live)),
-        None => (Operation::Create, fresh(random, kind_name, &person)),
+        None => {
+            let whose = people::person(&key);
+            (Operation::Create, fresh(random, kind_name, whose.as_str()))
+        }
     };
     Change {
         base: before.map(|before| before.version),
@@ -405,125 +323,4 @@ fn wish(random: &mut Random, people: usize, disk: &Disk, minted: &str) -> Change
         operation,
         body,
     }
-}
-
-/// The bytes of frames. A newer program, two protocols further, says what this one does not know: frames of its own,
-/// and more at the end of those that this one knows.
-fn written(frames: &[Frame], newer: bool) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for frame in frames {
-        match frame {
-            frame if !newer => frame.write(&mut bytes),
-            Frame::Piece(_) => frame.write(&mut bytes),
-            Frame::Hello(hello) => longer(
-                &Frame::Hello(Hello {
-                    protocol: PROTOCOL + 2,
-                    ..hello.clone()
-                }),
-                &mut bytes,
-            ),
-            frame => longer(frame, &mut bytes),
-        }
-    }
-    bytes
-}
-
-/// A frame with two more bytes at its end, after a frame that nobody knows yet.
-fn longer(frame: &Frame, out: &mut Vec<u8>) {
-    let mut bytes = Vec::new();
-    frame.write(&mut bytes);
-    let (tag, mut fields) = (bytes[0], &bytes[1..]);
-    let length = pull(&mut fields).expect("a length");
-    out.extend([77, 2, 1, 2, tag]);
-    push(out, length + 2);
-    out.extend_from_slice(fields);
-    out.extend([1, 2]);
-}
-
-/// Runs a seed whole, mostly with few clinics; what happened.
-fn run(seed: u64) -> Tally {
-    let mut random = Random::new(seed ^ 0x5eed);
-    let nodes = match random.below(50) {
-        0 => 40,
-        _ => 1 + random.below(5),
-    };
-    run_with(seed, nodes, 20 + random.below(150))
-}
-
-/// Runs a seed with so many clinics for so many steps.
-fn run_with(seed: u64, nodes: usize, steps: usize) -> Tally {
-    let mut world = World::new(seed, nodes);
-    for _ in 0..steps {
-        world.step();
-    }
-    world.heal();
-    (world.tally.compared, world.tally.mended) = world.centre.compared;
-    oracle::judge(&mut world);
-    world.tally
-}
-
-/// The seeds to run: a fixed set and a fresh one, unless the environment says otherwise.
-fn seeds() -> Vec<u64> {
-    let wished = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
-    if let Some(one) = wished("EPIS_SEED") {
-        return vec![one];
-    }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let fresh = now.map_or(1, |since| since.as_nanos() as u64);
-    let mut seeds: Vec<u64> = (0..wished("EPIS_SEEDS").unwrap_or(150)).collect();
-    seeds.push(fresh);
-    seeds
-}
-
-#[test]
-fn clinics_without_a_line_lose_nothing_and_end_alike() {
-    let seeds = seeds();
-    let fresh = seeds.last().copied().unwrap_or_default();
-    println!("the fresh seed is {fresh}");
-    let mut sum = Tally::default();
-    let many = seeds.len() > 1;
-    for seed in seeds {
-        let one = std::panic::catch_unwind(|| run(seed));
-        let one = one.unwrap_or_else(|_| panic!("seed {seed} fails: EPIS_SEED={seed} replays it"));
-        sum.writes += one.writes;
-        sum.contacts += one.contacts;
-        sum.cuts += one.cuts;
-        sum.crashes += one.crashes;
-        sum.full += one.full;
-        sum.put_back += one.put_back;
-        sum.joins += one.joins;
-        sum.conflicts += one.conflicts;
-        sum.busy += one.busy;
-        sum.damaged += one.damaged;
-        sum.compared += one.compared;
-        sum.mended += one.mended;
-        sum.sticks += one.sticks;
-    }
-    println!("{sum:?}");
-    let happened = [
-        sum.writes,
-        sum.contacts,
-        sum.cuts,
-        sum.crashes,
-        sum.full,
-        sum.put_back,
-        sum.joins,
-        sum.conflicts,
-        sum.busy,
-        sum.damaged,
-        sum.compared,
-        sum.mended,
-        sum.sticks,
-    ];
-    assert!(!many || happened.iter().all(|count| *count > 20), "{sum:?}");
-}
-
-#[test]
-fn a_thousand_clinics_end_alike() {
-    let seeds = seeds();
-    let seed = seeds.last().copied().unwrap_or_default();
-    println!("the seed is {seed}");
-    let one = run_with(seed, 1_000, 4_000);
-    println!("{one:?}");
-    assert!(one.writes > 1_000 && one.joins > 0, "{one:?}");
 }

@@ -6,11 +6,13 @@ use fhir::identity::VersionId;
 use query::sample::Random;
 
 use super::disk::{Broken, Disk, Faults, seal};
+use super::mutants::Mutant;
+use super::people;
 use crate::change::Change;
 use crate::digest::{Item, Table, key};
-use crate::frame::{Lanes, Seal, What};
+use crate::frame::{Frames, Lanes, Seal, What};
 use crate::segment;
-use crate::session::{Failed, NodeLog, NodeSession, Packed};
+use crate::session::{Failed, Next, NodeLog, NodeSession, Packed};
 
 /// Versions in one segment of changes.
 pub const SEGMENT: usize = 5;
@@ -32,6 +34,8 @@ pub struct Node {
     pub late: Vec<u8>,
     /// A request and an answer on a stick: each may arrive again and again, days late, or never.
     pub carried: (Vec<u8>, Vec<u8>),
+    /// How its program is broken, where that is to be found out.
+    pub mutant: Option<Mutant>,
 }
 
 impl Node {
@@ -48,6 +52,7 @@ impl Node {
             copy: None,
             late: Vec::new(),
             carried: (Vec::new(), Vec::new()),
+            mutant: None,
         }
     }
 
@@ -71,6 +76,40 @@ impl Node {
         let done = self.disk.commit(&mut self.random, self.faults);
         self.crashed |= done == Err(Broken::Crash);
         done
+    }
+
+    /// Whether its program is broken so.
+    pub fn breaks(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// The session, and the log as it sees it.
+    pub fn sides(&mut self) -> (&mut NodeSession, Log<'_>) {
+        let log = Log {
+            disk: &mut self.disk,
+            random: &mut self.random,
+            faults: self.faults,
+            crashed: &mut self.crashed,
+            mutant: self.mutant,
+        };
+        (&mut self.session, log)
+    }
+
+    /// What it makes of the bytes of an answer; `None` where they broke off.
+    pub fn hears(&mut self, bytes: &[u8]) -> Option<Next> {
+        let (session, mut log) = self.sides();
+        let mut frames = Frames::default();
+        frames.feed(bytes);
+        while let Some(frame) = frames.next_frame().expect("frames") {
+            let next = session.hear(frame, &mut log);
+            log.disk.notes.acked = session.acked;
+            match next {
+                Ok(Next::Listen) => (),
+                Ok(next) => return Some(next),
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// What is in memory is gone: the session begins with what the disk has.
@@ -99,9 +138,14 @@ pub struct Log<'a> {
     pub random: &'a mut Random,
     pub faults: Faults,
     pub crashed: &'a mut bool,
+    pub mutant: Option<Mutant>,
 }
 
 impl Log<'_> {
+    fn breaks(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
     fn commit(&mut self) -> Result<(), Failed> {
         let done = self.disk.commit(self.random, self.faults);
         *self.crashed |= done == Err(Broken::Crash);
@@ -115,6 +159,9 @@ impl NodeLog for Log<'_> {
     }
 
     fn seal(&self, counter: u64) -> Result<Seal, Failed> {
+        if self.breaks(Mutant::OldCopyNotSeen) {
+            return Ok(Seal::default());
+        }
         let node = self.disk.notes.number;
         Ok(seal(self.disk.find(VersionId { node, counter })))
     }
@@ -133,22 +180,31 @@ impl NodeLog for Log<'_> {
         let states = segment::unpack(bytes).map_err(|why| Failed(why.to_string()))?;
         let acked = match what {
             What::States { acked, .. } => acked,
+            What::Repair { .. } if self.breaks(Mutant::RepairDropped) => return Ok(()),
             What::Repair { .. } => {
                 states.into_iter().for_each(|state| self.disk.mend(state));
                 return self.commit();
             }
             What::Changes { .. } | What::Again => return Err(Failed("no states".to_owned())),
         };
-        for state in states {
+        for mut state in states {
+            if self.breaks(Mutant::UnknownDropped) {
+                state.body = people::without_unknown(&state.body);
+            }
             let current = self.disk.current(&(state.kind.clone(), state.id.clone()));
             let current = current.map(|(_, change)| change.version);
             let own = current.is_some_and(|own| own.node == self.disk.notes.number && own.counter > acked);
+            let own = own && !self.breaks(Mutant::OwnHidden);
             if current != Some(state.version) && !own {
                 self.disk.append(state, false);
             }
         }
         self.disk.notes.lanes = *lanes;
-        self.commit()
+        let done = self.commit();
+        if self.breaks(Mutant::LaneBeforeRecords) {
+            self.disk.note_unsynced(|notes| notes.lanes = *lanes);
+        }
+        done
     }
 
     fn renumber(&mut self, after: u64, number: u32) -> Result<(), Failed> {

@@ -6,6 +6,7 @@ use fhir::identity::VersionId;
 
 use super::World;
 use super::disk::{Entry, Key, seal};
+use super::people::{person, unknown};
 use crate::change::Change;
 use crate::history::{History, Version};
 use crate::merge::{Conflict, State, state};
@@ -17,7 +18,9 @@ use crate::tests::DEFINITIONS;
 /// # Panics
 /// Where it is not so: the message names the seed.
 pub fn judge(world: &mut World) {
+    world.tally.kept = world.ledger.judge(&world.centre.disk, world.seed);
     nothing_is_lost(world);
+    nothing_unknown_is_lost(world);
     names_are_single(world);
     everybody_sees_the_same(world);
     records_are_what_their_versions_come_to(world);
@@ -44,6 +47,27 @@ fn nothing_is_lost(world: &World) {
                 world.seed
             );
         }
+    }
+}
+
+/// What nobody here knows is in every version of whom it is said, to the byte, also where versions were joined.
+fn nothing_unknown_is_lost(world: &World) {
+    for Entry { change, .. } in centre(world).filter(|entry| entry.change.operation.is_live()) {
+        let person = person(&(change.kind.clone(), change.id.clone()));
+        let Some(unknown) = unknown(person.as_str()).filter(|_| change.kind.as_str() != "Device") else {
+            continue;
+        };
+        let has = change
+            .body
+            .windows(unknown.len())
+            .any(|bytes| bytes == unknown.as_bytes());
+        assert!(
+            has,
+            "seed {}: {} lost what it did not know, {unknown}: {}",
+            world.seed,
+            change.version,
+            String::from_utf8_lossy(&change.body)
+        );
     }
 }
 
