@@ -64,6 +64,9 @@ pub(crate) struct Plan {
     /// The token as it was sent.
     token_text: Option<String>,
     pub(crate) limit: usize,
+    /// How complete the answer will be, where it is a clinic's, or the centre's to a clinic: worked out before anything is
+    /// looked for, as more may arrive meanwhile.
+    completeness: Option<Completeness>,
     pub(crate) clock: Clock,
 }
 
@@ -123,16 +126,9 @@ pub(crate) fn answer(
     records: &[Record],
 ) -> Result<Reply, Refusal> {
     let included = include::gather(engine, &plan.search, records, matches.at, &plan.clock)?;
-    let completeness = plan.completeness(engine);
-    let page = write(
-        engine,
-        request,
-        plan,
-        (matches, records, &included),
-        completeness.as_ref(),
-    );
+    let page = write(engine, request, plan, (matches, records, &included));
     Ok(Reply {
-        completeness: completeness.map(|said| said.header()),
+        completeness: plan.completeness.as_ref().map(Completeness::header),
         ..Reply::json(200, page)
     })
 }
@@ -191,6 +187,7 @@ impl Plan {
             _ => search.count.unwrap_or(limits.page_default).min(limits.page_max),
         };
         Ok(Plan {
+            completeness: completeness(engine, &question, &kinds, &predicate),
             shape: Shape::of_search(search.summary, &search.elements),
             search,
             kinds,
@@ -209,18 +206,21 @@ impl Plan {
     }
 }
 
-impl Plan {
-    /// How complete the answer is, where it is a clinic's, or the centre's to a clinic.
-    fn completeness(&self, engine: &Engine) -> Option<Completeness> {
-        if proxy::is_wanted(&self.question) {
-            return Some(Completeness {
-                word: "centre",
-                as_of: Some(now()),
-            });
-        }
-        let patients = clinic::patients(&engine.registry, &self.kinds, &self.predicate);
-        engine.clinic.completeness(engine, &self.kinds, patients.as_deref())
+/// How complete an answer is, where it is a clinic's, or the centre's to a clinic.
+fn completeness(
+    engine: &Engine,
+    question: &[(String, String)],
+    kinds: &[Kind],
+    predicate: &Predicate,
+) -> Option<Completeness> {
+    if proxy::is_wanted(question) {
+        return Some(Completeness {
+            word: "centre",
+            as_of: Some(now()),
+        });
     }
+    let patients = clinic::patients(&engine.registry, kinds, predicate);
+    engine.clinic.completeness(engine, kinds, patients.as_deref())
 }
 
 /// The kinds that are searched, and what records have to meet to be searched at all.
@@ -406,7 +406,6 @@ fn write(
     request: &Request<'_>,
     plan: &Plan,
     (matches, records, included): (&Matches, &[Record], &Included),
-    completeness: Option<&Completeness>,
 ) -> Vec<u8> {
     let asking = Asking {
         path: &plan.path,
@@ -457,7 +456,11 @@ fn write(
         );
         issues.push(Issue::warning(Code::TooCostly, text));
     }
-    issues.extend(completeness.map(|said| Issue::information(Code::Informational, said.sentence())));
+    issues.extend(
+        plan.completeness
+            .as_ref()
+            .map(|said| Issue::information(Code::Informational, said.sentence())),
+    );
     page.remarks(&issues);
     page.finish()
 }
