@@ -24,6 +24,7 @@ mod limits;
 mod matching;
 mod nodes;
 mod paging;
+mod power_cuts;
 mod promises;
 mod races;
 mod releases;

@@ -34,12 +34,12 @@ fn patient(number: usize) -> String {
     )
 }
 
-fn find(world: &World, words: &str) -> Value {
+pub(crate) fn find(world: &World, words: &str) -> Value {
     let address = world.base.replace("/fhir", "/find?q=") + &words.replace(' ', "%20");
     world.get(&address).expect(200).json()
 }
 
-fn country(world: &World) -> Value {
+pub(crate) fn country(world: &World) -> Value {
     let health = world.get(&world.base.replace("/fhir", "/health")).json();
     health["people"]["country"].clone()
 }

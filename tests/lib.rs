@@ -3,6 +3,7 @@
 pub mod client;
 pub mod control_group;
 pub mod meters;
+pub mod nation;
 pub mod random;
 pub mod script;
 pub mod slow_line;

@@ -1,7 +1,6 @@
 //! The first day of a clinic: how long until all is there, what memory it takes, and how soon it answers when started again.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,8 @@ use serde_json::Value;
 use synth::places::Places;
 use tests::control_group::ControlGroup;
 use tests::meters::Memory;
-use tests::world::{Engine, World, binary};
+use tests::nation;
+use tests::world::{Engine, World};
 
 use crate::country::ordered;
 
@@ -112,27 +112,8 @@ fn centre(plan: &Plan, place: &Path) -> World {
         return World::lent(folder, &ARGUMENTS);
     }
     let mut world = World::at(Engine::Sqlite, place, &ARGUMENTS);
-    world.kill();
-    let nation = world.folder().join("nation");
-    let mut synth = Command::new(binary());
-    synth.args([
-        "synth",
-        "--people",
-        &plan.people.to_string(),
-        "--visits",
-        &plan.visits,
-        "--to",
-    ]);
-    done(synth.arg(&nation));
-    done(world.command("import").arg(&nation));
-    std::fs::remove_dir_all(&nation).expect("the files that were imported");
-    world.start();
+    nation::import(&mut world, plan.people, Some(&plan.visits));
     world
-}
-
-fn done(command: &mut Command) {
-    let output = command.output().expect("epis runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn health(world: &World) -> Value {
