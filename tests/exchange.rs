@@ -115,9 +115,13 @@ fn records_are_exchanged_over_a_line_that_is_cut(engine: Engine) {
         cut_after: 4_000,
     };
     let (mut clinic, line) = clinic_over(&world, shape, "Laya", &[]);
+    // More in one segment than the line brings between two cuts.
+    let mut noise = Random::new(9);
     for number in 0..150 {
-        let patient =
-            format!(r#"{{"resourceType":"Patient","id":"c{number}","name":[{{"text":"Pema {number}"}}],{OF_GASA}}}"#);
+        let text: String = (0..40).map(|_| format!("{:04x}", noise.below(1 << 16))).collect();
+        let patient = format!(
+            r#"{{"resourceType":"Patient","id":"c{number}","name":[{{"text":"Pema {number} {text}"}}],{OF_GASA}}}"#
+        );
         world.put(&format!("Patient/c{number}"), &patient).expect(201);
     }
     let own = format!(r#"{{"resourceType":"Patient","id":"own",{OF_GASA}}}"#);

@@ -100,6 +100,8 @@ pub struct Progress {
     pub written: Option<u64>,
     /// How many records the node lacks; `None` as above.
     pub behind: Option<u64>,
+    /// When it last asked, in microseconds since 1970; `None` as above.
+    pub asked: Option<i64>,
     /// How far the node's clock was ahead of the centre's when it last asked, in microseconds.
     pub ahead: i64,
     /// What comparisons with the node found.
@@ -129,7 +131,8 @@ impl Exchange {
             return Ok(None);
         }
         let (holding, outgoing) = (halfway.holding.take(), halfway.outgoing.take());
-        let (inventory, said) = (halfway.inventory.take(), halfway.said.take());
+        // What it last said is told of it also while it is answered.
+        let (inventory, said) = (halfway.inventory.take(), halfway.said.clone());
         let heard = std::mem::take(&mut halfway.heard);
         drop(nodes);
         // From here on the desk gives the place back, however the contact ends.
@@ -192,6 +195,7 @@ impl Exchange {
             horizons.follow(&engine.store).map_err(trouble)?;
             progress.behind = Some(horizons.behind(&whom, &hello.lanes));
             (progress.written, progress.ahead) = (Some(hello.last), ahead);
+            progress.asked = Some(hello.clock.saturating_sub(ahead));
         }
         Ok(progress)
     }

@@ -13,7 +13,7 @@ use sync::frame::{End, Frame, Frames, LANES, Lanes, Place, Seal, What};
 use sync::lanes::lane;
 use sync::question::WANTED_MAX;
 use sync::segment;
-use sync::session::{Failed, Next, NodeLog, NodeSession, Packed};
+use sync::session::{Failed, Holding, Next, NodeLog, NodeSession, Packed};
 
 use crate::answer_node::{short, trouble};
 pub use crate::compare_records::Verified;
@@ -42,6 +42,8 @@ pub struct Reached {
     pub lanes: Lanes,
     /// When the two last agreed, in microseconds since 1970; 0 for never.
     pub agreed: i64,
+    /// Up to which place of its log the node had looked then: who came into its horizon behind it may be here in part.
+    pub whole: u64,
 }
 
 impl Reached {
@@ -62,6 +64,7 @@ impl Reached {
             place: next(),
             agreed: next() as i64,
             lanes: [Place::default(); LANES],
+            whole: 0,
         };
         for place in &mut reached.lanes {
             *place = Place {
@@ -69,6 +72,8 @@ impl Reached {
                 within: next(),
             };
         }
+        // What an earlier release noted ends here; it took all who were in the horizon for whole.
+        reached.whole = numbers.next().unwrap_or(u64::MAX);
         Ok(reached)
     }
 
@@ -80,7 +85,8 @@ impl Reached {
             self.place,
             self.agreed as u64,
         ];
-        let bytes = numbers.into_iter().chain(lanes).flat_map(u64::to_le_bytes);
+        let bytes = numbers.into_iter().chain(lanes).chain([self.whole]);
+        let bytes = bytes.flat_map(u64::to_le_bytes);
         Note::new(KEY, bytes.collect::<Vec<u8>>())
     }
 
@@ -165,6 +171,18 @@ impl Asker {
         asker.session = asker.session.by_stick(load);
         asker.by_stick = true;
         Ok(asker)
+    }
+
+    /// Goes on with a segment that an earlier contact was cut in.
+    #[must_use]
+    pub fn going_on(mut self, held: Option<Holding>) -> Asker {
+        self.session.holding = held;
+        self
+    }
+
+    /// What has come of a segment that was cut off, for the next contact.
+    pub fn into_held(self) -> Option<Holding> {
+        self.session.holding
     }
 
     /// The centre's clock when it wrote the last answer, in microseconds since 1970; `None` before the first.
@@ -272,7 +290,10 @@ impl Asker {
         // Lanes come one after the other: those before one that moved are here whole.
         let moved = (0..LANES).rev().find(|lane| began[*lane] != self.began[*lane]);
         let whole = |lane: usize| agreed || moved.is_some_and(|moved| lane < moved);
-        engine.clinic.whole(whole, self.session.clock);
+        let upto = engine.clinic.whole(whole, self.session.clock);
+        if agreed {
+            self.reached.whole = upto;
+        }
         let mut notes = self.compared(engine)?;
         if self.reached != before {
             notes.push(self.reached.note());

@@ -52,6 +52,9 @@ struct Kept {
     catchment: Catchment,
     /// As of when each lane is here whole, by the centre's clock in microseconds since 1970; 0 where it is not.
     whole: [i64; LANES],
+    /// Up to which place of the log it had been looked then who is in the horizon: of who came into it later, records of the
+    /// lane may be missing.
+    upto: [u64; LANES],
 }
 
 /// How complete an answer is.
@@ -87,8 +90,8 @@ impl Completeness {
                  ask it with _centre=true, or have them sent with $fetch."
             ),
             "unknown" => {
-                "The patient is not in this clinic's horizon, and nothing was sent of her: ask the centre with \
-                          _centre=true, or have her records sent with $fetch."
+                "Only what was written here: the centre has sent nothing of this patient, who was not in this clinic's \
+                 horizon at the last contact. Ask the centre with _centre=true, or have her records sent with $fetch."
                     .to_owned()
             }
             "starting" => "The server was started a moment ago and still reads whom this clinic has: what is here is shown, and in a \
@@ -124,6 +127,7 @@ impl Clinic {
         let mut kept = self.write();
         if kept.whole == [0; LANES] && reached.agreed > 0 {
             kept.whole = [reached.agreed; LANES];
+            kept.upto = [reached.whole; LANES];
         }
         (kept.catchment, kept.numbers) = (catchment, numbers);
         Ok(())
@@ -161,12 +165,15 @@ impl Clinic {
         self.kept.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which lanes are here whole at a moment of the centre's clock.
-    pub(crate) fn whole(&self, lanes: impl Fn(usize) -> bool, when: i64) {
+    /// Which lanes are here whole at a moment of the centre's clock; up to which place of the log it was looked who is in the
+    /// horizon.
+    pub(crate) fn whole(&self, lanes: impl Fn(usize) -> bool, when: i64) -> u64 {
         let mut kept = self.write();
-        for (lane, whole) in kept.whole.iter_mut().enumerate() {
-            *whole = if lanes(lane) { when } else { *whole };
+        let upto = kept.horizons.reached();
+        for lane in (0..LANES).filter(|lane| lanes(*lane)) {
+            (kept.whole[lane], kept.upto[lane]) = (when, upto);
         }
+        upto
     }
 
     /// How complete an answer is that has records of these kinds (of every kind where none is named), of these patients or
@@ -192,6 +199,8 @@ impl Clinic {
         let Some(whole) = lanes.iter().filter_map(|lane| kept.whole.get(*lane)).min().copied() else {
             return said("local", None);
         };
+        let upto = lanes.iter().filter_map(|lane| kept.upto.get(*lane)).min().copied();
+        let came_later = |since: u64| upto.is_some_and(|upto| since > upto);
         if whole == 0 {
             return said("arriving", None);
         }
@@ -211,7 +220,8 @@ impl Clinic {
         let mut left = None;
         for patient in patients {
             match kept.horizons.standing(&whom, patient) {
-                Standing::Held => {}
+                Standing::Held(since) if came_later(since) => return said("arriving", None),
+                Standing::Held(_) => {}
                 Standing::Left(when) => left = Some(left.map_or(when, |known: i64| known.min(when))),
                 Standing::Unknown => return said("unknown", None),
             }

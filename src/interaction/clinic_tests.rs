@@ -12,7 +12,7 @@ use crate::site::Site;
 use crate::{Caller, Engine, Method, Request, answer};
 
 /// What a site says of an answer: how complete it is, and its body.
-fn answered(site: &Site, question: &str) -> (String, String) {
+pub(crate) fn answered(site: &Site, question: &str) -> (String, String) {
     let (path, query) = question.split_once('?').unwrap_or((question, ""));
     let request = Request::new(Method::Get, path, query, "http://clinic/fhir");
     let reply = answer(&site.engine(), &Caller::Operator, &request);
@@ -21,7 +21,7 @@ fn answered(site: &Site, question: &str) -> (String, String) {
 }
 
 /// The first word of what a site says of how complete an answer is.
-fn word(site: &Site, question: &str) -> String {
+pub(crate) fn word(site: &Site, question: &str) -> String {
     let (said, body) = answered(site, question);
     let word = said.split(';').next().unwrap_or_default().to_owned();
     // A page says the same to a person.

@@ -53,8 +53,8 @@ pub struct Whom<'a> {
 /// How a patient stands to a node's horizon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// She is in it.
-    Held,
+    /// She is in it, since this place of the log that was followed.
+    Held(u64),
     /// She was: what is there is as of this moment, in microseconds since 1970.
     Left(i64),
     /// She never was, as far as is known.
@@ -347,8 +347,8 @@ impl Horizons {
             return Standing::Unknown;
         };
         let by = self.by(whom);
-        if self.since(whom, &by, person).is_some() {
-            return Standing::Held;
+        if let Some(since) = self.since(whom, &by, person) {
+            return Standing::Held(since);
         }
         let seen = by.seen(person).iter().map(|stretch| stretch.last).max();
         let left = self.left(whom, person).map(|_| person.left_at);

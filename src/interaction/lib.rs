@@ -36,6 +36,8 @@ mod clinic_tests;
 pub mod closure;
 mod compare_records;
 pub mod compartment;
+#[cfg(test)]
+mod completeness_tests;
 pub mod conditional;
 mod conflict;
 mod contained;

@@ -4,6 +4,7 @@ use fhir::identity::{Id, Kind, VersionId};
 use fhir::moment;
 use fhir::tree::Tree;
 use store::{Expect, Operation, Write};
+use sync::lanes::lane;
 
 use crate::engine::{Engine, now, spliced};
 use crate::find::{concept, reference};
@@ -67,17 +68,22 @@ impl Question<'_> {
             ("description", Tree::string(self.description.clone())),
             ("focus", reference(&format!("{kind}/{id}"))),
         ]);
-        let subject = |name: &str| self.record?.get(name)?.get("reference");
-        let patient = match kind.as_str() {
-            "Patient" => Some(Tree::string(format!("Patient/{id}"))),
-            _ => subject("subject").or_else(|| subject("patient")).cloned(),
-        };
-        if let Some(patient) = patient {
-            told.set("for", Tree::object([("reference", patient)]));
+        // It goes to the clinics that hold her records, as the record does.
+        if let Some(patient) = self.patient() {
+            told.set("for", reference(&format!("Patient/{patient}")));
         }
         told.set("authoredOn", Tree::string(now.clone()));
         told.set("lastModified", Tree::string(now));
         told
+    }
+
+    /// Whom the record is of.
+    fn patient(&self) -> Option<Id> {
+        let (kind, id) = self.focus;
+        match kind.as_str() {
+            "Patient" => Some(id.clone()),
+            kind => lane(kind).patient(document(self.record?).ok()?.root()),
+        }
     }
 
     /// The element, then each version that said something of it, and what.

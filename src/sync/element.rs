@@ -3,7 +3,8 @@
 //! An element is a value as a whole, or the fact that something is there which has elements of its own: the record, an
 //! item of a list. What may be joined inside is what the definitions call a backbone, and the items that
 //! `schema/sync/identity.tsv` tells apart; an amount or a coded concept is one value, so that no number ends up with
-//! another's unit. A choice (`value[x]`) is one element, whatever its type.
+//! another's unit. A choice (`value[x]`) is one element, whatever its type. Items of which one version has several of the same
+//! identity (two names without a use) are one value each in all versions: nothing but their places tells them apart.
 
 use std::fmt;
 
@@ -90,11 +91,39 @@ pub enum Leaf {
 pub struct Elements {
     list: Vec<(Address, Leaf)>,
     places: FxHashMap<Address, usize>,
+    singles: Vec<(Address, Address)>,
 }
 
 impl Elements {
     /// The elements of a record.
     pub fn of(record: &Tree, definitions: &Definitions, rules: &Rules) -> Elements {
+        let all = Elements::of_all(&[Some(record)], definitions, rules);
+        all.into_iter().next().unwrap_or_default()
+    }
+
+    /// The elements of each of a record's versions; none of one that deleted it.
+    pub fn of_all(versions: &[Option<&Tree>], definitions: &Definitions, rules: &Rules) -> Vec<Elements> {
+        let of = |known: &FxHashSet<Address>, repeated: &mut FxHashSet<Address>| -> Vec<Elements> {
+            let each = versions.iter().map(|version| match version {
+                Some(record) => Elements::walked(record, (definitions, rules), known, repeated),
+                None => Elements::default(),
+            });
+            each.collect()
+        };
+        let mut repeated = FxHashSet::default();
+        let all = of(&FxHashSet::default(), &mut repeated);
+        match repeated.is_empty() {
+            true => all,
+            false => of(&repeated, &mut FxHashSet::default()),
+        }
+    }
+
+    fn walked(
+        record: &Tree,
+        (definitions, rules): (&Definitions, &Rules),
+        repeated: &FxHashSet<Address>,
+        found_repeated: &mut FxHashSet<Address>,
+    ) -> Elements {
         let kind = record.get("resourceType").and_then(Tree::as_str).unwrap_or_default();
         let mut found = Elements::default();
         match (rules.of(kind).class, definitions.type_id(kind), record) {
@@ -102,6 +131,8 @@ impl Elements {
                 let mut walk = Walk {
                     definitions,
                     rules,
+                    repeated,
+                    found_repeated,
                     found: &mut found,
                 };
                 walk.found.add(Address::default(), Leaf::There);
@@ -120,6 +151,18 @@ impl Elements {
     /// The elements in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&Address, &Leaf)> {
         self.list.iter().map(|(address, leaf)| (address, leaf))
+    }
+
+    /// Items of which a record should have one, each with what it is one of: a national number, and the system it is in.
+    pub fn singles(&self) -> &[(Address, Address)] {
+        &self.singles
+    }
+
+    /// The JSON text of what stands at an address and inside of it; `None` where there is nothing.
+    pub fn text(&self, address: &Address) -> Option<String> {
+        let inside = self.list.iter().filter(|(at, _)| address.holds(at));
+        let parts: Vec<(&[Step], &Leaf)> = inside.map(|(at, leaf)| (&at.0[address.0.len()..], leaf)).collect();
+        (!parts.is_empty()).then(|| text(&built(&parts)))
     }
 
     /// What stands at an address.
@@ -163,6 +206,8 @@ fn text(value: &Tree) -> String {
 struct Walk<'a> {
     definitions: &'a Definitions,
     rules: &'a Rules,
+    repeated: &'a FxHashSet<Address>,
+    found_repeated: &'a mut FxHashSet<Address>,
     found: &'a mut Elements,
 }
 
@@ -198,17 +243,24 @@ impl Walk<'_> {
         let (Some(identity), true) = (identity, objects) else {
             return self.found.add(at, value(name, &Tree::Array(items.to_vec())));
         };
-        let mut seen: FxHashMap<String, usize> = FxHashMap::default();
+        let mut seen: FxHashMap<Address, usize> = FxHashMap::default();
         for item in items {
-            let mut key = key(identity, item);
-            let before = seen.entry(key.clone()).or_default();
+            let mut address = at.with(Step::Item(key(identity, item)));
+            let is_value = *identity == Identity::Whole || self.repeated.contains(&address);
+            if is_value {
+                address = at.with(Step::Item(text(item)));
+            }
+            let before = seen.entry(address.clone()).or_default();
             *before += 1;
             if *before > 1 {
-                key = format!("{key} #{before}");
+                self.found_repeated.insert(address.clone());
+                address = numbered(&address, *before);
             }
-            let address = at.with(Step::Item(key));
-            match (identity, item) {
-                (Identity::Members(_), Tree::Object(members)) => {
+            if let Some(single) = self.rules.single(self.definitions.type_name(of), item) {
+                self.found.singles.push((address.clone(), at.with(Step::Item(single))));
+            }
+            match item {
+                Tree::Object(members) if !is_value => {
                     self.found.add(address.clone(), Leaf::There);
                     self.object(of, members, &address);
                 }
@@ -218,20 +270,33 @@ impl Walk<'_> {
     }
 }
 
+/// The address of an item that is alike to ones before it.
+fn numbered(address: &Address, count: usize) -> Address {
+    let mut steps = address.0.clone();
+    if let Some(Step::Item(key)) = steps.last_mut() {
+        *key = format!("{key} #{count}");
+    }
+    Address(steps)
+}
+
 /// What makes an item the same on both sides, as a person can read it where it is made of plain members.
 fn key(identity: &Identity, item: &Tree) -> String {
-    let members = match identity {
-        Identity::Whole => return text(item),
-        Identity::Members(members) => members,
-    };
-    let told = members
-        .iter()
-        .filter_map(|name| item.get(name))
-        .map(|member| match member {
-            Tree::String(plain) => plain.clone(),
-            other => text(other),
-        });
-    told.collect::<Vec<_>>().join(" ")
+    match identity {
+        Identity::Whole => text(item),
+        Identity::Members(members) => {
+            let at = |path: &&str| path.split('.').try_fold(item, |item, name| item.get(name));
+            let told = members.iter().filter_map(at).map(plain);
+            told.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+/// A value as a person reads it.
+pub(crate) fn plain(value: &Tree) -> String {
+    match value {
+        Tree::String(plain) => plain.clone(),
+        other => text(other),
+    }
 }
 
 /// A value from its elements, which have the steps from it.

@@ -17,6 +17,7 @@ pub mod lanes;
 pub mod merge;
 mod past;
 pub mod question;
+mod rival;
 pub mod rules;
 pub mod segment;
 pub mod session;

@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 use crate::changes::{Change, Changes};
 use crate::element::{Address, Elements, Leaf};
 use crate::history::History;
+use crate::rival;
 use crate::rules::{Class, Rule, Rules};
 
 /// What a history comes to.
@@ -49,9 +50,8 @@ pub fn state(history: &History, definitions: &Definitions, rules: &Rules) -> Sta
     let bodies = || history.versions().iter().filter_map(|version| version.body.as_ref());
     let kind = bodies().find_map(|body| body.get("resourceType")?.as_str());
     let rule = rules.of(kind.unwrap_or_default());
-    let of = |body: &Option<Tree>| body.as_ref().map(|body| Elements::of(body, definitions, rules));
-    let versions = history.versions().iter();
-    let elements: Vec<Elements> = versions.map(|version| of(&version.body).unwrap_or_default()).collect();
+    let versions: Vec<Option<&Tree>> = history.versions().iter().map(|version| version.body.as_ref()).collect();
+    let elements = Elements::of_all(&versions, definitions, rules);
     let changes = Changes::new(history, &elements);
     let (mut list, mut conflicts) = (Vec::new(), removals(history, &changes, rule));
     for address in in_order(history, &elements) {
@@ -62,9 +62,11 @@ pub fn state(history: &History, definitions: &Definitions, rules: &Rules) -> Sta
             list.push((address, leaf));
         }
     }
+    let shown = Elements::from_iter(list);
+    conflicts.extend(rival::rivals(history, &changes, &elements, &shown, rule));
     conflicts.sort_by(|a, b| a.address.cmp(&b.address));
     State {
-        record: Elements::from_iter(list).record(),
+        record: shown.record(),
         conflicts,
     }
 }
@@ -201,11 +203,11 @@ fn written(changes: &Changes, by: usize, address: &Address) -> Option<String> {
     Some(own.and_then(|change| told(&change.to)).unwrap_or_default())
 }
 
-fn is_reviewed(rule: &Rule, address: &Address) -> bool {
+pub(crate) fn is_reviewed(rule: &Rule, address: &Address) -> bool {
     rule.reviews(address.member().unwrap_or("*"))
 }
 
-fn name(history: &History, place: usize) -> VersionId {
+pub(crate) fn name(history: &History, place: usize) -> VersionId {
     history.versions()[place].name
 }
 

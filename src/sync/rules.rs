@@ -2,7 +2,10 @@
 
 use std::sync::LazyLock;
 
+use fhir::tree::Tree;
 use rustc_hash::FxHashMap;
+
+use crate::element::plain;
 
 /// How concurrent changes to records of a kind are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +56,10 @@ impl Rule {
         self.scale.as_ref()?.ranks.get(code).copied()
     }
 
-    /// Whether a person settles what sites disagree on about an element of the record, by its name without `[x]`.
+    /// Whether a person settles what sites disagree on about an element of the record, by its name without `[x]`. What
+    /// stands beside its value (`_birthDate`: why there is none) is of the element.
     pub fn reviews(&self, element: &str) -> bool {
+        let element = element.strip_prefix('_').unwrap_or(element);
         self.review.iter().any(|known| *known == "*" || *known == element)
     }
 }
@@ -65,6 +70,7 @@ pub struct Rules {
     kinds: FxHashMap<&'static str, Rule>,
     other: Rule,
     identities: FxHashMap<&'static str, Identity>,
+    singles: FxHashMap<&'static str, Vec<&'static str>>,
 }
 
 const KINDS: &str = include_str!("../../schema/sync/kinds.tsv");
@@ -88,6 +94,17 @@ impl Rules {
         self.identities.get(of)
     }
 
+    /// What an item is one of, where a record should have one such: the members that are alike in two of them. `None` where
+    /// there may be any number, where a member is not there, and for what is in use no more.
+    pub fn single(&self, of: &str, item: &Tree) -> Option<String> {
+        let members = self.singles.get(of)?;
+        if item.get("use").and_then(Tree::as_str) == Some("old") {
+            return None;
+        }
+        let told: Option<Vec<String>> = members.iter().map(|name| item.get(name).map(plain)).collect();
+        Some(told?.join(" "))
+    }
+
     /// The kinds with a line of their own, sorted.
     pub fn kinds(&self) -> Vec<&'static str> {
         let mut kinds: Vec<&str> = self.kinds.keys().copied().collect();
@@ -109,6 +126,9 @@ impl Rules {
             kinds,
             other,
             identities: rows(identities).map(|row| (row[0], identity(row[1]))).collect(),
+            singles: rows(identities)
+                .filter_map(|row| Some((row[0], row.get(2)?.split(' ').collect())))
+                .collect(),
         }
     }
 }

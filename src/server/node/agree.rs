@@ -9,7 +9,7 @@ use interaction::Generations;
 use interaction::ask_centre::{Asker, Reached};
 use interaction::own_device::OwnDevice;
 use sync::frame::Standing;
-use sync::session::{Next, Outcome};
+use sync::session::{Holding, Next, Outcome};
 
 use super::at_centre::AtCentre;
 use super::carried::Carried;
@@ -46,8 +46,9 @@ pub struct Agreeing {
     is_quiet: bool,
     stopping: AtomicBool,
     verifying: AtomicBool,
-    /// Held during a contact, and while a stick is read.
-    turn: Mutex<()>,
+    /// Held during a contact, and while a stick is read. What came of a segment in which the last contact was cut off: else no
+    /// segment would ever come over a line that is cut more often than it takes.
+    turn: Mutex<Option<Holding>>,
     /// Whether somebody with a stick waits for the turn.
     awaited: AtomicBool,
     pause: (Mutex<bool>, Condvar),
@@ -178,9 +179,16 @@ impl Agreeing {
     }
 
     fn ask(&self, line: &mut Line, ahead: &mut Option<i64>) -> Result<Outcome, String> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = self.generations.now();
-        let mut asker = Asker::new(&engine).map_err(|failed| failed.0)?;
+        let mut asker = Asker::new(&engine).map_err(|failed| failed.0)?.going_on(held.take());
+        let ended = self.ask_on(line, &mut asker, ahead);
+        *held = asker.into_held();
+        ended
+    }
+
+    fn ask_on(&self, line: &mut Line, asker: &mut Asker, ahead: &mut Option<i64>) -> Result<Outcome, String> {
+        let engine = self.generations.now();
         if self.verifying.load(Ordering::Acquire) {
             asker.verify();
         }

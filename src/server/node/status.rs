@@ -104,6 +104,7 @@ fn of_node(exchange: &Exchange, register: &Register, generations: &Generations, 
     row.unsent = progress
         .written
         .map(|written| written.saturating_sub(progress.acknowledged));
+    row.contact = node.contact.max(progress.asked).map(instant);
     row.clock = progress.written.map(|_| progress.ahead / 1_000_000);
     row.synced = row.unsent == Some(0) && row.behind == Some(0);
     (row.verified, row.found) = compared(&progress.verified);
@@ -122,6 +123,11 @@ fn of_itself(agreeing: &Agreeing, generations: &Generations) -> Result<Row, Stri
     let oldest = reached.oldest(&engine).map_err(|failed| failed.0)?;
     let clock = last.ahead.map(|ahead| ahead / 1_000_000);
     let wrong = clock_wrong(clock);
+    let said = match last.agreed && unsent > 0 {
+        // What the last contact said is not so any more.
+        true => "What was written since the last contact goes with the next one.".to_owned(),
+        false => last.said,
+    };
     // What it sent again the centre may have had.
     let verified = Verified {
         given: 0,
@@ -141,7 +147,7 @@ fn of_itself(agreeing: &Agreeing, generations: &Generations) -> Result<Row, Stri
         behind: last.agreed.then_some(0),
         essentials: Some(reached.has_essentials()),
         clock,
-        said: if wrong.is_empty() { last.said } else { wrong },
+        said: if wrong.is_empty() { said } else { wrong },
         ..Row::default()
     })
 }
@@ -357,7 +363,9 @@ pub fn order_verification(seat: &Seat) -> Result<String, String> {
 }
 
 fn asked(method: &str, path: &str, listen: &str) -> Result<String, String> {
-    let silent = |e: std::io::Error| format!("Nothing answers at {listen}: {e}. Is the server running?");
+    let silent = |e: std::io::Error| {
+        format!("Nothing answers at {listen}: {e}. Start the server, or name where it listens with --listen.")
+    };
     let mut line = TcpStream::connect(listen).map_err(silent)?;
     line.set_read_timeout(Some(Duration::from_secs(30))).map_err(silent)?;
     write!(

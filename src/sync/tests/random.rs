@@ -27,9 +27,16 @@ fn record(random: &mut Random, kind: &str) -> Tree {
                 true => String::new(),
                 false => format!(r#","telecom":[{}]"#, phones.join(",")),
             };
+            // A name without a use stands now and then beside another one, and a number beside another of its system.
+            let other = random.pick(&["", "", r#",{"text":"Pem"}"#, r#",{"text":"Pem"},{"text":"Dor"}"#]);
+            let number = random.pick(&["", "1", "2"]);
+            let numbers = match number.is_empty() {
+                true => String::new(),
+                false => format!(r#","identifier":[{{"system":"urn:cid","value":"{number}"}}]"#),
+            };
             let choice = random.pick(&["", r#","deceasedBoolean":true"#, r#","deceasedDateTime":"2026""#]);
             format!(
-                r#"{{"resourceType":"Patient","name":[{{"use":"official","text":"{names}"}}],"gender":"{gender}"{phones}{choice}}}"#
+                r#"{{"resourceType":"Patient","name":[{{"use":"official","text":"{names}"}}{other}],"gender":"{gender}"{phones}{numbers}{choice}}}"#
             )
         }
         "MedicationRequest" => format!(
@@ -187,11 +194,10 @@ fn nothing_is_lost_without_a_word() {
         let versions = written(&mut Random::new(seed));
         let history = History::new(versions.iter().cloned()).expect("a history");
         let ended = state_of(versions);
-        let elements = |body: Option<&Tree>| {
-            body.map(|body| Elements::of(body, &DEFINITIONS, Rules::national()))
-                .unwrap_or_default()
-        };
-        let last = elements(ended.record.as_ref());
+        let bodies = history.versions().iter().map(|version| version.body.as_ref());
+        let bodies: Vec<Option<&Tree>> = bodies.chain([ended.record.as_ref()]).collect();
+        let elements = Elements::of_all(&bodies, &DEFINITIONS, Rules::national());
+        let last = elements.last().expect("at least the end");
         for (place, version) in history
             .versions()
             .iter()
@@ -199,13 +205,12 @@ fn nothing_is_lost_without_a_word() {
             .filter(|(_, v)| v.parents.len() < 2)
         {
             let parent = version.parents.first().and_then(|parent| history.place(*parent));
-            let before = elements(parent.and_then(|parent| history.versions()[parent].body.as_ref()));
-            let own = elements(version.body.as_ref());
+            let nothing = Elements::default();
+            let before = parent.map_or(&nothing, |parent| &elements[parent]);
+            let own = &elements[place];
             for (address, leaf) in own.iter().filter(|(address, leaf)| before.get(address) != Some(leaf)) {
                 let later = |(other, after): (usize, &Version)| {
-                    history.knew(other, place)
-                        && after.parents.len() < 2
-                        && elements(after.body.as_ref()).get(address) != Some(leaf)
+                    history.knew(other, place) && after.parents.len() < 2 && elements[other].get(address) != Some(leaf)
                 };
                 let superseded = history.versions().iter().enumerate().any(later);
                 let conflict = ended

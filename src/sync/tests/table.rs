@@ -167,6 +167,110 @@ const CASES: &[Case] = &[
         r#"{"resourceType":"Patient","novel":{"a":[1,{"b":3.0}]},"active":false}"#,
         &[],
     ),
+    (
+        "a national number put right differently: both are shown, and a person looks",
+        r#"{"resourceType":"Patient","identifier":[{"system":"urn:cid","value":"1"}]}"#,
+        r#"{"resourceType":"Patient","identifier":[{"system":"urn:cid","value":"2"}]}"#,
+        r#"{"resourceType":"Patient","identifier":[{"system":"urn:cid","value":"3"}]}"#,
+        r#"{"resourceType":"Patient","identifier":[{"system":"urn:cid","value":"2"},{"system":"urn:cid","value":"3"}]}"#,
+        &["!identifier[urn:cid]"],
+    ),
+    (
+        "two numbers of one system where there was none",
+        r#"{"resourceType":"Patient","active":true}"#,
+        r#"{"resourceType":"Patient","active":true,"identifier":[{"system":"urn:cid","value":"2"}]}"#,
+        r#"{"resourceType":"Patient","active":true,"identifier":[{"system":"urn:cid","value":"3","use":"official"}]}"#,
+        r#"{"resourceType":"Patient","active":true,"identifier":[{"system":"urn:cid","value":"2"},{"system":"urn:cid","value":"3","use":"official"}]}"#,
+        &["!identifier[urn:cid]"],
+    ),
+    (
+        "a number that is in use no more is beside the one that is",
+        r#"{"resourceType":"Patient","active":true}"#,
+        r#"{"resourceType":"Patient","active":true,"identifier":[{"system":"urn:cid","value":"2","use":"old"}]}"#,
+        r#"{"resourceType":"Patient","active":true,"identifier":[{"system":"urn:cid","value":"3"}]}"#,
+        r#"{"resourceType":"Patient","active":true,"identifier":[{"system":"urn:cid","value":"2","use":"old"},{"system":"urn:cid","value":"3"}]}"#,
+        &[],
+    ),
+    (
+        "items that only their places tell apart: one taken out, the other changed, and never a mixture",
+        r#"{"resourceType":"Patient","name":[{"text":"Pema Lhamo","given":["Pema"]},{"text":"Dorji","given":["Dorji"]}]}"#,
+        r#"{"resourceType":"Patient","name":[{"text":"Dorji","given":["Dorji"]}]}"#,
+        r#"{"resourceType":"Patient","name":[{"text":"Pema Lhamo","given":["Pema"]},{"text":"Dorji","given":["Dorji","Wangdi"]}]}"#,
+        r#"{"resourceType":"Patient","name":[{"text":"Dorji","given":["Dorji","Wangdi"]}]}"#,
+        &[],
+    ),
+    (
+        "an extension that is there twice: each is what it says",
+        r#"{"resourceType":"Patient","extension":[{"url":"u","valueCode":"a"},{"url":"u","valueCode":"b"}]}"#,
+        r#"{"resourceType":"Patient","extension":[{"url":"u","valueCode":"b"}]}"#,
+        r#"{"resourceType":"Patient","extension":[{"url":"u","valueCode":"a"},{"url":"u","valueCode":"b"},{"url":"u","valueCode":"c"}]}"#,
+        r#"{"resourceType":"Patient","extension":[{"url":"u","valueCode":"b"},{"url":"u","valueCode":"c"}]}"#,
+        &[],
+    ),
+    (
+        "why there is no birth date is of the birth date",
+        r#"{"resourceType":"Patient","active":true}"#,
+        r#"{"resourceType":"Patient","active":true,"_birthDate":{"extension":[{"url":"u","valueCode":"unknown"}]}}"#,
+        r#"{"resourceType":"Patient","active":true,"_birthDate":{"extension":[{"url":"u","valueCode":"masked"}]}}"#,
+        r#"{"resourceType":"Patient","active":true,"_birthDate":{"extension":[{"url":"u","valueCode":"masked"}]}}"#,
+        &["!_birthDate"],
+    ),
+    (
+        "a birth date taken out here and changed there",
+        r#"{"resourceType":"Patient","birthDate":"1980","gender":"male"}"#,
+        r#"{"resourceType":"Patient","gender":"male"}"#,
+        r#"{"resourceType":"Patient","birthDate":"1981","gender":"male"}"#,
+        r#"{"resourceType":"Patient","birthDate":"1981","gender":"male"}"#,
+        &["!birthDate"],
+    ),
+    (
+        "a dose taken out here and changed there",
+        r#"{"resourceType":"MedicationRequest","status":"active","dosageInstruction":[{"text":"1"}]}"#,
+        r#"{"resourceType":"MedicationRequest","status":"active"}"#,
+        r#"{"resourceType":"MedicationRequest","status":"active","dosageInstruction":[{"text":"2"}]}"#,
+        r#"{"resourceType":"MedicationRequest","status":"active","dosageInstruction":[{"text":"2"}]}"#,
+        &["!dosageInstruction"],
+    ),
+    (
+        "a dose within an item of a plan",
+        r#"{"resourceType":"CarePlan","activity":[{"detail":{"code":{"text":"iron"},"status":"scheduled","dailyAmount":{"value":1}}}]}"#,
+        r#"{"resourceType":"CarePlan","activity":[{"detail":{"code":{"text":"iron"},"status":"scheduled","dailyAmount":{"value":2}}}]}"#,
+        r#"{"resourceType":"CarePlan","activity":[{"detail":{"code":{"text":"iron"},"status":"scheduled","dailyAmount":{"value":3}}}]}"#,
+        r#"{"resourceType":"CarePlan","activity":[{"detail":{"code":{"text":"iron"},"status":"scheduled","dailyAmount":{"value":3}}}]}"#,
+        &[r#"!activity[{"text":"iron"}].detail.dailyAmount"#],
+    ),
+    (
+        "a strength",
+        r#"{"resourceType":"Medication","ingredient":[{"itemCodeableConcept":{"text":"a"},"strength":{"numerator":{"value":1}}}]}"#,
+        r#"{"resourceType":"Medication","ingredient":[{"itemCodeableConcept":{"text":"a"},"strength":{"numerator":{"value":2}}}]}"#,
+        r#"{"resourceType":"Medication","ingredient":[{"itemCodeableConcept":{"text":"a"},"strength":{"numerator":{"value":3}}}]}"#,
+        r#"{"resourceType":"Medication","ingredient":[{"itemCodeableConcept":{"text":"a"},"strength":{"numerator":{"value":3}}}]}"#,
+        &["!ingredient"],
+    ),
+    (
+        "the sex of a mother",
+        r#"{"resourceType":"RelatedPerson","gender":"unknown"}"#,
+        r#"{"resourceType":"RelatedPerson","gender":"female"}"#,
+        r#"{"resourceType":"RelatedPerson","gender":"male"}"#,
+        r#"{"resourceType":"RelatedPerson","gender":"male"}"#,
+        &["!gender"],
+    ),
+    (
+        "an allergy deleted here and found worse there",
+        r#"{"resourceType":"AllergyIntolerance","criticality":"low"}"#,
+        "-",
+        r#"{"resourceType":"AllergyIntolerance","criticality":"high"}"#,
+        r#"{"resourceType":"AllergyIntolerance","criticality":"high"}"#,
+        &["!"],
+    ),
+    (
+        "a reaction taken out here and changed there",
+        r#"{"resourceType":"AllergyIntolerance","criticality":"low","reaction":[{"severity":"mild"}]}"#,
+        r#"{"resourceType":"AllergyIntolerance","criticality":"low"}"#,
+        r#"{"resourceType":"AllergyIntolerance","criticality":"low","reaction":[{"severity":"severe"}]}"#,
+        r#"{"resourceType":"AllergyIntolerance","criticality":"low","reaction":[{"severity":"severe"}]}"#,
+        &["!reaction"],
+    ),
 ];
 
 fn body(json: &str) -> Option<&str> {
@@ -233,6 +337,39 @@ fn what_a_person_settled_is_settled() {
     let settled = state_of(versions);
     assert_eq!(text(&settled.record), patient("1981"));
     assert!(told(&settled).is_empty(), "{:?}", settled.conflicts);
+}
+
+#[test]
+fn one_of_two_numbers_is_settled_by_who_knew_of_both() {
+    let patient = |items: &str| format!(r#"{{"resourceType":"Patient","identifier":[{items}]}}"#);
+    let (one, other) = (
+        r#"{"system":"urn:cid","value":"2"}"#,
+        r#"{"system":"urn:cid","value":"3"}"#,
+    );
+    let both = patient(&format!("{one},{other}"));
+    let mut versions = vec![
+        version(0, 1, &[], 10, Some(&patient(r#"{"system":"urn:cid","value":"1"}"#))),
+        version(1, 1, &[name(0, 1)], 20, Some(&patient(one))),
+        version(2, 1, &[name(0, 1)], 30, Some(&patient(other))),
+        version(0, 2, &[name(1, 1), name(2, 1)], 40, Some(&both)),
+    ];
+    let joined = state_of(versions.clone());
+    assert_eq!(
+        (text(&joined.record), told(&joined)),
+        (both, vec!["!identifier[urn:cid]".to_owned()])
+    );
+    let said: Vec<_> = joined.conflicts[0].said.clone();
+    assert_eq!(
+        said,
+        [(name(1, 1), Some(one.to_owned())), (name(2, 1), Some(other.to_owned()))]
+    );
+    let old = r#"{"system":"urn:cid","value":"3","use":"old"}"#;
+    for settled in [one.to_owned(), format!("{one},{old}")] {
+        versions.truncate(4);
+        versions.push(version(0, 3, &[name(0, 2)], 50, Some(&patient(&settled))));
+        let ended = state_of(versions.clone());
+        assert!(told(&ended).is_empty(), "{settled}: {:?}", ended.conflicts);
+    }
 }
 
 #[test]
