@@ -1,13 +1,10 @@
 //! Counts on a server whose memory is smaller than its index: a control group bounds what it may use, page cache included.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::phases::{Asked, Rate, Target, in_turns, millis};
 use crate::{Plan, Report};
-use tests::control_group::ControlGroup;
+use tests::control_group::{ControlGroup, forget};
 use tests::meters::{folder_bytes, resident_mib};
 
 /// Codes that are counted.
@@ -84,19 +81,4 @@ fn codes(target: &Target) -> Vec<String> {
         }
     }
     codes
-}
-
-/// Asks the system to drop what it keeps of a folder's files in memory.
-fn forget(folder: &Path) {
-    for entry in fs::read_dir(folder).expect("the store's folder").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            forget(&path);
-            continue;
-        }
-        let file = format!("of={}", path.display());
-        let advice = ["oflag=nocache", "conv=notrunc,fdatasync", "count=0", "status=none"];
-        let done = Command::new("dd").arg(file).args(advice).status().expect("dd is there");
-        assert!(done.success(), "{} stays in the page cache", path.display());
-    }
 }

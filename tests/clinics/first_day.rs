@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use synth::places::Places;
-use tests::control_group::ControlGroup;
+use tests::control_group::{ControlGroup, forget};
 use tests::meters::Memory;
 use tests::nation;
 use tests::world::{Engine, World};
@@ -95,6 +95,9 @@ pub fn measure(plan: &Plan) {
     clinic.start("started again in good order");
     clinic.world.kill();
     clinic.start("started again after kill -9");
+    clinic.world.kill();
+    forget(clinic.world.folder());
+    clinic.start("the same, nothing of its files in memory");
     clinic.ask();
     if let Some(group) = &clinic.group {
         println!(
@@ -223,8 +226,11 @@ impl Clinic {
 
     fn wait(&mut self, holds: impl Fn(&World) -> bool) {
         let (mut moved, mut head) = (Instant::now(), 0);
-        while !holds(&self.world) {
+        loop {
             self.look();
+            if holds(&self.world) {
+                return;
+            }
             let now = number(&health(&self.world)["head"]);
             if now != head {
                 (moved, head) = (Instant::now(), now);
@@ -236,6 +242,11 @@ impl Clinic {
 
     fn look(&mut self) -> Memory {
         let now = Memory::of(self.world.process().expect("the clinic runs"));
+        let (own, resident) = (self.most.own, self.most.resident);
+        assert!(
+            now.resident > 0.0,
+            "the clinic is gone, as one is that needs more memory than it may use: of its own it had {own:.0} MiB, resident {resident:.0}"
+        );
         self.most = self.most.most(now);
         now
     }
