@@ -298,7 +298,7 @@ fn a_server_is_killed_while_its_index_is_merged() {
             tries < TRIES,
             "{within} of {tries} cuts came while the index was merged"
         );
-        (0..1 + random.below(6)).for_each(|_| write(&world, &mut random));
+        (0..1 + random.below(3)).for_each(|_| write(&world, &mut random));
         // All is committed: what comes now is of a merge.
         let before = segments(&world);
         let place = random.below(before.values().sum());

@@ -20,7 +20,7 @@ usage: cargo run --release -p tests --bin clinics -- WHAT
     --visits A..B        their visits in these years (default 2024..2025)
     --kills N            how often it is killed on the way (default 3)
     --memory MIB         how much memory it may use, page cache included
-    --centre FOLDER      a centre's data that are there, in place of people and visits made anew";
+    --centre FOLDER      a centre's data that are there, in place of people and visits made anew; it gets one node more";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
