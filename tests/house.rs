@@ -155,6 +155,37 @@ fn rooms_use_only_rooms_above_them() {
     none(found);
 }
 
+/// The page says by which test each fault is held off: a function, or an act of a script by the words above it.
+#[test]
+fn every_test_that_holds_off_a_fault_is_there() {
+    let page = fs::read_to_string(format!("{ROOT}/docs/reference/sync.md")).expect("the page");
+    let section = page.split("## Faults of other systems").nth(1).expect("its section");
+    let rows = section.split("\n## ").next().expect("an end");
+    let rows = rows.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let scripts: String = [("tests/scripts/bundle.txt"), ("src/interaction/sites.txt")]
+        .map(|path| fs::read_to_string(format!("{ROOT}/{path}")).expect("a script"))
+        .concat();
+    let code: String = files().into_iter().map(|(_, text)| text).collect();
+    let (mut found, mut count) = (Vec::new(), 0);
+    for row in rows {
+        let named: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let is_there = |name: &str| match name.split_once(".txt: ") {
+            Some((_, words)) => scripts.contains(&format!("\n# {words}")),
+            None => code.contains(&format!("fn {name}(")),
+        };
+        found.extend(
+            named
+                .iter()
+                .filter(|name| !is_there(name))
+                .map(|name| format!("{name} is no test")),
+        );
+        found.extend(named.is_empty().then(|| format!("{row} names no test")));
+        count += 1;
+    }
+    assert_eq!(count, 20, "the faults of the page");
+    none(found);
+}
+
 #[test]
 fn the_architecture_page_is_short() {
     let page = fs::read_to_string(format!("{ROOT}/docs/architecture.md")).expect("docs/architecture.md");

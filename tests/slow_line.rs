@@ -123,8 +123,13 @@ fn relay(shared: &Arc<Shared>, near: TcpStream) {
         let _ = to.set_nodelay(true);
         let (sender, receiver) = sync_channel(UNDER_WAY);
         let (shared, carried, ends) = (Arc::clone(shared), Arc::clone(&carried), ends(&near, &far));
-        thread::spawn(move || take(&shared, is_up, from, &carried, &ends, &sender));
-        thread::spawn(move || give(to, &receiver));
+        let cut = Cut {
+            after: shared.shape.cut_after,
+            carried,
+            ends,
+        };
+        thread::spawn(move || take(&shared, is_up, from, &sender));
+        thread::spawn(move || give(to, &receiver, &cut));
     }
 }
 
@@ -136,14 +141,28 @@ fn ends(near: &TcpStream, far: &TcpStream) -> Vec<TcpStream> {
     [near, far].iter().filter_map(|end| end.try_clone().ok()).collect()
 }
 
-fn take(
-    shared: &Shared,
-    is_up: bool,
-    mut from: TcpStream,
-    carried: &AtomicU64,
-    ends: &[TcpStream],
-    sender: &SyncSender<Segment>,
-) {
+/// When a connection is cut: what has come through on it in both directions.
+struct Cut {
+    after: u64,
+    carried: Arc<AtomicU64>,
+    ends: Vec<TcpStream>,
+}
+
+impl Cut {
+    /// Cuts where so many bytes more are too many; whether it did.
+    fn is_due(&self, count: usize) -> bool {
+        let all = self.carried.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
+        let is_due = self.after > 0 && all > self.after;
+        if is_due {
+            for end in &self.ends {
+                let _ = end.shutdown(Shutdown::Both);
+            }
+        }
+        is_due
+    }
+}
+
+fn take(shared: &Shared, is_up: bool, mut from: TcpStream, sender: &SyncSender<Segment>) {
     let shape = shared.shape;
     let way = if is_up { &shared.up } else { &shared.down };
     let (mut bytes, mut last) = ([0; SEGMENT], Instant::now());
@@ -158,23 +177,16 @@ fn take(
         drop(random);
         let late = if lost { 2 * shape.delay + AGAIN } else { Duration::ZERO };
         last = last.max(sent + shape.delay + late);
-        let all = carried.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
-        if shape.cut_after > 0 && all > shape.cut_after {
-            for end in ends {
-                let _ = end.shutdown(Shutdown::Both);
-            }
-            return;
-        }
         if sender.send((last, bytes[..count].to_vec())).is_err() {
             return;
         }
     }
 }
 
-fn give(mut to: TcpStream, receiver: &Receiver<Segment>) {
+fn give(mut to: TcpStream, receiver: &Receiver<Segment>, cut: &Cut) {
     while let Ok((at, bytes)) = receiver.recv() {
         thread::sleep(at.saturating_duration_since(Instant::now()));
-        if to.write_all(&bytes).is_err() {
+        if cut.is_due(bytes.len()) || to.write_all(&bytes).is_err() {
             break;
         }
     }

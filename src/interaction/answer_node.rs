@@ -100,6 +100,8 @@ pub struct Progress {
     pub written: Option<u64>,
     /// How many records the node lacks; `None` as above.
     pub behind: Option<u64>,
+    /// Whether it knows of more than this centre has: an old copy of the centre's data was put back.
+    pub knows_more: bool,
     /// When it last asked, in microseconds since 1970; `None` as above.
     pub asked: Option<i64>,
     /// How far the node's clock was ahead of the centre's when it last asked, in microseconds.
@@ -195,6 +197,9 @@ impl Exchange {
             horizons.follow(&engine.store).map_err(trouble)?;
             progress.behind = Some(horizons.behind(&whom, &hello.lanes));
             (progress.written, progress.ahead) = (Some(hello.last), ahead);
+            let beyond = |place: &Place| place.at > engine.store.head();
+            progress.knows_more =
+                hello.node == known.number && hello.acked > acknowledged || hello.lanes.iter().any(beyond);
             progress.asked = Some(hello.clock.saturating_sub(ahead));
         }
         Ok(progress)

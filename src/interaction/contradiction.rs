@@ -86,7 +86,11 @@ impl Pair {
     }
 
     fn contradicts(&self, request: &Tree, fact: &Tree) -> bool {
-        let names = || self.rule.requests(fact).contains(&self.request.1);
+        let named = self.rule.requests(fact);
+        let names = || match self.rule.shared {
+            None => named.contains(&self.request.1),
+            Some(_) => self.rule.requests(request).iter().any(|taken| named.contains(taken)),
+        };
         self.rule.is_withdrawn(request) && self.rule.is_done(fact) && names()
     }
 }
@@ -102,17 +106,11 @@ impl Found {
             let said = format!("\"{}\"", status(record));
             (format!("{kind}/{id}/_history/{version}"), Some(said))
         };
-        let ((kind, id), (fact, fact_id)) = (&pair.request, &pair.fact);
         let question = Question {
-            focus: (kind, id),
+            focus: (&pair.request.0, &pair.request.1),
             record: Some(&self.request.1),
             element: "status".to_owned(),
-            description: format!(
-                "Sites that did not know of each other: {kind}/{id} was withdrawn ({}), and {fact}/{fact_id} says that it was done \
-                 ({}). Both are kept. Correct the one that is wrong; where both are right, complete this task.",
-                status(&self.request.1),
-                status(&self.fact.1)
-            ),
+            description: self.description(),
             sides: vec![side(&pair.request, &self.request), side(&pair.fact, &self.fact)],
         };
         let write = match busy.contains(&task) {
@@ -120,6 +118,25 @@ impl Found {
             false => question.raised(engine, &task)?,
         };
         Ok((write, Note::new(pair.key(), "")))
+    }
+}
+
+impl Found {
+    /// What happened and what is to be done.
+    fn description(&self) -> String {
+        let ((kind, id), (fact, fact_id)) = (&self.pair.request, &self.pair.fact);
+        match self.pair.rule.shared {
+            None => format!(
+                "Sites that did not know of each other: {kind}/{id} was withdrawn ({}), and {fact}/{fact_id} says that it was done \
+                 ({}). Both are kept. Correct the one that is wrong; where both are right, complete this task.",
+                status(&self.request.1),
+                status(&self.fact.1)
+            ),
+            Some(shared) => format!(
+                "Sites that did not know of each other: {kind}/{id} and {fact}/{fact_id} take the same {shared}. Both are kept. Move or \
+                 cancel one of them; where both are right, complete this task."
+            ),
+        }
     }
 }
 
@@ -151,6 +168,12 @@ impl Look<'_> {
     ) -> Result<Vec<Found>, Untaken> {
         let mut found = Vec::new();
         for rule in all() {
+            if rule.shared.is_some() {
+                if rule.fact == name.0.as_str() && rule.is_done(shown) {
+                    self.taken(rule, (name, shown), came, (&mut found, watched))?;
+                }
+                continue;
+            }
             if rule.fact == name.0.as_str() && rule.is_done(shown) {
                 self.done(rule, name, came, (&mut found, watched))?;
             }
@@ -223,6 +246,47 @@ impl Look<'_> {
             if pair.contradicts(&request, &fact.1) && !self.knew(change, &pair.fact, came, &knew)? {
                 let request = (change.version, request.clone());
                 found.push(Found { pair, request, fact });
+            }
+        }
+        Ok(())
+    }
+
+    /// A record takes what only one can have. Where it took it before, that was looked at then.
+    fn taken(
+        &self,
+        rule: &'static Contradiction,
+        (name, shown): (&Name, &Tree),
+        came: Came<'_, '_>,
+        (found, watched): (&mut Vec<Found>, &mut Watched),
+    ) -> Result<(), Untaken> {
+        let Some(change) = came(name).last() else {
+            return Ok(());
+        };
+        let before = self.here(name)?;
+        watched.kinds.insert(name.0.clone());
+        for id in rule.requests(shown).into_iter().take(LOOKED_AT) {
+            let criteria = format!("{}={}/{id}", rule.parameter, rule.shared.unwrap_or_default());
+            let others = conditional::find(self.engine, &name.0, &criteria, LOOKED_AT)?.ids;
+            for other in others.into_iter().filter(|other| *other != name.1) {
+                let other = (name.0.clone(), other);
+                let Some(there) = self.here(&other)? else { continue };
+                let mut sides = [(name.clone(), (change.version, shown.clone())), (other, there)];
+                let pair = |sides: &[(Name, (VersionId, Tree))]| Pair {
+                    rule,
+                    request: sides[0].0.clone(),
+                    fact: sides[1].0.clone(),
+                };
+                let both = pair(&sides);
+                let there = &sides[1].1.1;
+                let is_known = before.as_ref().is_some_and(|(_, own)| both.contradicts(own, there));
+                let knew = |there: &Tree| both.contradicts(shown, there);
+                if both.contradicts(shown, there) && !is_known && !self.knew(change, &both.fact, came, &knew)? {
+                    // A pair is one, whichever side comes last.
+                    sides.sort_by(|one, other| one.0.1.as_str().cmp(other.0.1.as_str()));
+                    let pair = pair(&sides);
+                    let [(_, request), (_, fact)] = sides;
+                    found.push(Found { pair, request, fact });
+                }
             }
         }
         Ok(())

@@ -452,3 +452,40 @@ fn what_is_beyond_the_horizon_is_no_fault() {
         assert_eq!(pair.progress(&bji).verified.given, 0);
     });
 }
+
+/// Of a record that changed often while the clinic was away the last state comes, once.
+#[test]
+fn of_a_record_that_changed_often_the_last_comes_once() {
+    each(|mut pair| {
+        let bji = known(&[501]);
+        pair.centre.put("Patient/a", &of("0501"));
+        pair.contact(&bji);
+        for number in 0..300 {
+            pair.centre.put(
+                "Patient/a",
+                &format!(r#"{},"multipleBirthInteger":{number}"#, of("0501")),
+            );
+        }
+        assert_eq!(pair.contact(&bji), 1);
+        let last = pair.clinic.has("Patient/a").expect("she is here");
+        assert_eq!(last.get("multipleBirthInteger"), Some(&fhir::tree::Tree::number("299")));
+    });
+}
+
+/// Two contacts of one node at once, by line or by two machines, would overtake each other.
+#[test]
+fn a_node_has_one_contact_at_a_time() {
+    let pair = Pair::new(Fresh::sqlite());
+    let (centre, bji) = (pair.centre.engine(), known(&[501]));
+    let succeed = || Err("nobody is given another number".to_owned());
+    let first = pair.exchange.answer(&centre, &bji, &succeed, 64).expect("read");
+    let second = pair.exchange.answer(&centre, &bji, &succeed, 64).expect("read");
+    assert!(first.is_some() && second.is_none());
+    drop((first, second));
+    assert!(
+        pair.exchange
+            .answer(&centre, &bji, &succeed, 64)
+            .expect("read")
+            .is_some()
+    );
+}

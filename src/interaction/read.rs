@@ -5,7 +5,7 @@ use fhir::moment::{self, SECOND};
 
 use crate::cache::Cached;
 use crate::engine::Engine;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::reply::{Body, Reply};
 use crate::request::{Caller, Request};
 use crate::shape::Shape;
@@ -22,12 +22,27 @@ pub fn read(
     id: &Id,
     shape: &Shape,
 ) -> Result<Reply, Refusal> {
-    let cached = engine.record(kind, id)?;
+    let cached = engine
+        .record(kind, id)
+        .map_err(|refusal| elsewhere(engine, kind, id, refusal))?;
     let completeness = engine.clinic.completeness_of(engine, kind, id, &cached.json);
     Ok(Reply {
         completeness: completeness.map(|said| said.header()),
         ..answer(engine, request, cached, shape)
     })
+}
+
+/// What is not at a clinic may be at the centre: how to ask there.
+fn elsewhere(engine: &Engine, kind: &Kind, id: &Id, refusal: Refusal) -> Refusal {
+    match engine.clinic.line() {
+        Some(_) if refusal.status == Reason::NotFound.status() => Refusal::because(
+            Reason::NotFound,
+            format!(
+                "There is no {kind}/{id} at this clinic; the centre may have it: ask {kind}?_id={id}&_centre=true."
+            ),
+        ),
+        _ => refusal,
+    }
 }
 
 /// The answer to reading one version of a record.

@@ -17,6 +17,8 @@ pub struct Contradiction {
     done: Vec<&'static str>,
     withdrawn: Vec<&'static str>,
     element: &'static str,
+    /// The kind of what both take and only one can have; `None` where the one is done on the other.
+    pub shared: Option<&'static str>,
 }
 
 const TABLE: &str = include_str!("../../schema/sync/contradictions.tsv");
@@ -28,8 +30,12 @@ static ALL: LazyLock<Vec<Contradiction>> = LazyLock::new(|| {
 
 fn read(line: &'static str) -> Contradiction {
     let fields: Vec<&str> = line.split('\t').collect();
+    let (fields, shared) = match fields[..] {
+        [.., shared] if fields.len() == 7 => (&fields[..6], Some(shared)),
+        _ => (&fields[..], None),
+    };
     let [fact, done, request, withdrawn, element, parameter] = fields[..] else {
-        panic!("contradictions.tsv: {line} has not six fields");
+        panic!("contradictions.tsv: {line} has neither six fields nor seven");
     };
     Contradiction {
         fact,
@@ -38,6 +44,7 @@ fn read(line: &'static str) -> Contradiction {
         done: done.split(' ').collect(),
         withdrawn: withdrawn.split(' ').collect(),
         element,
+        shared,
     }
 }
 
@@ -70,7 +77,7 @@ impl Contradiction {
         self.withdrawn.contains(&status(request))
     }
 
-    /// The requests on which a fact was done, by their ids.
+    /// The requests on which a fact was done, or what it takes, by their ids.
     pub fn requests(&self, fact: &Tree) -> Vec<Id> {
         let named = fact.get(self.element);
         let items = match named {
@@ -78,8 +85,9 @@ impl Contradiction {
             Some(one) => std::slice::from_ref(one),
             None => &[],
         };
+        let wanted = self.shared.unwrap_or(self.request);
         let id = |item: &Tree| match Reference::parse(item.get("reference")?.as_str()?) {
-            Reference::Literal { kind, id, .. } if kind == self.request => Id::new(id),
+            Reference::Literal { kind, id, .. } if kind == wanted => Id::new(id),
             _ => None,
         };
         items.iter().filter_map(id).collect()

@@ -312,7 +312,7 @@ async fn talk(
         }
     };
     match (received, broken) {
-        (Err(LineError::Cut(_)), Some(e)) => Err(cut(&e.to_string())),
+        (Err(LineError::Cut(_)), Some(e)) => Err(cut_by(&e)),
         (Err(e), _) => Err(e),
         (Ok(()), _) if answer.status != 200 => Err(refused(&answer)),
         (Ok(()), _) if sent && answer.is_kept => Ok((Some(reader.unsplit(writer)), answer.date)),
@@ -359,7 +359,7 @@ async fn receive(
 ) -> Result<(), LineError> {
     let mut bytes = vec![0; 16 << 10];
     loop {
-        let count = reader.read(&mut bytes).await.map_err(|e| cut(&e.to_string()))?;
+        let count = reader.read(&mut bytes).await.map_err(|e| cut_by(&e))?;
         if count == 0 {
             return Err(cut("the centre ended it"));
         }
@@ -380,6 +380,14 @@ async fn silence(meter: &Meter) {
         let now = meter.counted();
         still = if now == last { still + LOOK } else { Duration::ZERO };
         last = now;
+    }
+}
+
+/// What a socket says of its end, without the library's words for it.
+fn cut_by(error: &io::Error) -> LineError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => cut("it broke off"),
+        _ => cut(&error.to_string()),
     }
 }
 

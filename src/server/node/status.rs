@@ -23,6 +23,10 @@ const STATUS_MAX: u64 = 4 << 20;
 /// From how many seconds on a clock is called wrong.
 const WRONG_SECONDS: i64 = 300;
 
+/// What is said of a node that knows of more than the centre has.
+const KNOWS_MORE: &str = "KNOWS MORE THAN THIS CENTRE: an old copy of the centre's data was put back. Nothing is exchanged with it; see \
+                          docs/operating/look-after.md.";
+
 /// Where this server sits.
 pub enum Seat {
     /// It has neither nodes nor a centre.
@@ -106,11 +110,12 @@ fn of_node(exchange: &Exchange, register: &Register, generations: &Generations, 
         .map(|written| written.saturating_sub(progress.acknowledged));
     row.contact = node.contact.max(progress.asked).map(instant);
     row.clock = progress.written.map(|_| progress.ahead / 1_000_000);
-    row.synced = row.unsent == Some(0) && row.behind == Some(0);
+    row.synced = row.unsent == Some(0) && row.behind == Some(0) && !progress.knows_more;
     (row.verified, row.found) = compared(&progress.verified);
     row.said = match (row.contact.is_some(), progress.written) {
         (false, _) => "Was never in contact.".to_owned(),
         (_, None) => "Was not in contact since the centre was started.".to_owned(),
+        _ if progress.knows_more => KNOWS_MORE.to_owned(),
         _ => clock_wrong(row.clock),
     };
     Ok(row)

@@ -16,6 +16,9 @@ use super::authority::{Authority, CENTRE_NAME, fingerprint, public_key};
 
 /// Sessions that can be taken up again: four for each of a thousand nodes.
 const SESSIONS_MAX: usize = 4096;
+/// Bytes of what is said in one record of TLS. A record that does not come whole is nothing: with the 16 KiB that TLS allows, a
+/// line that is cut every few kilobytes would never bring anything. So small they take 2 % more.
+const RECORD_BYTES: usize = 1_024;
 /// When the centre's certificate is judged, in seconds since 1970: a fixed day within what it holds for. A clinic's clock
 /// may be years wrong after a power cut, and must not keep the clinic from the centre; who has the authority's key could
 /// make certificates of any date.
@@ -66,6 +69,7 @@ pub fn of_centre(authority: &Authority) -> Result<ServerConfig, String> {
     // A session is kept here rather than in the ticket, which the node would send with its certificate in it each time.
     config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
     config.send_tls13_tickets = 1;
+    config.max_fragment_size = Some(RECORD_BYTES);
     Ok(config)
 }
 
@@ -95,6 +99,7 @@ pub fn to_centre(
     };
     config.resumption = Resumption::in_memory_sessions(4);
     config.enable_sni = false;
+    config.max_fragment_size = Some(RECORD_BYTES);
     Ok(config)
 }
 
