@@ -7,19 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 use store::{Unit, Version};
 use sync::Change;
+use sync::catchment::Catchment;
 use sync::digest::Table;
 use sync::frame::{End, Frame, Frames, Hello, LANES, Lanes, Place, SEALS_MAX, Seal, What};
+use sync::horizon::{Due, Horizons, Whom};
 use sync::question::Found;
 use sync::segment;
 use sync::session::{CentreLog, CentreSession, Failed, Holding, PROTOCOL, Packed, Peer, Placed};
 
 use crate::after::After;
 use crate::arrive::Untaken;
-use crate::catchment::Catchment;
+use crate::catchment;
 use crate::compare_records::{Inventory, Verified, packed};
 use crate::engine::{Engine, now};
 use crate::heard::Heard;
-use crate::horizon::{Due, Horizons, Whom};
+use crate::horizon::follow;
 use crate::take_changes::{UNIT_MAX, acknowledged, take_again, take_changes_knowing};
 use crate::turns::Turns;
 
@@ -155,7 +157,7 @@ impl Exchange {
             taken: 0,
             heard,
         };
-        desk.catchment = Catchment::of(engine, known)?;
+        desk.catchment = catchment::of(engine, known)?;
         Ok(Some(Contact {
             desk,
             frames: Frames::default(),
@@ -186,7 +188,7 @@ impl Exchange {
             ..Progress::default()
         };
         if let Some((hello, ahead)) = said {
-            let catchment = Catchment::noted(&engine.store, known)?.unwrap_or_default();
+            let catchment = catchment::noted(&engine.store, known)?.unwrap_or_default();
             let numbers = known.numbers();
             let whom = Whom {
                 numbers: &numbers,
@@ -194,7 +196,7 @@ impl Exchange {
                 now: now(),
             };
             let mut horizons = locked(&self.horizons);
-            horizons.follow(&engine.store).map_err(trouble)?;
+            follow(&mut horizons, &engine.store).map_err(trouble)?;
             progress.behind = Some(horizons.behind(&whom, &hello.lanes));
             (progress.written, progress.ahead) = (Some(hello.last), ahead);
             let beyond = |place: &Place| place.at > engine.store.head();
@@ -369,7 +371,7 @@ impl CentreLog for Desk<'_> {
         let acked = acknowledged(&self.engine.store, hello.node).map_err(trouble)?.counter;
         let due = {
             let mut horizons = locked(&self.exchange.horizons);
-            horizons.follow(&self.engine.store).map_err(trouble)?;
+            follow(&mut horizons, &self.engine.store).map_err(trouble)?;
             horizons.due(&self.whom(&self.known.numbers()), lanes)
         };
         let Some((lane, due)) = due else {
@@ -413,7 +415,7 @@ impl CentreLog for Desk<'_> {
         }
         let places = {
             let mut horizons = locked(&self.exchange.horizons);
-            horizons.follow(&self.engine.store).map_err(trouble)?;
+            follow(&mut horizons, &self.engine.store).map_err(trouble)?;
             horizons.places(&self.whom(&self.known.numbers()))
         };
         let _turn = self.exchange.turns.wait();
@@ -484,7 +486,7 @@ impl Desk<'_> {
     fn had(&self, counter: u64, version: &Version) -> bool {
         let lanes = self.heard.lanes(counter);
         let mut horizons = locked(&self.exchange.horizons);
-        let is_read = horizons.follow(&self.engine.store).is_ok();
+        let is_read = follow(&mut horizons, &self.engine.store).is_ok();
         let numbers = self.known.numbers();
         is_read && lanes.is_some_and(|lanes| horizons.came(&self.whom(&numbers), &lanes, version))
     }

@@ -10,13 +10,14 @@ use fhir::moment::instant;
 use query::Registry;
 use query::predicate::{Predicate, ReferenceTest, Test};
 use store::{Trouble, Version};
+use sync::catchment::Catchment;
 use sync::frame::LANES;
+use sync::horizon::{Horizons, Standing, Whom};
 use sync::lanes::lane;
 
 use crate::ask_centre::Reached;
-use crate::catchment::{Catchment, told};
+use crate::catchment::told;
 use crate::engine::Engine;
-use crate::horizon::{Horizons, Standing, Whom};
 use crate::own_device::OwnDevice;
 
 /// Versions read at a time, to know whom they are of: meanwhile some milliseconds go by in which nobody is answered.

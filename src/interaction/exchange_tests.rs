@@ -4,15 +4,16 @@ use query::sample::Random;
 use store::testing::Fresh;
 use sync::compare::Comparison;
 use sync::frame::Place;
+use sync::horizon::{Horizons, Whom};
 use sync::question::Found;
 use sync::session::{Next, Outcome};
 
 use crate::Method;
 use crate::answer_node::{Exchange, Known, Progress};
 use crate::ask_centre::{Asker, Reached, verified, written};
-use crate::catchment::Catchment;
+use crate::catchment::noted;
 use crate::engine::now;
-use crate::horizon::{Horizons, Whom};
+use crate::horizon::follow;
 use crate::own_device::OwnDevice;
 use crate::site::{Site, parameters};
 
@@ -248,10 +249,8 @@ fn who_was_seen_too_long_ago_leaves_the_horizon() {
         pair.contact(&bji);
         pair.centre.put("Observation/b2", &subject("b"));
         let mut horizons = Horizons::default();
-        horizons.follow(&pair.centre.engine().store).expect("read");
-        let catchment = Catchment::noted(&pair.centre.engine().store, &bji)
-            .expect("read")
-            .expect("noted");
+        follow(&mut horizons, &pair.centre.engine().store).expect("read");
+        let catchment = noted(&pair.centre.engine().store, &bji).expect("read").expect("noted");
         let lanes = Reached::of(&pair.clinic.engine()).expect("read").lanes;
         for (months, behind) in [(0, 1), (59, 1), (62, 0)] {
             let whom = Whom {

@@ -4,6 +4,7 @@
 //! each version is the changes it made to the one it was based on, and of the changes to one element those count that no
 //! other knew of. So it does not matter in which order sites hear of each other, or who joins what: they end alike.
 
+pub mod catchment;
 mod change;
 mod changes;
 pub mod compare;
@@ -13,6 +14,7 @@ mod digits;
 pub mod element;
 pub mod frame;
 pub mod history;
+pub mod horizon;
 pub mod lanes;
 pub mod merge;
 mod past;

@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use fhir::identity::{Id, Kind, VersionId};
+use fhir::identity::{Id, VersionId};
 use query::sample::Random;
+use store::Operation;
 
-use super::disk::{Broken, Disk, Entry, Faults, Key, begin, seal};
+use super::disk::{Broken, Disk, Faults, Key, begin, seal};
 use super::mutants::Mutant;
-use super::people::{area, lane, person, stored_tree};
+use super::people::{kind, stored, stored_tree};
+use super::whose::Whose;
+use crate::catchment::{Catchment, Wanted, hour};
 use crate::change::Change;
 use crate::digest::{self, Item, Table};
-use crate::frame::{Hello, LANES, Lanes, Place, Seal, What};
+use crate::frame::{Hello, Lanes, Seal, What};
 use crate::history::Unreadable;
+use crate::horizon::{Horizons, Whom};
 use crate::question::Found;
 use crate::rules::Rules;
 use crate::segment;
 use crate::session::{CentreLog, Failed, Holding, Packed, Peer, Placed};
 use crate::taking::{Acknowledged, Joined, NotNext, Plan, Records, Step};
-use crate::tests::DEFINITIONS;
+use crate::tests::{DEFINITIONS, name};
 
 /// Records in one segment of states.
 const SEGMENT: usize = 6;
@@ -33,8 +37,8 @@ pub struct Centre {
     pub now: i64,
     /// Set where the power failed: the line breaks off, and what was in memory is gone.
     pub crashed: bool,
-    /// Which areas a node serves, and from which place of the log on.
-    pub areas: BTreeMap<u32, BTreeMap<u64, u64>>,
+    /// The nodes by their numbers, as an operator has them on the register.
+    pub register: BTreeMap<u32, Registered>,
     /// Whether its program is newer than the clinics'.
     pub newer: bool,
     holding: BTreeMap<u32, Option<Holding>>,
@@ -42,10 +46,56 @@ pub struct Centre {
     heard: BTreeMap<u32, bool>,
     /// How often comparisons ended, and how many records came again.
     pub compared: (usize, usize),
-    /// Where a person came to the area where she is now.
-    moved: BTreeMap<Id, (u64, u64)>,
+    horizons: Horizons,
+    /// The same worked out plainly.
+    pub whose: Whose,
     /// How its program is broken, where that is to be found out.
     pub mutant: Option<Mutant>,
+}
+
+/// A node on the register: what is to be in its horizon.
+#[derive(Clone, Debug, Default)]
+pub struct Registered {
+    pub gewogs: Vec<u32>,
+    pub within_months: u32,
+    pub clinic: Option<String>,
+    /// The numbers it had before.
+    pub former: Vec<u32>,
+    /// Whether the record of its machine goes to nobody: in a country of a thousand all would have all others'.
+    pub is_quiet: bool,
+}
+
+impl Registered {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            gewogs: &self.gewogs,
+            within_months: self.within_months,
+            clinic: self.clinic.as_ref(),
+        }
+    }
+
+    /// The record of its machine, which says all that.
+    fn device(&self, number: u32) -> Change {
+        let quiet = r#""patient":{"reference":"Patient/nobody"},"#;
+        let quiet = if self.is_quiet { quiet } else { "" };
+        let said = format!(
+            "{:?} {} {:?} {:?}",
+            self.gewogs, self.within_months, self.clinic, self.former
+        );
+        let said = said.replace('"', "");
+        Change {
+            kind: kind("Device"),
+            id: Id::new(&format!("node-{number}")).expect("an id"),
+            version: name(0, 0),
+            base: None,
+            merged: None,
+            updated: 0,
+            operation: Operation::Update,
+            body: stored(&format!(
+                r#"{{"resourceType":"Device",{quiet}"note":[{{"text":"{said}"}}]}}"#
+            )),
+        }
+    }
 }
 
 /// The centre's own number.
@@ -92,13 +142,14 @@ impl Centre {
             faults: Faults::default(),
             now: 0,
             crashed: false,
-            areas: BTreeMap::new(),
+            register: BTreeMap::new(),
             newer: false,
             holding: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             heard: BTreeMap::new(),
             compared: (0, 0),
-            moved: BTreeMap::new(),
+            horizons: Horizons::default(),
+            whose: Whose::default(),
             mutant: None,
         }
     }
@@ -114,44 +165,92 @@ impl Centre {
         self.disk.recover();
         self.holding.clear();
         self.outgoing.clear();
+        self.horizons = Horizons::default();
+        self.whose = Whose::default();
     }
 
-    /// Whether a person is in a node's horizon, and since which place of the log.
-    fn since(&self, node: u32, person: &Id) -> Option<u64> {
-        let key = (Kind::new("Patient").expect("a kind"), person.clone());
-        let lives = self.moved.get(person).and_then(|(area, moved)| {
-            let added = self.areas.get(&node)?.get(area)?;
-            Some((*added).max(*moved))
-        });
-        let seen = self.disk.notes.seen.get(&(node, key)).copied();
-        [lives, seen].into_iter().flatten().min()
-    }
-
-    /// Where each record of a node's horizon stands in the order of what it is sent.
-    pub fn horizon(&self, node: u32) -> impl Iterator<Item = (Place, &Key, &Change)> {
-        let mut people: BTreeMap<Id, Option<u64>> = BTreeMap::new();
-        self.disk.all().filter_map(move |(key, seq, current)| {
-            let person = person(key);
-            let known = people.get(&person).copied();
-            let since = known.unwrap_or_else(|| {
-                let since = self.since(node, &person);
-                people.insert(person, since);
-                since
-            });
-            Some((Place::of(seq, since?), key, current))
-        })
-    }
-
-    fn follow(&mut self, from: usize) {
-        for (place, Entry { change, aside }) in self.disk.log().iter().enumerate().skip(from) {
-            if change.kind.as_str() == "Patient" && !aside && change.operation.is_live() {
-                let area = area(change);
-                let entry = self.moved.entry(change.id.clone()).or_insert((u64::MAX, 0));
-                if entry.0 != area {
-                    *entry = (area, place as u64 + 1);
-                }
-            }
+    /// The number under which a node writes by now, and those that it had before.
+    pub fn numbers(&self, node: u32) -> Vec<u32> {
+        let mut latest = node;
+        while let Some(next) = self.disk.notes.successors.get(&latest) {
+            latest = *next;
         }
+        let former = self.register.get(&latest).map(|node| node.former.as_slice());
+        std::iter::once(latest)
+            .chain(former.unwrap_or_default().iter().copied())
+            .collect()
+    }
+
+    /// What is in a node's horizon, as it was noted at its last contact.
+    pub fn catchment(&self, numbers: &[u32]) -> Catchment {
+        let mut noted = numbers
+            .iter()
+            .filter_map(|number| self.disk.notes.catchments.get(number));
+        noted.next().cloned().unwrap_or_default()
+    }
+
+    /// A node's horizon is what the register says from now on; that it has another is a version in the log.
+    pub fn greet(&mut self, node: u32) -> Result<(), Broken> {
+        let numbers = self.numbers(node);
+        let Some(registered) = self.register.get(&numbers[0]).cloned() else {
+            return Ok(());
+        };
+        let mut wanted = registered.wanted();
+        if self.breaks(Mutant::ReferralIgnored) {
+            wanted.clinic = None;
+        }
+        if self.breaks(Mutant::NobodyForgotten) {
+            wanted.within_months = 1_000;
+        }
+        let (before, device) = (self.catchment(&numbers), registered.device(numbers[0]));
+        let told = self.disk.current(&(device.kind.clone(), device.id.clone()));
+        if before.is(&wanted) && told.is_some_and(|(_, told)| told.body == device.body) {
+            return Ok(());
+        }
+        let base = told.map(|(_, told)| told.version);
+        self.write(Change { base, ..device });
+        self.commit()?;
+        let since = match self.breaks(Mutant::GrownHorizonNotSent) {
+            true => 0,
+            false => self.disk.log().len() as u64,
+        };
+        let after = before.changed(&wanted, since, hour(self.now));
+        self.disk.notes.catchments.insert(numbers[0], after);
+        self.commit()
+    }
+
+    /// Takes in what was written since.
+    pub fn follow(&mut self) {
+        for (at, entry) in self
+            .disk
+            .log()
+            .iter()
+            .enumerate()
+            .skip(self.horizons.reached() as usize)
+        {
+            let key = (entry.change.kind.clone(), entry.change.id.clone());
+            let version = store::Version {
+                record: self.disk.places(&key)[0] as u64,
+                arrived: entry.arrived,
+                aside: entry.aside,
+                ..entry.change.clone().at(at as u64 + 1)
+            };
+            self.horizons.take(&version);
+        }
+        self.whose.follow(self.disk.log());
+    }
+
+    /// The current versions of all records of a node's horizon.
+    pub fn horizon(&mut self, node: u32) -> Vec<&Change> {
+        self.follow();
+        let numbers = self.numbers(node);
+        let whom = Whom {
+            numbers: &numbers,
+            catchment: &self.catchment(&numbers),
+            now: self.now,
+        };
+        let places = self.horizons.places(&whom).into_iter();
+        places.map(|seq| &self.disk.log()[seq as usize - 1].change).collect()
     }
 
     /// Appends a version of the centre's own; the transaction stays open.
@@ -165,34 +264,24 @@ impl Centre {
         };
         change.updated = notes.clock;
         let name = change.version;
-        self.disk.append(change, false);
+        self.disk.append(change, false, self.now);
         name
     }
 
     /// Ends a transaction.
-    pub fn commit(&mut self, from: usize) -> Result<(), Broken> {
+    pub fn commit(&mut self) -> Result<(), Broken> {
         let done = self.disk.commit(&mut self.random, self.faults);
         self.crashed |= done == Err(Broken::Crash);
-        match done {
-            Ok(()) => self.follow(from),
-            Err(_) if self.disk.log().len() > from => self.follow(from),
-            // What was not kept has not moved anybody.
-            Err(_) => {
-                self.moved.clear();
-                self.follow(0);
-            }
-        }
         done
     }
 
     /// Takes what one unit holds: the versions, what they come to, and how far the node's are here.
     fn taken(&mut self, node: u32, changes: &[Change]) -> Result<(), Failed> {
-        let from = self.disk.log().len();
         if self.breaks(Mutant::SegmentDropped)
             && let Some(last) = changes.last()
         {
             self.disk.notes.peers.insert(node, Acknowledged::to(last));
-            return self.commit(from).map_err(|broken| Failed(format!("{broken:?}")));
+            return self.commit().map_err(|broken| Failed(format!("{broken:?}")));
         }
         let mut plan = Plan::default();
         let planned: Vec<Step> = changes
@@ -204,13 +293,12 @@ impl Centre {
             let key = (change.kind.clone(), change.id.clone());
             let current = self.disk.current(&key).map(|(_, change)| change.version);
             assert_eq!(current, step.before, "the plan is of this log");
-            self.disk.append(change.clone(), step.aside);
-            self.seen(node, person(&key));
+            self.disk.append(change.clone(), step.aside, self.now);
         }
-        self.write_joined(&plan, joined, Some(node));
+        self.write_joined(&plan, joined);
         let last = changes.last().map(Acknowledged::to).unwrap_or_default();
         self.disk.notes.peers.insert(node, last);
-        let done = self.commit(from).map_err(|broken| Failed(format!("{broken:?}")));
+        let done = self.commit().map_err(|broken| Failed(format!("{broken:?}")));
         if self.breaks(Mutant::AcknowledgedBeforeKept) {
             self.disk.note_unsynced(|notes| _ = notes.peers.insert(node, last));
         }
@@ -228,7 +316,7 @@ impl Centre {
     }
 
     /// Writes a join for each version that is apart, and keeps the worklist.
-    fn write_joined(&mut self, plan: &Plan<'_>, joined: Vec<(Key, Joined)>, node: Option<u32>) {
+    fn write_joined(&mut self, plan: &Plan<'_>, joined: Vec<(Key, Joined)>) {
         for (key, joined) in joined {
             let standing = plan.standing(&key).expect("it is in the plan");
             for apart in standing.apart() {
@@ -246,9 +334,7 @@ impl Centre {
                         false => stored_tree(joined.record.as_ref()),
                     },
                 };
-                let of = person(&key);
                 self.write(join);
-                node.into_iter().for_each(|node| self.seen(node, of.clone()));
             }
             if let Some(places) = joined.once_open {
                 self.disk.notes.once_open.insert(key.clone(), places);
@@ -263,32 +349,24 @@ impl Centre {
 
     /// Brings the worklist to what is open now: who settles a conflict writes an ordinary version.
     pub fn settle(&mut self) -> Result<(), Broken> {
-        let from = self.disk.log().len();
         let mut plan = Plan::default();
         for key in self.disk.notes.worklist.keys() {
             plan.meet(&self.disk, key).expect("records can be read");
         }
         let joined = self.joined(&plan);
-        self.write_joined(&plan, joined, None);
-        self.commit(from)
+        self.write_joined(&plan, joined);
+        self.commit()
     }
 
     /// Up to which of a node's versions they are here.
     pub fn acknowledged(&self, node: u32) -> Acknowledged {
         self.disk.notes.peers.get(&node).copied().unwrap_or_default()
     }
-
-    /// A person of whom a node wrote is in its horizon from then on.
-    fn seen(&mut self, node: u32, person: Id) {
-        let place = self.disk.log().len() as u64;
-        let key = (Kind::new("Patient").expect("a kind"), person);
-        self.disk.notes.seen.entry((node, key)).or_insert(place);
-    }
 }
 
 impl CentreLog for Centre {
     fn peer(&self, node: u32) -> Result<Option<Peer>, Failed> {
-        Ok(self.areas.contains_key(&node).then(|| {
+        Ok(self.register.contains_key(&node).then(|| {
             let here = self.acknowledged(node);
             Peer {
                 acked: here.counter,
@@ -335,25 +413,29 @@ impl CentreLog for Centre {
     fn pack(&mut self, hello: &Hello, lanes: &Lanes, dictionary: u8) -> Result<Option<Packed>, Failed> {
         self.heard.insert(hello.node, true);
         let acked = self.acknowledged(hello.node).counter;
-        let mut wanted: [Vec<(Place, &Key, &Change)>; LANES] = Default::default();
-        for due in self.horizon(hello.node) {
-            let number = usize::from(lane(due.1));
-            if due.0 > lanes[number] && due.2.version.node != hello.node {
-                wanted[number].push(due);
-            }
-        }
-        for (lane, mut wanted) in (0..).zip(wanted) {
-            wanted.sort_by_key(|due| (due.0, due.1));
-            wanted.truncate(SEGMENT);
-            if let Some((upto, ..)) = wanted.last() {
-                let upto = *upto;
-                let skipped = usize::from(self.breaks(Mutant::RecordSkipped) && wanted.len() > 1);
-                let states: Vec<Change> = wanted.iter().skip(skipped).map(|due| due.2.clone()).collect();
-                let bytes = segment::pack(&states, dictionary).expect("states can be packed");
-                return Ok(Some(Packed::new(What::States { lane, upto, acked }, bytes)));
-            }
-        }
-        Ok(None)
+        self.follow();
+        let numbers = self.numbers(hello.node);
+        let whom = Whom {
+            numbers: &numbers,
+            catchment: &self.catchment(&numbers),
+            now: self.now,
+        };
+        let Some((lane, mut due)) = self.horizons.due(&whom, lanes) else {
+            return Ok(None);
+        };
+        due.truncate(SEGMENT);
+        let upto = due.last().expect("something is due").place;
+        let skipped = usize::from(self.breaks(Mutant::RecordSkipped) && due.len() > 1);
+        let log = self.disk.log();
+        let states = due
+            .iter()
+            .skip(skipped)
+            .map(|due| log[due.seq as usize - 1].change.clone());
+        let states: Vec<Change> = states.collect();
+        self.whose
+            .may_have(&numbers, &self.register[&numbers[0]], self.now, &states);
+        let bytes = segment::pack(&states, dictionary).expect("states can be packed");
+        Ok(Some(Packed::new(What::States { lane, upto, acked }, bytes)))
     }
 
     fn seals(&self, node: u32, after: u64) -> Result<Vec<Seal>, Failed> {
@@ -363,26 +445,24 @@ impl CentreLog for Centre {
     }
 
     fn successor(&mut self, node: u32) -> Result<u32, Failed> {
-        let given = self.disk.notes.successors.get(&node).copied();
-        if let Some(given) = given.filter(|given| !self.heard.contains_key(given)) {
-            return Ok(given);
+        let numbers = self.numbers(node);
+        if numbers[0] != node && !self.heard.contains_key(&numbers[0]) {
+            return Ok(numbers[0]);
         }
-        let number = self.areas.keys().next_back().map_or(1, |last| last + 1);
-        let areas = self.areas[&node].clone();
-        self.areas.insert(number, areas);
-        let seen = self.disk.notes.seen.clone();
-        let own = seen.into_iter().filter(|((of, _), _)| *of == node);
-        let inherited = own.map(|((_, key), place)| ((number, key), place));
-        self.disk.notes.seen.extend(inherited);
-        self.disk.notes.successors.insert(node, number);
-        let from = self.disk.log().len();
-        self.commit(from).map_err(|broken| Failed(format!("{broken:?}")))?;
+        let number = self.register.keys().next_back().map_or(1, |last| last + 1);
+        let next = Registered {
+            former: numbers.clone(),
+            ..self.register[&numbers[0]].clone()
+        };
+        self.register.insert(number, next);
+        self.disk.notes.successors.insert(numbers[0], number);
+        self.commit().map_err(|broken| Failed(format!("{broken:?}")))?;
         Ok(number)
     }
 
     fn table(&mut self, hello: &Hello) -> Result<Arc<Table>, Failed> {
-        let items = self.horizon(hello.node).map(|(_, key, change)| Item {
-            key: digest::key(&key.0, &key.1),
+        let items = self.horizon(hello.node).into_iter().map(|change| Item {
+            key: digest::key(&change.kind, &change.id),
             seal: seal(Some(change)),
         });
         Ok(Arc::new(Table::new(items.collect())))

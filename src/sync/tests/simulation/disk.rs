@@ -1,12 +1,13 @@
 //! A site's disk: transactions that are durable when they are synced, and what a crash, a full disk or a copy make of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use fhir::identity::{Id, Kind, VersionId};
 use query::sample::Random;
 use rustc_hash::FxHashMap;
 
+use crate::catchment::Catchment;
 use crate::change::Change;
 use crate::frame::{Lanes, Seal};
 use crate::merge::Conflict;
@@ -20,6 +21,8 @@ pub type Key = (Kind, Id);
 pub struct Entry {
     pub change: Change,
     pub aside: bool,
+    /// When it was written here.
+    pub arrived: i64,
 }
 
 /// What a site notes in the same transactions.
@@ -30,11 +33,13 @@ pub struct Notes {
     pub clock: i64,
     pub lanes: Lanes,
     pub acked: u64,
+    /// Versions that the disk has changed: what is read does not fit their hash, and nobody writes on from it.
+    pub spoiled: BTreeSet<VersionId>,
     /// At the centre: up to which of a node's versions it has them.
     pub peers: BTreeMap<u32, Acknowledged>,
     pub successors: BTreeMap<u32, u32>,
-    /// At the centre: where in the log a record came into a node's horizon because the node wrote of it.
-    pub seen: BTreeMap<(u32, Key), u64>,
+    /// At the centre: what is in a node's horizon.
+    pub catchments: BTreeMap<u32, Catchment>,
     /// At the centre: what a person has to settle, and from which place of the log on that is known.
     pub worklist: BTreeMap<Key, (u64, Vec<Conflict>)>,
     /// At the centre: between which places of the log something was on the worklist that is settled.
@@ -126,6 +131,12 @@ impl Disk {
         Some((place as u64 + 1, &self.log[place].change))
     }
 
+    /// Whether a record can be read.
+    pub fn is_readable(&self, key: &Key) -> bool {
+        self.current(key)
+            .is_none_or(|(_, change)| !self.notes.spoiled.contains(&change.version))
+    }
+
     /// All records: the current version of each and its place, from 1.
     pub fn all(&self) -> impl Iterator<Item = (&Key, u64, &Change)> {
         let current = self.current.iter();
@@ -146,13 +157,13 @@ impl Disk {
     }
 
     /// Appends within the transaction.
-    pub fn append(&mut self, change: Change, aside: bool) {
-        self.log.push(Entry { change, aside });
+    pub fn append(&mut self, change: Change, aside: bool, arrived: i64) {
+        self.log.push(Entry { change, aside, arrived });
         self.note(self.log.len() - 1);
     }
 
     fn note(&mut self, place: usize) {
-        let Entry { change, aside } = &self.log[place];
+        let Entry { change, aside, .. } = &self.log[place];
         let key = (change.kind.clone(), change.id.clone());
         self.names.insert(change.version, place);
         self.places.entry(key.clone()).or_default().push(place);
@@ -164,9 +175,10 @@ impl Disk {
     /// Puts a version in the place of the one of its name, or behind all others, within the transaction.
     pub fn mend(&mut self, change: Change) {
         let Some(place) = self.names.get(&change.version).copied() else {
-            return self.append(change, false);
+            return self.append(change, false, 0);
         };
         self.before.get_or_insert_with(|| self.log.clone());
+        self.notes.spoiled.remove(&change.version);
         self.current.insert((change.kind.clone(), change.id.clone()), place);
         self.log[place].change = change;
     }
@@ -174,7 +186,11 @@ impl Disk {
     /// Without a word, the disk loses all versions of a record, or has another body in its current one.
     pub fn damage(&mut self, key: &Key, body: Option<Vec<u8>>) {
         match (body, self.current.get(key).copied()) {
-            (Some(body), Some(place)) => self.log[place].change.body = body,
+            (Some(body), Some(place)) => {
+                let spoiled = self.log[place].change.version;
+                self.note_unsynced(|notes| _ = notes.spoiled.insert(spoiled));
+                self.log[place].change.body = body;
+            }
             _ => self
                 .log
                 .retain(|entry| (&entry.change.kind, &entry.change.id) != (&key.0, &key.1)),

@@ -3,9 +3,9 @@
 use super::disk::{Disk, Fate};
 use super::{World, oracle};
 
-const SEEDS: [u64; 3] = [5, 6, 7];
+const SEEDS: [u64; 1] = [5];
 const CLINICS: usize = 2;
-const STEPS: usize = 110;
+const STEPS: usize = 80;
 
 impl World {
     /// The disk of the centre, 0, or of a clinic, from 1.

@@ -58,6 +58,11 @@ impl World {
         for piece in bytes.chunks(1 + self.random.below(700)) {
             frames.feed(piece);
             while let Some(frame) = frames.next_frame().expect("frames") {
+                if let Frame::Hello(hello) = &frame
+                    && self.centre.greet(hello.node).is_err()
+                {
+                    return Vec::new();
+                }
                 match session.hear(frame, &mut self.centre, self.now) {
                     Ok(Some(answer)) => return written(&answer, self.centre.newer),
                     Ok(None) if !self.centre.crashed => (),

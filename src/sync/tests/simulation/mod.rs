@@ -4,17 +4,20 @@
 //! (`oracle`): nothing that was kept is lost, all see the same, and the worklist has what is open and no more.
 //! `EPIS_SEEDS=10000` runs so many seeds, `EPIS_SEED=17` that one.
 
+mod backups;
 mod centre;
 mod disk;
 mod kills;
 mod ledger;
 mod line;
+mod moves;
 mod mutants;
 mod node;
 mod oracle;
 mod people;
 mod seeds;
 mod sticks;
+mod whose;
 
 use fhir::identity::Id;
 use query::sample::Random;
@@ -46,6 +49,12 @@ pub struct Tally {
     joins: usize,
     conflicts: usize,
     busy: usize,
+    moved: usize,
+    fetched: usize,
+    /// Whoever came into a horizon or left it after all was healed, and records that came by that.
+    came: usize,
+    left: usize,
+    difference: usize,
     /// Records that a disk lost or changed without a word.
     damaged: usize,
     /// Comparisons that came to their end, and records that came again by them.
@@ -83,6 +92,7 @@ impl World {
             ledger: Ledger::default(),
             is_calm: false,
         };
+        world.centre.now = world.now;
         world.centre.newer = world.random.once_in(4);
         for number in 1..=nodes as u32 {
             let mut node = Node::new(number, world.random.number());
@@ -94,7 +104,7 @@ impl World {
                 node.skew = (world.random.below(49) as i64 - 24) * 60 * MINUTE;
             }
             world.nodes.push(node);
-            world.move_horizon(number);
+            world.move_horizon(number as usize - 1);
         }
         world
     }
@@ -126,7 +136,7 @@ impl World {
         };
         self.centre.now = self.now;
         let place = self.random.below(self.nodes.len());
-        match self.random.below(112) {
+        match self.random.below(118) {
             0..45 => self.user_writes(place),
             45..55 => self.centre_writes(),
             55..85 => self.contact(place),
@@ -145,8 +155,9 @@ impl World {
                 self.write_stick(place, load as u64);
             }
             104..108 => self.answer_stick(place),
-            108.. => self.read_stick(place),
-            _ => self.move_horizon(self.nodes[place].disk.notes.number),
+            108..112 => self.read_stick(place),
+            112..115 => self.fetch(place),
+            _ => self.move_horizon(place),
         }
         self.restart();
     }
@@ -194,37 +205,65 @@ impl World {
         self.tally.damaged += 1;
     }
 
-    /// The centre sends a node's clinic another area from now on, and perhaps no longer one of before.
-    fn move_horizon(&mut self, number: u32) {
-        let from = self.centre.disk.log().len();
-        let moved = Change {
-            kind: kind("Device"),
-            id: Id::new(&format!("node.none{number}")).expect("an id"),
+    /// From now on a node has another horizon: an area more or less, or whoever was seen stays longer or shorter, or its clinic
+    /// has a record to which people are referred.
+    fn move_horizon(&mut self, place: usize) {
+        let number = self.centre.numbers(self.nodes[place].disk.notes.number)[0];
+        let gewog = 101 + self.random.below(people::areas(self.people)) as u32;
+        let node = self.centre.register.entry(number).or_default();
+        node.is_quiet = self.nodes.len() > 50;
+        match self.random.below(4) {
+            0 if node.gewogs.len() > 1 => _ = node.gewogs.remove(0),
+            1 => node.within_months = 1 + self.random.below(3) as u32,
+            2 => node.clinic = Some(format!("Location/clinic-{}", place + 1)).filter(|_| node.clinic.is_none()),
+            _ if node.gewogs.contains(&gewog) => {}
+            _ => node.gewogs.push(gewog),
+        }
+        node.within_months = node.within_months.max(1);
+        self.tally.moved += 1;
+    }
+
+    /// A clinic asks for the records of somebody, as `$fetch` does: by a Task for its machine.
+    fn fetch(&mut self, place: usize) {
+        let number = self.nodes[place].disk.notes.number;
+        let person = format!("p{}", self.random.below(self.people));
+        let key: Key = (
+            kind("Task"),
+            Id::new(&format!("fetch-{number}.{person}")).expect("an id"),
+        );
+        let before = self.nodes[place].disk.current(&key).map(|(_, before)| before);
+        let text = format!(
+            r#"{{"resourceType":"Task","status":"requested","for":{{"reference":"Patient/{person}"}},"owner":{{"reference":"Device/node-{number}"}}{}}}"#,
+            people::unknown(&person).unwrap_or_default()
+        );
+        let asks = Change {
+            base: before.map(|before| before.version),
+            kind: key.0.clone(),
+            id: key.1.clone(),
             version: name(0, 0),
-            base: None,
             merged: None,
             updated: 0,
-            operation: Operation::Create,
-            body: people::stored(r#"{"resourceType":"Device"}"#),
+            operation: Operation::Update,
+            body: people::stored(&text),
         };
-        self.centre.write(moved);
-        if self.centre.commit(from).is_err() {
-            return;
-        }
-        let place = self.centre.disk.log().len() as u64;
-        let areas = self.centre.areas.entry(number).or_default();
-        if self.random.once_in(3) {
-            areas.pop_first();
-        }
-        areas
-            .entry(self.random.below(people::areas(self.people)) as u64)
-            .or_insert(place);
+        self.tally.fetched += 1;
+        self.keeps(place, asks);
     }
 
     fn user_writes(&mut self, place: usize) {
         // At most once for each record that is not here yet: ids that sites choose alike are one record.
         let minted = format!("n{}x{}", place, self.random.below(1_000_000));
         let change = wish(&mut self.random, self.people, &self.nodes[place].disk, &minted);
+        if self.nodes[place]
+            .disk
+            .is_readable(&(change.kind.clone(), change.id.clone()))
+        {
+            self.keeps(place, change);
+        }
+    }
+
+    /// A clinic's user writes: what she is told is in the ledger.
+    fn keeps(&mut self, place: usize, change: Change) {
         let faults = self.faults();
         let node = &mut self.nodes[place];
         node.faults = faults;
@@ -254,10 +293,9 @@ impl World {
     fn centre_writes(&mut self) {
         let minted = format!("c{}", self.random.below(1_000_000));
         let change = wish(&mut self.random, self.people, &self.centre.disk, &minted);
-        let from = self.centre.disk.log().len();
         let name = self.centre.write(change);
         self.centre.faults = self.faults();
-        match self.centre.commit(from) {
+        match self.centre.commit() {
             Ok(()) => {
                 self.tally.centre_writes += 1;
                 self.ledger
@@ -275,12 +313,11 @@ impl World {
     /// The line holds, disks have room, and everybody speaks until there is nothing more to say.
     fn heal(&mut self) {
         self.restart();
-        for node in &mut self.nodes {
-            node.session.comparison = Comparison::Due(0);
-        }
         for round in 0.. {
             let before = self.centre.disk.log().len();
             for place in 0..self.nodes.len() {
+                // Who came into a horizon since the last one may have been damaged before.
+                self.nodes[place].session.comparison = Comparison::Due(0);
                 self.agree(place);
             }
             if round > 0 && self.centre.disk.log().len() == before {
@@ -295,7 +332,16 @@ impl World {
 /// A record as a user would write it next: new, changed or deleted.
 fn wish(random: &mut Random, people: usize, disk: &Disk, minted: &str) -> Change {
     let person = format!("p{}", random.below(people));
-    let kind_name = random.pick(&["Patient", "MedicationRequest", "Observation"]);
+    let kind_name = random.pick(&[
+        "Patient",
+        "MedicationRequest",
+        "Observation",
+        "Patient",
+        "MedicationRequest",
+        "Observation",
+        "ServiceRequest",
+        "Task",
+    ]);
     let id = match (kind_name, random.below(4)) {
         ("Patient", 0) => minted.to_owned(),
         ("Patient", _) => person.clone(),

@@ -27,12 +27,18 @@ pub enum Mutant {
     OwnHidden,
     /// A clinic leaves out what it does not know.
     UnknownDropped,
+    /// What was there when a horizon grew is not sent.
+    GrownHorizonNotSent,
+    /// Who was referred to a clinic is not in its horizon.
+    ReferralIgnored,
+    /// Whoever was seen once stays in a horizon.
+    NobodyForgotten,
     /// What comes again of what a disk has lost is not written.
     RepairDropped,
 }
 
 /// Each with the number of seeds within which it must be found out.
-const MUTANTS: [(Mutant, u64); 11] = [
+const MUTANTS: [(Mutant, u64); 14] = [
     (Mutant::SegmentDropped, 5),
     (Mutant::AcknowledgedBeforeKept, 20),
     (Mutant::RecordSkipped, 5),
@@ -43,6 +49,9 @@ const MUTANTS: [(Mutant, u64); 11] = [
     (Mutant::LaneBeforeRecords, 60),
     (Mutant::OwnHidden, 10),
     (Mutant::UnknownDropped, 10),
+    (Mutant::GrownHorizonNotSent, 10),
+    (Mutant::ReferralIgnored, 10),
+    (Mutant::NobodyForgotten, 10),
     (Mutant::RepairDropped, 20),
 ];
 

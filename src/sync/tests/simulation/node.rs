@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fhir::identity::VersionId;
 use query::sample::Random;
 
-use super::disk::{Broken, Disk, Faults, seal};
+use super::disk::{Broken, Disk, Faults, Key, seal};
 use super::mutants::Mutant;
 use super::people;
 use crate::change::Change;
@@ -36,6 +36,8 @@ pub struct Node {
     pub carried: (Vec<u8>, Vec<u8>),
     /// How its program is broken, where that is to be found out.
     pub mutant: Option<Mutant>,
+    /// Of which records states came from the centre.
+    pub received: Vec<Key>,
 }
 
 impl Node {
@@ -53,6 +55,7 @@ impl Node {
             late: Vec::new(),
             carried: (Vec::new(), Vec::new()),
             mutant: None,
+            received: Vec::new(),
         }
     }
 
@@ -67,7 +70,7 @@ impl Node {
         };
         change.updated = notes.clock;
         let name = change.version;
-        self.disk.append(change, false);
+        self.disk.append(change, false, now);
         self.commit()?;
         Ok(name)
     }
@@ -91,6 +94,7 @@ impl Node {
             faults: self.faults,
             crashed: &mut self.crashed,
             mutant: self.mutant,
+            received: &mut self.received,
         };
         (&mut self.session, log)
     }
@@ -139,6 +143,8 @@ pub struct Log<'a> {
     pub faults: Faults,
     pub crashed: &'a mut bool,
     pub mutant: Option<Mutant>,
+    /// What came from the centre.
+    pub received: &'a mut Vec<Key>,
 }
 
 impl Log<'_> {
@@ -188,6 +194,7 @@ impl NodeLog for Log<'_> {
             What::Changes { .. } | What::Again => return Err(Failed("no states".to_owned())),
         };
         for mut state in states {
+            self.received.push((state.kind.clone(), state.id.clone()));
             if self.breaks(Mutant::UnknownDropped) {
                 state.body = people::without_unknown(&state.body);
             }
@@ -196,7 +203,7 @@ impl NodeLog for Log<'_> {
             let own = current.is_some_and(|own| own.node == self.disk.notes.number && own.counter > acked);
             let own = own && !self.breaks(Mutant::OwnHidden);
             if current != Some(state.version) && !own {
-                self.disk.append(state, false);
+                self.disk.append(state, false, 0);
             }
         }
         self.disk.notes.lanes = *lanes;

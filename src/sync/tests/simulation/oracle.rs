@@ -83,21 +83,40 @@ fn names_are_single(world: &World) {
     }
 }
 
-/// What a node has in its horizon is what the centre has.
-fn everybody_sees_the_same(world: &World) {
+/// A node's horizon is whom it should be, and what the node has of it is what the centre has.
+fn everybody_sees_the_same(world: &mut World) {
+    let (seed, now) = (world.seed, world.now);
     for node in &world.nodes {
         let number = node.disk.notes.number;
-        for (_, key, there) in world.centre.horizon(number) {
-            let here = node.disk.current(key).map(|(_, change)| change);
+        let due: Vec<Change> = world.centre.horizon(number).into_iter().cloned().collect();
+        for there in &due {
+            let here = node.disk.current(&(there.kind.clone(), there.id.clone()));
             assert_eq!(
-                here.map(|change| (change.version, seal(Some(change)))),
+                here.map(|(_, change)| (change.version, seal(Some(change)))),
                 Some((there.version, seal(Some(there)))),
-                "seed {}: node {number} has another version of {}/{}",
-                world.seed,
-                key.0,
-                key.1
+                "seed {seed}: node {number} has another version of {}/{}",
+                there.kind,
+                there.id
             );
         }
+        let numbers = world.centre.numbers(number);
+        let people = world
+            .centre
+            .whose
+            .people(&numbers, &world.centre.register[&numbers[0]], now);
+        let all = world.centre.disk.all().filter(|(key, ..)| key.0.as_str() != "Device");
+        let expected = all.filter(|(key, ..)| people.contains(&person(key)));
+        let expected: BTreeSet<&Key> = expected.map(|(key, ..)| key).collect();
+        let due: BTreeSet<Key> = due
+            .into_iter()
+            .filter(|due| due.kind.as_str() != "Device")
+            .map(|due| (due.kind, due.id))
+            .collect();
+        assert_eq!(
+            due.iter().collect::<BTreeSet<_>>(),
+            expected,
+            "seed {seed}: the horizon of node {number}"
+        );
     }
 }
 

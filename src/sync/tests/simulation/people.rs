@@ -9,6 +9,10 @@ use query::sample::Random;
 use super::disk::Key;
 use crate::change::Change;
 
+const GEWOG: &str = "http://fhir.moh.gov.bt/StructureDefinition/bt-gewog";
+/// To which clinics, by their numbers from 1, people are referred.
+const CLINICS: usize = 5;
+
 /// How many areas so many people live in: each eight of them in four of their own.
 pub fn areas(people: usize) -> usize {
     people.div_ceil(8) * 4
@@ -62,9 +66,9 @@ pub fn fresh(random: &mut Random, kind: &str, person: &str) -> Vec<u8> {
                 random.pick(&["Pema", "Dorji", "Sonam"]),
                 random.pick(&["male", "female"]),
             );
-            let (phone, area) = (random.below(3), somewhere(random, person));
+            let (phone, gewog) = (random.below(3), 101 + somewhere(random, person));
             format!(
-                r#"{{"resourceType":"Patient","name":[{{"use":"official","text":"{name}"}}],"gender":"{gender}","telecom":[{{"system":"phone","value":"{phone}","use":"home"}}],"address":[{{"district":"{area}"}}]}}"#
+                r#"{{"resourceType":"Patient","name":[{{"use":"official","text":"{name}"}}],"gender":"{gender}","telecom":[{{"system":"phone","value":"{phone}","use":"home"}}],"address":[{{"extension":[{{"url":"{GEWOG}","valueCoding":{{"code":"BT{gewog:04}"}}}}]}}]}}"#
             )
         }
         "MedicationRequest" => {
@@ -72,6 +76,20 @@ pub fn fresh(random: &mut Random, kind: &str, person: &str) -> Vec<u8> {
             let note = random.pick(&["a", "b", "c"]);
             format!(
                 r#"{{"resourceType":"MedicationRequest","status":"{status}",{subject},"note":[{{"text":"{note}"}}]}}"#
+            )
+        }
+        "ServiceRequest" => {
+            let status = random.pick(&["draft", "active", "revoked", "completed"]);
+            let clinic = 1 + random.below(CLINICS);
+            format!(
+                r#"{{"resourceType":"ServiceRequest","status":"{status}",{subject},"performer":[{{"reference":"Location/clinic-{clinic}"}}]}}"#
+            )
+        }
+        "Task" => {
+            let status = random.pick(&["requested", "accepted", "completed"]);
+            let node = 1 + random.below(CLINICS);
+            format!(
+                r#"{{"resourceType":"Task","status":"{status}","for":{{"reference":"Patient/{person}"}},"owner":{{"reference":"Device/node-{node}"}}}}"#
             )
         }
         _ => {
@@ -115,23 +133,15 @@ pub fn person(key: &Key) -> Id {
     Id::new(person).expect("an id")
 }
 
-/// Where a patient lives.
-pub fn area(change: &Change) -> u64 {
-    let record = change.record().expect("a body").expect("a record");
-    let address = record.get("address").map(Tree::items).unwrap_or_default();
-    let district = address
-        .first()
-        .and_then(|address| address.get("district")?.as_str()?.parse().ok());
-    district.unwrap_or(u64::MAX)
-}
-
-/// How urgent a record is.
-pub fn lane(key: &Key) -> u8 {
-    match key.0.as_str() {
-        "MedicationRequest" => 0,
-        "Patient" => 1,
-        _ => 2,
-    }
+/// Where a patient lives; 0 where that is not said.
+pub fn gewog(patient: &Tree) -> u32 {
+    let addresses = patient.get("address").map(Tree::items).unwrap_or_default();
+    let code = |address: &Tree| {
+        let extensions = address.get("extension")?.items();
+        let code = extensions.first()?.get("valueCoding")?.get("code")?.as_str()?;
+        code.trim_start_matches("BT").parse().ok()
+    };
+    addresses.iter().find_map(code).unwrap_or(0)
 }
 
 /// A kind by name.

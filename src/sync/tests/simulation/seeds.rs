@@ -25,11 +25,12 @@ fn run_with(seed: u64, (nodes, steps): (usize, usize), mutant: Option<Mutant>) -
     world.heal();
     (world.tally.compared, world.tally.mended) = world.centre.compared;
     oracle::judge(&mut world);
+    world.moves_on();
     world.tally
 }
 
 impl Tally {
-    fn counts(&mut self) -> [&mut usize; 17] {
+    fn counts(&mut self) -> [&mut usize; 22] {
         [
             &mut self.writes,
             &mut self.centre_writes,
@@ -41,6 +42,11 @@ impl Tally {
             &mut self.joins,
             &mut self.conflicts,
             &mut self.busy,
+            &mut self.moved,
+            &mut self.fetched,
+            &mut self.came,
+            &mut self.left,
+            &mut self.difference,
             &mut self.damaged,
             &mut self.compared,
             &mut self.mended,

@@ -57,7 +57,8 @@ fn a_stick_does_not_fork_what_a_clinic_wrote() {
             for number in 0..count {
                 let wish = Change {
                     id: Id::new(&format!("{text}{number}.p0")).expect("an id"),
-                    body: people::stored(&format!(r#"{{"resourceType":"Basic","id":"{text}"}}"#)),
+                    kind: people::kind("Observation"),
+                    body: people::fresh(&mut Random::new(1), "Observation", "p0"),
                     ..wish(&mut Random::new(1), 1, &Disk::new(1), "p0")
                 };
                 let now = world.now;
