@@ -10,8 +10,8 @@ use crate::newcomers::look_up_newcomers;
 use crate::take_changes::settle_conflicts;
 use crate::untangle::untangle;
 
-/// Microseconds between two looks at all that is open.
-const LOOK_EVERY: i64 = 60_000_000;
+/// Microseconds between two looks at all that is open: what is settled is told within a minute, and a contact may lie between.
+const LOOK_EVERY: i64 = 30_000_000;
 /// Open conflicts, newcomers and merges that are looked at in one look.
 const LOOKED_AT: usize = 4_096;
 
@@ -31,7 +31,7 @@ struct Looked {
 }
 
 impl After {
-    /// Looks at people whom two clinics have registered or merged apart; and once a minute, where anything was written, at
+    /// Looks at people whom two clinics have registered or merged apart; and twice a minute, where anything was written, at
     /// conflicts that somebody has settled. What comes while another thread looks is left to that one.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Found at the centre in the unit that brings the second of the two (`schema/sync/contradictions.tsv`): the site that wrote it
 //! had not been sent the first, and the first came before there was anything to be sent. Which are open is noted, and looked
-//! at once a minute: where the two contradict each other no more, the Task is completed.
+//! at twice a minute: where the two contradict each other no more, the Task is completed.
 
 use fhir::identity::{Id, Kind, VersionId};
 use fhir::tree::Tree;
