@@ -2,7 +2,7 @@
 //!
 //! A seed makes a country, lets things go wrong for a while, heals everything, and then holds the sites to what must be
 //! (`oracle`): nothing that was kept is lost, all see the same, and the worklist has what is open and no more.
-//! `EPIS_SEEDS=10000` runs so many seeds, `EPIS_SEED=17` that one.
+//! `EPIS_SEEDS=10000` runs so many seeds, from `EPIS_FIRST_SEED` on; `EPIS_SEED=17` that one.
 
 mod backups;
 mod centre;

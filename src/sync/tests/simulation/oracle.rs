@@ -57,6 +57,8 @@ fn nothing_unknown_is_lost(world: &World) {
         let Some(unknown) = unknown(person.as_str()).filter(|_| change.kind.as_str() != "Device") else {
             continue;
         };
+        // Where it is the first member no comma stands before it.
+        let unknown = unknown.trim_start_matches(',');
         let has = change
             .body
             .windows(unknown.len())

@@ -73,7 +73,8 @@ fn seeds() -> Vec<u64> {
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let fresh = now.map_or(1, |since| since.as_nanos() as u64);
-    let mut seeds: Vec<u64> = (0..wished("EPIS_SEEDS").unwrap_or(150)).collect();
+    let first = wished("EPIS_FIRST_SEED").unwrap_or(0);
+    let mut seeds: Vec<u64> = (first..first + wished("EPIS_SEEDS").unwrap_or(150)).collect();
     seeds.push(fresh);
     seeds
 }
