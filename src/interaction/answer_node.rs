@@ -18,7 +18,7 @@ use sync::session::{CentreLog, CentreSession, Failed, Holding, PROTOCOL, Packed,
 use crate::after::After;
 use crate::arrive::Untaken;
 use crate::catchment;
-use crate::compare_records::{Inventory, Verified, packed};
+use crate::compare_records::{Verified, current, packed, table_of};
 use crate::engine::{Engine, now};
 use crate::heard::Heard;
 use crate::horizon::follow;
@@ -80,7 +80,7 @@ struct Halfway {
     holding: Option<Holding>,
     outgoing: Option<Packed>,
     /// What the node should have, while it compares that with what it has.
-    inventory: Option<Inventory>,
+    table: Option<Arc<Table>>,
     /// What the node last said of itself, and how far its clock was ahead.
     said: Option<(Hello, i64)>,
     heard: Heard,
@@ -136,7 +136,7 @@ impl Exchange {
         }
         let (holding, outgoing) = (halfway.holding.take(), halfway.outgoing.take());
         // What it last said is told of it also while it is answered.
-        let (inventory, said) = (halfway.inventory.take(), halfway.said.clone());
+        let (table, said) = (halfway.table.take(), halfway.said.clone());
         let heard = std::mem::take(&mut halfway.heard);
         drop(nodes);
         // From here on the desk gives the place back, however the contact ends.
@@ -150,7 +150,7 @@ impl Exchange {
             holding,
             nothing: None,
             outgoing,
-            inventory,
+            table,
             lost: 0,
             said,
             by_stick: false,
@@ -296,7 +296,7 @@ struct Desk<'a> {
     /// What is held for any other node: nothing.
     nothing: Option<Holding>,
     outgoing: Option<Packed>,
-    inventory: Option<Inventory>,
+    table: Option<Arc<Table>>,
     /// Versions that were lost here and came from the node in this contact.
     lost: u64,
     said: Option<(Hello, i64)>,
@@ -312,7 +312,7 @@ impl Drop for Desk<'_> {
             busy: false,
             holding: self.holding.take(),
             outgoing: self.outgoing.take(),
-            inventory: self.inventory.take(),
+            table: self.table.take(),
             said: self.said.take(),
             heard: std::mem::take(&mut self.heard),
         };
@@ -379,7 +379,7 @@ impl CentreLog for Desk<'_> {
         };
         let _turn = self.exchange.turns.wait();
         // What the node should have is another from now on.
-        self.inventory = None;
+        self.table = None;
         let (states, upto) = self.read(&due)?;
         let bytes = segment::pack(&states, dictionary)
             .map_err(|_| Failed("A record at the centre cannot be packed.".to_owned()))?;
@@ -410,8 +410,8 @@ impl CentreLog for Desk<'_> {
     }
 
     fn table(&mut self, _: &Hello) -> Result<Arc<Table>, Failed> {
-        if let Some(inventory) = &self.inventory {
-            return Ok(Arc::clone(&inventory.table));
+        if let Some(table) = &self.table {
+            return Ok(Arc::clone(table));
         }
         let places = {
             let mut horizons = locked(&self.exchange.horizons);
@@ -419,25 +419,20 @@ impl CentreLog for Desk<'_> {
             horizons.places(&self.whom(&self.known.numbers()))
         };
         let _turn = self.exchange.turns.wait();
-        let inventory = Inventory::read(&self.engine.store, &places, &|_| true).map_err(trouble)?;
-        Ok(Arc::clone(&self.inventory.insert(inventory).table))
+        let table = table_of(&self.engine.store, &places);
+        Ok(Arc::clone(self.table.insert(table)))
     }
 
     fn pack_records(&mut self, hello: &Hello, keys: &[u64], dictionary: u8) -> Result<Option<Packed>, Failed> {
         let acked = acknowledged(&self.engine.store, hello.node).map_err(trouble)?.counter;
-        if self.inventory.is_none() {
-            self.table(hello)?;
-        }
-        let Some(inventory) = &self.inventory else {
-            return Ok(None);
-        };
-        let states = inventory.current(&self.engine.store, keys)?;
+        let table = self.table(hello)?;
+        let states = current(&self.engine.store, &table, keys)?;
         let packed = packed(What::Repair { acked }, &states, dictionary)?;
         Ok(packed.map(|(packed, _)| packed))
     }
 
     fn compared(&mut self, _: u32, found: Found) -> Result<(), Failed> {
-        self.inventory = None;
+        self.table = None;
         // What the node only had beyond its horizon is no fault.
         let given = std::mem::take(&mut self.lost);
         let key = verified_key(self.known.number);
@@ -471,7 +466,7 @@ impl Desk<'_> {
         let lost = take_again(self.engine, &self.known.numbers(), changes);
         let lost = lost.map_err(|untaken| Failed(untaken.to_string()))?;
         if lost > 0 {
-            self.inventory = None;
+            self.table = None;
             self.lost += lost as u64;
             eprintln!(
                 "epis: {lost} versions were LOST OR DAMAGED HERE and came back from node {}: this disk is not to be trusted; run epis check, and look at the backups.",

@@ -10,14 +10,13 @@ use sync::Change;
 use sync::compare::Comparison;
 use sync::digest::Table;
 use sync::frame::{End, Frame, Frames, LANES, Lanes, Place, Seal, What};
-use sync::lanes::lane;
 use sync::question::WANTED_MAX;
 use sync::segment;
 use sync::session::{Failed, Holding, Next, NodeLog, NodeSession, Packed};
 
 use crate::answer_node::{short, trouble};
 pub use crate::compare_records::Verified;
-use crate::compare_records::{Inventory, all_current, mend_records, packed};
+use crate::compare_records::{current, mend_records, packed, table_of_all};
 use crate::engine::{Engine, now};
 use crate::take_states::take_states;
 
@@ -117,7 +116,7 @@ pub struct Asker {
     reached: Reached,
     packed: Sent,
     frames: Frames,
-    inventory: Option<Inventory>,
+    table: Option<Arc<Table>>,
     by_stick: bool,
     /// The centre's clock when it wrote the last answer.
     clock: Option<i64>,
@@ -152,7 +151,7 @@ impl Asker {
             reached,
             packed: None,
             frames: Frames::default(),
-            inventory: None,
+            table: None,
             by_stick: false,
             clock: None,
             ahead: None,
@@ -229,7 +228,7 @@ impl Asker {
             engine,
             reached: &mut self.reached,
             packed: &mut self.packed,
-            inventory: &mut self.inventory,
+            table: &mut self.table,
         };
         self.session.ask(&mut log, now())
     }
@@ -255,7 +254,7 @@ impl Asker {
                 engine,
                 reached: &mut self.reached,
                 packed: &mut self.packed,
-                inventory: &mut self.inventory,
+                table: &mut self.table,
             };
             let next = self.session.hear(frame, &mut log)?;
             if next != Next::Listen {
@@ -276,7 +275,7 @@ impl Asker {
                 engine,
                 reached: &mut self.reached,
                 packed: &mut self.packed,
-                inventory: &mut self.inventory,
+                table: &mut self.table,
             };
             let (place, seal) = log.own(self.session.acked)?.unwrap_or_default();
             (self.reached.acked, self.reached.place, self.reached.seal) = (self.session.acked, place, seal);
@@ -322,7 +321,7 @@ impl Asker {
             _ => return Ok(Vec::new()),
         };
         self.session.comparison = Comparison::Idle;
-        self.inventory = None;
+        self.table = None;
         Ok(vec![after.note(VERIFIED.to_owned())])
     }
 }
@@ -356,7 +355,7 @@ struct Log<'a> {
     engine: &'a Engine,
     reached: &'a mut Reached,
     packed: &'a mut Sent,
-    inventory: &'a mut Option<Inventory>,
+    table: &'a mut Option<Arc<Table>>,
 }
 
 impl Log<'_> {
@@ -469,18 +468,15 @@ impl NodeLog for Log<'_> {
     }
 
     fn table(&mut self) -> Result<Arc<Table>, Failed> {
-        let store = &self.engine.store;
-        let places = all_current(store).map_err(trouble)?;
-        let is_sent = |version: &store::Version| lane(version.kind.as_str()).number.is_some();
-        let inventory = Inventory::read(store, &places, &is_sent).map_err(trouble)?;
-        Ok(Arc::clone(&self.inventory.insert(inventory).table))
+        let table = table_of_all(&self.engine.store).map_err(trouble)?;
+        Ok(Arc::clone(self.table.insert(table)))
     }
 
     fn pack_again(&mut self, keys: &[u64], dictionary: u8) -> Result<Option<(Packed, u64)>, Failed> {
-        let Some(inventory) = &self.inventory else {
+        let Some(table) = &*self.table else {
             return Ok(None);
         };
-        let changes = inventory.current(&self.engine.store, &keys[..keys.len().min(WANTED_MAX)])?;
+        let changes = current(&self.engine.store, table, &keys[..keys.len().min(WANTED_MAX)])?;
         packed(What::Again, &changes, dictionary)
     }
 }

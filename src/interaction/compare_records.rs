@@ -6,6 +6,7 @@ use store::{Expect, Store, Trouble, Unit, Version};
 use sync::Change;
 use sync::digest::{Item, Table, key};
 use sync::frame::What;
+use sync::lanes::lane;
 use sync::question::Found;
 use sync::segment;
 use sync::session::{Failed, Packed};
@@ -17,86 +18,70 @@ use crate::engine::Engine;
 /// Records looked at in one go.
 const BLOCK: u64 = 2_048;
 
-/// What a site has: each record's digest, and where in the log it was read.
-pub(crate) struct Inventory {
-    /// What is compared.
-    pub(crate) table: Arc<Table>,
-    /// By key.
-    places: Vec<(u64, u64)>,
+/// What is at these places, for a comparison. What cannot be read is left out and told to the operator: the other side sends it
+/// again.
+pub(crate) fn table_of(store: &Store, places: &[u64]) -> Arc<Table> {
+    let mut records = Vec::with_capacity(places.len());
+    for block in places.chunks(BLOCK as usize) {
+        records.extend(read(store, block).iter().map(placed));
+    }
+    Arc::new(Table::new(records))
 }
 
-impl Inventory {
-    /// Of the versions at these places that are wanted. Those that cannot be read are left out and told to the operator: the other side
-    /// sends them again.
-    ///
-    /// # Errors
-    /// [`Trouble`] where the database cannot be read.
-    pub(crate) fn read(store: &Store, places: &[u64], wanted: &dyn Fn(&Version) -> bool) -> Result<Inventory, Trouble> {
-        let (mut items, mut known) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
-        let mut add = |version: &Version| {
-            if !wanted(version) {
-                return;
-            }
-            let key = key(&version.kind, &version.id);
-            let seal = short(version.seal());
-            items.push(Item { key, seal });
-            known.push((key, version.seq));
-        };
-        for block in places.chunks(BLOCK as usize) {
-            match store.by_seq(block) {
-                Ok(versions) => versions.iter().for_each(&mut add),
-                Err(_) => each_alone(store, block, &mut add),
-            }
-        }
-        known.sort_unstable();
-        Ok(Inventory {
-            table: Arc::new(Table::new(items)),
-            places: known,
-        })
-    }
-
-    /// The current versions of records, as they are now, as many as one segment holds.
-    ///
-    /// # Errors
-    /// [`Failed`] where the log cannot be read.
-    pub(crate) fn current(&self, store: &Store, keys: &[u64]) -> Result<Vec<Change>, Failed> {
-        let place = |key: &u64| {
-            let at = self.places.binary_search_by_key(key, |(key, _)| *key).ok()?;
-            Some(self.places[at].1)
-        };
-        let places: Vec<u64> = keys.iter().filter_map(place).collect();
-        let mut changes = Vec::with_capacity(places.len());
-        for version in store.by_seq(&places).map_err(trouble)? {
-            let current = store.current(&version.kind, &version.id).map_err(trouble)?;
-            changes.extend(current.map(Change::from));
-        }
-        changes.truncate(segment::fitting(&changes));
-        Ok(changes)
-    }
-}
-
-fn each_alone(store: &Store, places: &[u64], add: &mut dyn FnMut(&Version)) {
-    for place in places {
-        match store.by_seq(&[*place]) {
-            Ok(versions) => versions.iter().for_each(&mut *add),
-            Err(damaged) => eprintln!("epis: {damaged} A copy is asked for."),
-        }
-    }
-}
-
-/// Where each record's current version is.
+/// All that is here now and belongs to a lane, for a comparison; what cannot be read as in [`table_of`].
 ///
 /// # Errors
 /// [`Trouble`] where the database cannot be read.
-pub(crate) fn all_current(store: &Store) -> Result<Vec<u64>, Trouble> {
-    let (head, mut places) = (store.head(), Vec::new());
-    let (records, mut after) = (store.records(head)?, 0);
-    while after < records {
-        let upto = after + BLOCK;
-        places.extend(store.latest(after, upto, head)?.into_iter().map(|(_, place)| place));
-        after = upto;
+pub(crate) fn table_of_all(store: &Store) -> Result<Arc<Table>, Trouble> {
+    let head = store.head();
+    let count = store.records(head)?;
+    let mut records = Vec::with_capacity(count as usize);
+    for after in (0..count).step_by(BLOCK as usize) {
+        let latest = store.latest(after, after + BLOCK, head)?;
+        let places: Vec<u64> = latest.into_iter().map(|(_, place)| place).collect();
+        let versions = read(store, &places);
+        let sent = versions
+            .iter()
+            .filter(|version| lane(version.kind.as_str()).number.is_some());
+        records.extend(sent.map(placed));
     }
-    Ok(places)
+    Ok(Arc::new(Table::new(records)))
+}
+
+fn placed(version: &Version) -> (Item, u64) {
+    let item = Item {
+        key: key(&version.kind, &version.id),
+        seal: short(version.seal()),
+    };
+    (item, version.seq)
+}
+
+/// The versions at these places, one by one where they cannot be read together.
+fn read(store: &Store, places: &[u64]) -> Vec<Version> {
+    store.by_seq(places).unwrap_or_else(|_| {
+        let alone = |place: &u64| match store.by_seq(&[*place]) {
+            Ok(versions) => versions,
+            Err(damaged) => {
+                eprintln!("epis: {damaged} A copy is asked for.");
+                Vec::new()
+            }
+        };
+        places.iter().flat_map(alone).collect()
+    })
+}
+
+/// The current versions of records of a table, as they are now, as many as one segment holds.
+///
+/// # Errors
+/// [`Failed`] where the log cannot be read.
+pub(crate) fn current(store: &Store, table: &Table, keys: &[u64]) -> Result<Vec<Change>, Failed> {
+    let mut changes = Vec::with_capacity(keys.len());
+    for version in store.by_seq(&table.places(keys)).map_err(trouble)? {
+        let current = store.current(&version.kind, &version.id).map_err(trouble)?;
+        changes.extend(current.map(Change::from));
+    }
+    changes.truncate(segment::fitting(&changes));
+    Ok(changes)
 }
 
 /// A segment of versions that the other side may lack, and how many they are; `None` where there are none.
@@ -128,7 +113,7 @@ pub(crate) fn mend_records(engine: &Engine, states: Vec<Change>, acknowledged: u
     let mut writes = Vec::new();
     for state in &lost {
         let current = store.name_of(&state.kind, &state.id)?;
-        if current.is_some_and(|own| own.node == store.node() && own.counter > acknowledged) {
+        if current.is_some_and(|(own, _)| own.node == store.node() && own.counter > acknowledged) {
             continue;
         }
         let mut write = write_of(engine, state, false)?;

@@ -394,7 +394,7 @@ fn place(site: &Site, kind: &str, id: &str) -> u64 {
     let name = (fhir::identity::Kind::new(kind), fhir::identity::Id::new(id));
     let (kind, id) = (name.0.expect("a kind"), name.1.expect("an id"));
     let store = &site.engine().store;
-    let current = store.name_of(&kind, &id).expect("read").expect("it is there");
+    let (current, _) = store.name_of(&kind, &id).expect("read").expect("it is there");
     store.place_at(&kind, &id, current).expect("read").expect("it is there")
 }
 

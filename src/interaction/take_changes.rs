@@ -76,8 +76,7 @@ impl Records for Engine {
     type Trouble = Untaken;
 
     fn current(&self, (kind, id): &Name) -> Result<Option<(VersionId, bool)>, Untaken> {
-        let current = self.store.current(kind, id)?;
-        Ok(current.map(|version| (version.version, version.operation.is_live())))
+        Ok(self.store.name_of(kind, id)?)
     }
 
     fn before(&self, (kind, id): &Name, place: Option<u64>) -> Result<Vec<(u64, Change)>, Untaken> {

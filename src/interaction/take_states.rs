@@ -95,7 +95,7 @@ enum What {
 fn what_of(engine: &Engine, state: &Change, acknowledged: u64) -> Result<What, Untaken> {
     let (kind, id) = (&state.kind, &state.id);
     // Neither is opened: what a disk has made of one must not keep a newer one away.
-    let Some(current) = engine.store.name_of(kind, id)? else {
+    let Some((current, _)) = engine.store.name_of(kind, id)? else {
         return Ok(What::Replaces(None));
     };
     let own = current.node == engine.store.node();

@@ -275,11 +275,11 @@ impl Store {
         self.shared.mend(versions)
     }
 
-    /// The name of a record's current version, which may be a deletion; the version itself is not opened.
+    /// The name of a record's current version, and whether the record is live by it; the version itself is not opened.
     ///
     /// # Errors
     /// [`Trouble`] where the database cannot be read.
-    pub fn name_of(&self, kind: &Kind, id: &Id) -> Result<Option<VersionId>, Trouble> {
+    pub fn name_of(&self, kind: &Kind, id: &Id) -> Result<Option<(VersionId, bool)>, Trouble> {
         self.shared.name_of(kind, id)
     }
 

@@ -10,6 +10,7 @@ use crate::rows::{Row, columns, open};
 use crate::shared::Shared;
 use crate::tables::{record, version};
 use crate::trouble::Trouble;
+use crate::unit::Operation;
 use crate::version::Version;
 
 /// Places asked for in one statement.
@@ -60,22 +61,25 @@ impl Shared {
         row.map(|row| self.opened(row)).transpose()
     }
 
-    pub(crate) fn name_of(&self, kind: &Kind, id: &Id) -> Result<Option<VersionId>, Trouble> {
+    pub(crate) fn name_of(&self, kind: &Kind, id: &Id) -> Result<Option<(VersionId, bool)>, Trouble> {
         let Some(number) = self.kinds().number(kind) else {
             return Ok(None);
         };
-        let name: Option<(i32, i64)> = self.readers.read(|db| {
+        let row: Option<(i32, i64, i16)> = self.readers.read(|db| {
             both!(db, c => record::table
                 .inner_join(version::table.on(version::seq.eq(record::seq)))
                 .filter(record::kind.eq(number))
                 .filter(record::id.eq(id.as_str()))
-                .select((version::node, version::counter))
+                .select((version::node, version::counter, version::operation))
                 .get_result(c)
                 .optional())
         })?;
-        Ok(name.map(|(node, counter)| VersionId {
-            node: node as u32,
-            counter: counter as u64,
+        Ok(row.map(|(node, counter, operation)| {
+            let name = VersionId {
+                node: node as u32,
+                counter: counter as u64,
+            };
+            (name, operation != Operation::Delete.number())
         }))
     }
 

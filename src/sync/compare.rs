@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::digest::{Range, Table};
+use crate::digest::{Item, Range, Table};
 use crate::frame::{Frame, Hello};
 use crate::question::{Found, QUESTIONS_MAX, Question, RECORDS_MAX, Told, WANTED_MAX};
 use crate::session::{CentreLog, Failed, NodeLog};
@@ -172,13 +172,13 @@ impl Going {
                 self.ahead.extend(other.map(question));
             }
             Told::Records(theirs) => {
-                let ours = table.items(range);
+                let mut ours: Vec<Item> = table.items(range).collect();
                 let lacking = theirs.iter().filter(|item| !ours.contains(item));
                 self.wanted.extend(lacking.map(|item| item.key));
                 // Once is enough to give what the centre does not want.
                 if self.found.given == 0 {
-                    let spare = ours.iter().filter(|item| !theirs.contains(item));
-                    self.spare.extend(spare.map(|item| item.key));
+                    ours.retain(|item| !theirs.contains(item));
+                    self.spare.extend(ours.iter().map(|item| item.key));
                 }
             }
         }
@@ -243,7 +243,7 @@ fn told(table: &Table, question: &Question, records_max: usize) -> Told {
     }
     let is_one_key = range.narrower().all(|part| part == range);
     if own.len() <= records_max.min(RECORDS_MAX) || is_one_key {
-        return Told::Records(own.iter().take(RECORDS_MAX).copied().collect());
+        return Told::Records(own.take(RECORDS_MAX).collect());
     }
     Told::Narrower(range.narrower().map(|part| table.digest(part)).collect())
 }

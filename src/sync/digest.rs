@@ -70,15 +70,15 @@ pub struct Digest {
     pub sum: u64,
 }
 
-/// What a site has, in the order of the keys.
+/// What a site has, in the order of the keys, each with its place in the site's own log. It takes 24 bytes a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Table(Vec<Item>);
+pub struct Table(Vec<(Item, u64)>);
 
 impl Table {
     /// The records, in any order.
-    pub fn new(mut items: Vec<Item>) -> Table {
-        items.sort_unstable();
-        Table(items)
+    pub fn new(mut records: Vec<(Item, u64)>) -> Table {
+        records.sort_unstable();
+        Table(records)
     }
 
     /// How many records it has.
@@ -87,10 +87,20 @@ impl Table {
     }
 
     /// The records of a range, in the order of their keys.
-    pub fn items(&self, range: Range) -> &[Item] {
-        let from = self.0.partition_point(|item| item.key < range.first);
-        let length = self.0[from..].partition_point(|item| item.key <= range.last());
-        &self.0[from..from + length]
+    pub fn items(&self, range: Range) -> impl ExactSizeIterator<Item = Item> + Clone {
+        self.records(range).iter().map(|(item, _)| *item)
+    }
+
+    /// Where the records of these keys are; of a key that it has not, nothing.
+    pub fn places(&self, keys: &[u64]) -> Vec<u64> {
+        let place = |first: &u64| {
+            let one = Range {
+                first: *first,
+                digits: DIGITS,
+            };
+            self.records(one).first().map(|(_, place)| *place)
+        };
+        keys.iter().filter_map(place).collect()
     }
 
     /// The digest of a range.
@@ -98,13 +108,19 @@ impl Table {
         let items = self.items(range);
         Digest {
             count: items.len() as u64,
-            sum: items.iter().fold(0, |sum: u64, item| sum.wrapping_add(number(item))),
+            sum: items.fold(0, |sum: u64, item| sum.wrapping_add(number(item))),
         }
+    }
+
+    fn records(&self, range: Range) -> &[(Item, u64)] {
+        let from = self.0.partition_point(|(item, _)| item.key < range.first);
+        let length = self.0[from..].partition_point(|(item, _)| item.key <= range.last());
+        &self.0[from..from + length]
     }
 }
 
 /// A number for a record as it is: keys and seals are hashes, mixed so that no two sums are alike by exchange.
-fn number(item: &Item) -> u64 {
+fn number(item: Item) -> u64 {
     let mixed = (item.key ^ u64::from_le_bytes(item.seal).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     mixed ^ (mixed >> 32)
@@ -118,10 +134,14 @@ mod tests {
         Item { key, seal: [seal; 8] }
     }
 
+    fn table(items: impl IntoIterator<Item = Item>) -> Table {
+        Table::new(items.into_iter().zip(0..).collect())
+    }
+
     #[test]
     fn digests_of_narrower_ranges_add_up() {
         let keys = (0..500_u64).map(|number| item(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number as u8));
-        let table = Table::new(keys.collect());
+        let table = table(keys);
         assert_eq!((table.count(), table.digest(Range::ALL).count), (500, 500));
         let mut ahead = vec![Range::ALL];
         while let Some(range) = ahead.pop() {
@@ -144,21 +164,22 @@ mod tests {
 
     #[test]
     fn the_narrowest_range_is_one_key() {
-        let table = Table::new(vec![item(u64::MAX, 1), item(u64::MAX - 1, 2), item(0, 3)]);
+        let table = table([item(u64::MAX, 1), item(u64::MAX - 1, 2), item(0, 3)]);
         let mut range = Range::ALL;
         for _ in 0..DIGITS {
             range = range.narrower().last().expect("sixteen");
         }
         assert_eq!((range.first, range.digits), (u64::MAX, DIGITS));
-        assert_eq!(table.items(range), [item(u64::MAX, 1)]);
+        assert_eq!(table.items(range).collect::<Vec<_>>(), [item(u64::MAX, 1)]);
+        assert_eq!(table.places(&[0, 1, u64::MAX]), [2, 0]);
         assert_eq!(range.narrower().collect::<Vec<_>>(), [range]);
         assert_eq!(table.items(Range::ALL).len(), 3);
     }
 
     #[test]
     fn other_records_and_other_versions_have_other_digests() {
-        let digest = |items: &[Item]| Table::new(items.to_vec()).digest(Range::ALL);
-        let table: [&[Item]; 6] = [
+        let digest = |items: &[Item]| table(items.iter().copied()).digest(Range::ALL);
+        let tables: [&[Item]; 6] = [
             &[],
             &[item(1, 1)],
             &[item(1, 2)],
@@ -166,8 +187,8 @@ mod tests {
             &[item(1, 1), item(2, 2)],
             &[item(1, 2), item(2, 1)],
         ];
-        for (at, one) in table.iter().enumerate() {
-            for (other_at, other) in table.iter().enumerate() {
+        for (at, one) in tables.iter().enumerate() {
+            for (other_at, other) in tables.iter().enumerate() {
                 assert_eq!(digest(one) == digest(other), at == other_at, "{one:?} {other:?}");
             }
         }

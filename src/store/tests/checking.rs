@@ -82,7 +82,7 @@ fn a_damaged_version_is_mended_from_a_copy() {
             submit(store, put("b", "\"b\":1")).unwrap();
             let copy = store.current(&kind("Patient"), &id("a")).unwrap().unwrap();
             let name = store.name_of(&kind("Patient"), &id("a")).unwrap();
-            assert_eq!(name, Some(copy.version));
+            assert_eq!(name, Some((copy.version, true)));
             tamper(fresh, sql);
             assert!(store.current(&kind("Patient"), &id("a")).is_err(), "{sql}");
             assert_eq!(store.name_of(&kind("Patient"), &id("a")).unwrap(), name, "{sql}");

@@ -54,11 +54,11 @@ fn key(tag: Tag) -> u64 {
 }
 
 fn table(tags: impl IntoIterator<Item = Tag>) -> Arc<Table> {
-    let item = |tag| crate::digest::Item {
-        key: key(tag),
-        seal: seal(Some(&tag)),
+    let placed = |tag| {
+        let (key, seal) = (key(tag), seal(Some(&tag)));
+        (crate::digest::Item { key, seal }, u64::from(tag))
     };
-    Arc::new(Table::new(tags.into_iter().map(item).collect()))
+    Arc::new(Table::new(tags.into_iter().map(placed).collect()))
 }
 
 fn of_keys(keys: &[u64]) -> Vec<Tag> {

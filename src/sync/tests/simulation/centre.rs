@@ -461,11 +461,12 @@ impl CentreLog for Centre {
     }
 
     fn table(&mut self, hello: &Hello) -> Result<Arc<Table>, Failed> {
-        let items = self.horizon(hello.node).into_iter().map(|change| Item {
-            key: digest::key(&change.kind, &change.id),
-            seal: seal(Some(change)),
+        // Records are packed by their keys here: nobody asks for a place.
+        let placed = self.horizon(hello.node).into_iter().map(|change| {
+            let (key, seal) = (digest::key(&change.kind, &change.id), seal(Some(change)));
+            (Item { key, seal }, 0)
         });
-        Ok(Arc::new(Table::new(items.collect())))
+        Ok(Arc::new(Table::new(placed.collect())))
     }
 
     fn pack_records(&mut self, hello: &Hello, keys: &[u64], dictionary: u8) -> Result<Option<Packed>, Failed> {

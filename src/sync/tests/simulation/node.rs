@@ -220,11 +220,11 @@ impl NodeLog for Log<'_> {
     }
 
     fn table(&mut self) -> Result<Arc<Table>, Failed> {
-        let items = self.disk.all().map(|(of, _, change)| Item {
-            key: key(&of.0, &of.1),
-            seal: seal(Some(change)),
+        let placed = self.disk.all().map(|(of, place, change)| {
+            let (key, seal) = (key(&of.0, &of.1), seal(Some(change)));
+            (Item { key, seal }, place)
         });
-        Ok(Arc::new(Table::new(items.collect())))
+        Ok(Arc::new(Table::new(placed.collect())))
     }
 
     fn pack_again(&mut self, keys: &[u64], dictionary: u8) -> Result<Option<(Packed, u64)>, Failed> {
