@@ -88,12 +88,13 @@ impl Stage {
 
     /// Begins a step: says what is going to happen, and waits for the viewer.
     pub fn begin(&self, (step, of): (usize, usize), title: &'static str, before: &'static str) {
-        println!("\n{}", self.bold(&format!("Step {step} of {of}: {title}")));
-        println!("{}", wrapped(before));
         let mut scene = self.held();
         (scene.step, scene.of) = (step, of);
         (scene.title, scene.before) = (title, before);
         scene.waits = !self.is_unattended;
+        // After what the page shows, so that whoever reads of a step finds it there.
+        println!("\n{}", self.bold(&format!("Step {step} of {of}: {title}")));
+        println!("{}", wrapped(before));
         if scene.waits {
             print!("\n  Press Enter (or Continue on the page) ");
             let _ = std::io::stdout().flush();
