@@ -1,4 +1,4 @@
-//! Something was done on a request that was withdrawn, at sites that did not know of each other: both stay, a person looks.
+//! Sites that did not know of each other did what a request forbade by then, or took one thing twice: both stay, a person looks.
 //!
 //! Found at the centre in the unit that brings the second of the two (`schema/sync/contradictions.tsv`): the site that wrote it
 //! had not been sent the first, and the first came before there was anything to be sent. Which are open is noted, and looked
